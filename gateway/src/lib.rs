@@ -1,0 +1,1 @@
+//! One port for everything: the tower stack in front of two chains.

@@ -1,0 +1,1 @@
+//! Who decides which chain serves: the interface, and a single decision maker behind it.

@@ -1,0 +1,1 @@
+//! Shell around the fold: log to stores, snapshots, digests.

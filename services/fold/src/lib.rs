@@ -1,0 +1,1 @@
+//! The pure core: (state, record) to row changes.

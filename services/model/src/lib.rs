@@ -1,0 +1,34 @@
+//! The words Tandem shares.
+//!
+//! Every other crate speaks in these types; none of them does anything but hold, check, encode
+//! or decode itself. What users see of them is fixed by the outside contract; what the stores
+//! hold of them is derived from [`catalogue`], the one place where metrics and breakdowns are
+//! declared.
+//!
+//! Absent on purpose: clocks, I/O, async, randomness.
+
+pub mod catalogue;
+pub mod changes;
+pub mod decode;
+pub mod digest;
+pub mod event;
+pub mod id;
+pub mod malformed;
+pub mod partition;
+pub mod position;
+pub mod pseudonym;
+pub mod record;
+pub mod rejected;
+pub mod route;
+pub mod row;
+pub mod time;
+pub mod token;
+
+pub use catalogue::{Breakdown, Metric, Stored};
+pub use changes::{Changes, SessionChange};
+pub use id::SessionId;
+pub use position::{Cut, LogId, PartitionId};
+pub use pseudonym::PseudonymKey;
+pub use record::Record;
+pub use row::{Row, RowKey, SessionRow, Table, Values};
+pub use token::Token;

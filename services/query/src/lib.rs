@@ -1,0 +1,1 @@
+//! Reports, trends, comparisons over HTTP, from one chain's stores.

@@ -1,0 +1,1 @@
+//! All ports on embedded stores: redb for the log, fjall for rows.
