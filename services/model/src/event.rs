@@ -9,6 +9,7 @@ pub type Text<'a> = Cow<'a, str>;
 
 /// A line that is well-formed.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "nearly every line is an event; a box would cost each of them")]
 pub enum Line<'a> {
     /// Something happened in a session.
     Event(Event<'a>),

@@ -1,1 +1,31 @@
-//! Ports: event log, row store, hot store, snapshots, dead letters; in-memory versions and the suite every adapter passes.
+//! The ports: what Tandem needs of a log and of stores, and nothing about who provides it.
+//!
+//! Each port says in its docs what callers may rely on. Beside the traits live strict in-memory
+//! versions ([`memory`]), the suite that every adapter passes ([`suite`]), and wrappers that
+//! slow down or fail ([`faulty`]).
+//!
+//! Common to all ports:
+//!
+//! - **Idempotence.** Doing the same thing twice is the same as doing it once. Whoever got an
+//!   error or no answer simply does it again.
+//! - **A timeout means nothing.** [`StoreError::Timeout`] and a dropped future may have taken
+//!   effect or not, now or later.
+//! - **Durability.** What was answered with `Ok` survives the death of any process, unless the
+//!   port says otherwise ([`HotStore`] keeps no promise at all).
+
+mod dead_letters;
+mod error;
+mod event_log;
+mod hot_store;
+mod row_store;
+mod snapshot_store;
+
+pub use dead_letters::{DeadLetterQuery, DeadLetters, Place};
+pub use error::StoreError;
+pub use event_log::{Append, Appended, EventLog, Receipt, StoredReceipt};
+pub use hot_store::HotStore;
+pub use row_store::{RowStore, Select, SessionQuery, SessionRows};
+pub use snapshot_store::{Snapshot, SnapshotStore};
+
+/// The outcome of a call to a port.
+pub type Result<T> = std::result::Result<T, StoreError>;

@@ -1,0 +1,104 @@
+//! The row store: one chain's figures, durable and complete.
+
+use async_trait::async_trait;
+use tandem_model::row::{BeatDigest, PartitionRow, SessionState};
+use tandem_model::time::Window;
+use tandem_model::{Breakdown, Changes, Cut, PartitionId, Row, SessionId, SessionRow};
+
+use crate::Result;
+
+/// How many beats' digests are kept per partition, at least.
+pub const BEATS_KEPT: usize = 3_600;
+
+/// Rows of one chain. One writer per partition; any number of readers.
+///
+/// - **Atomicity.** A session's rows of one [`apply`](RowStore::apply) become visible together.
+///   A read of a session sees all of such a change or nothing of it.
+/// - **Order.** A session's change is ignored where the store already holds that session at the
+///   same cut or beyond. So an older writer, or a replay, does no harm and no row goes back.
+///   Progress becomes visible after all rows of the change, and never goes back.
+/// - **Durability.** Implied by `Ok` for what [`durable`](RowStore::durable) reports; other
+///   changes survive the death of our process, but perhaps not that of the machine.
+#[async_trait]
+pub trait RowStore: Send + Sync {
+    /// Writes the changed rows, the partition's own row and its beats (not the rejected events).
+    async fn apply(&self, changes: &Changes) -> Result<()>;
+
+    /// The prefix of the log that the rows of `partition` reflect: every record of it, for every
+    /// session. A single session may already be further.
+    async fn progress(&self, partition: PartitionId) -> Result<Option<Cut>>;
+
+    /// Makes everything applied so far durable, and says per partition up to where: snapshots
+    /// may reach that far and no farther.
+    async fn durable(&self, partition: PartitionId) -> Result<Option<Cut>>;
+
+    /// One session, with the rows asked for, as of one moment.
+    async fn session(&self, id: &str, select: &Select) -> Result<Option<SessionRows>>;
+
+    /// Sessions, newest first: by [`SessionRow::sort_ts`] descending, then by id ascending.
+    async fn sessions(&self, query: &SessionQuery) -> Result<Vec<(SessionId, SessionRow)>>;
+
+    /// Up to `limit` session ids greater than `after`, ascending, whatever their partition.
+    async fn session_ids(&self, after: Option<&str>, limit: usize) -> Result<Vec<SessionId>>;
+
+    /// The partition's own row.
+    async fn partition_row(&self, partition: PartitionId) -> Result<Option<PartitionRow>>;
+
+    /// Digests at the beats of `partition` with `ts >= from_ts`, ascending, at most `limit`.
+    /// The latest [`BEATS_KEPT`] are kept.
+    async fn beats(&self, partition: PartitionId, from_ts: u64, limit: usize) -> Result<Vec<BeatDigest>>;
+}
+
+/// Which of a session's rows to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Select {
+    /// None: the session's own row only.
+    Session,
+    /// All totals.
+    Totals,
+    /// One trend, buckets with `from <= bucket < to`.
+    Trend {
+        /// The step.
+        window: Window,
+        /// Split by what.
+        breakdown: Breakdown,
+        /// First bucket, in milliseconds.
+        from: u64,
+        /// End, in milliseconds.
+        to: u64,
+    },
+    /// Everything.
+    All,
+}
+
+/// A session as of one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionRows {
+    /// Which session.
+    pub session_id: SessionId,
+    /// The partition it lives in.
+    pub partition: PartitionId,
+    /// The prefix of the log it was written at: its rows reflect all of that.
+    pub cut: Cut,
+    /// The session's own row.
+    pub session: SessionRow,
+    /// The rows asked for, in the order of their keys.
+    pub rows: Vec<Row>,
+}
+
+/// Which sessions to list.
+#[derive(Clone, Debug, Default)]
+pub struct SessionQuery {
+    /// Only this anchor's.
+    pub anchor_id: Option<String>,
+    /// Only in this state.
+    pub state: Option<SessionState>,
+    /// Only with `sort_ts >= from`, in milliseconds.
+    pub from: Option<u64>,
+    /// Only with `sort_ts < to`, in milliseconds.
+    pub to: Option<u64>,
+    /// Only after this one, in the order of the list: its `sort_ts` and id.
+    pub after: Option<(u64, SessionId)>,
+    /// How many at most.
+    pub limit: usize,
+}
