@@ -16,6 +16,7 @@ pub mod id;
 pub mod malformed;
 pub mod partition;
 pub mod position;
+pub mod problem;
 pub mod pseudonym;
 pub mod record;
 pub mod rejected;

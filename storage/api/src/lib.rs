@@ -29,3 +29,16 @@ pub use snapshot_store::{Snapshot, SnapshotStore};
 
 /// The outcome of a call to a port.
 pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// All stores of one chain.
+#[derive(Clone)]
+pub struct ChainStores {
+    /// Figures, durable.
+    pub rows: std::sync::Arc<dyn RowStore>,
+    /// Figures, fast.
+    pub hot: std::sync::Arc<dyn HotStore>,
+    /// The fold's state.
+    pub snapshots: std::sync::Arc<dyn SnapshotStore>,
+    /// What was not counted.
+    pub dead_letters: std::sync::Arc<dyn DeadLetters>,
+}

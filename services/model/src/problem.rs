@@ -1,0 +1,91 @@
+//! Problems as answers: RFC 9457 `application/problem+json`.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+/// The media type of a problem.
+pub const CONTENT_TYPE: &str = "application/problem+json";
+
+/// A problem, as a client sees it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Problem {
+    /// Stable, for programs: `urn:tandem:problem:` and a name.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The same for people, without particulars.
+    pub title: &'static str,
+    /// The HTTP status.
+    pub status: u16,
+    /// What happened here, and what to do about it.
+    pub detail: String,
+    /// Further members, as the kind defines them.
+    #[serde(flatten)]
+    pub members: Map<String, Value>,
+}
+
+/// Declares the kinds of problem in one place: constructor, name, status, title.
+macro_rules! problems {
+    ($($(#[$meta:meta])* $constructor:ident $name:literal $status:literal $title:literal;)+) => {
+        impl Problem {
+            $($(#[$meta])* pub fn $constructor(detail: impl Into<String>) -> Self {
+                Self {
+                    kind: concat!("urn:tandem:problem:", $name).to_owned(),
+                    title: $title,
+                    status: $status,
+                    detail: detail.into(),
+                    members: Map::new(),
+                }
+            })+
+        }
+
+        /// All kinds of problem: name, status, title.
+        pub const KINDS: &[(&str, u16, &str)] = &[$(($name, $status, $title)),+];
+    };
+}
+
+problems! {
+    /// A parameter is unknown, malformed or out of range.
+    bad_parameter "bad-parameter" 400 "A parameter is not valid";
+    /// The request is not one this server understands.
+    bad_request "bad-request" 400 "The request is not valid";
+    /// The token was not made by this system, or was changed.
+    bad_token "bad-token" 400 "The token is not valid";
+    /// No key, or an unknown one.
+    unauthorized "unauthorized" 401 "A valid key is needed";
+    /// The key does not allow this.
+    forbidden "forbidden" 403 "The key does not allow this";
+    /// There is no such session.
+    unknown_session "unknown-session" 404 "There is no such session";
+    /// There is nothing at this path.
+    not_found "not-found" 404 "There is nothing here";
+    /// The path exists, the method does not.
+    method_not_allowed "method-not-allowed" 405 "The method is not allowed here";
+    /// It contradicts what is there or under way.
+    conflict "conflict" 409 "The request conflicts with the present state";
+    /// The body is over its limit.
+    too_large "too-large" 413 "The body is too large";
+    /// Lines of the body are malformed.
+    malformed_events "malformed-events" 422 "Some lines are no events";
+    /// The idempotency key was used for another body.
+    key_reused "idempotency-key-reused" 422 "The idempotency key belongs to another body";
+    /// Our own fault.
+    internal "internal" 500 "Something went wrong on our side";
+    /// This chain has not read as far as the client's token yet.
+    behind_token "behind-token" 503 "The data is not as new as what you have seen";
+    /// For now; try again.
+    unavailable "unavailable" 503 "The service is not available right now";
+}
+
+impl Problem {
+    /// Adds a member.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.members.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Its JSON text.
+    pub fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("a problem holds only plain data")
+    }
+}
