@@ -1,0 +1,1 @@
+//! Logs that go to the edges of the rules.
