@@ -24,7 +24,7 @@ pub use dead_letters::{DeadLetterQuery, DeadLetters, Place};
 pub use error::StoreError;
 pub use event_log::{Append, Appended, EventLog, Receipt, StoredReceipt};
 pub use hot_store::HotStore;
-pub use row_store::{BEATS_KEPT, RowStore, Select, SessionQuery, SessionRows};
+pub use row_store::{BEATS_KEPT, Part, RowStore, Select, SessionQuery, SessionRows};
 pub use snapshot_store::{Snapshot, SnapshotStore};
 
 /// The outcome of a call to a port.

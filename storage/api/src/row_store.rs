@@ -1,9 +1,10 @@
 //! The row store: one chain's figures, durable and complete.
 
+use std::ops::Range;
+
 use async_trait::async_trait;
 use tandem_model::row::{BeatDigest, PartitionRow, SessionState};
-use tandem_model::time::Window;
-use tandem_model::{Breakdown, Changes, Cut, PartitionId, Row, SessionId, SessionRow};
+use tandem_model::{Breakdown, Changes, Cut, PartitionId, Row, RowKey, SessionId, SessionRow, Table};
 
 use crate::Result;
 
@@ -56,19 +57,28 @@ pub enum Select {
     Session,
     /// All totals.
     Totals,
-    /// One trend, buckets with `from <= bucket < to`.
-    Trend {
-        /// The step.
-        window: Window,
-        /// Split by what.
-        breakdown: Breakdown,
-        /// First bucket, in milliseconds.
-        from: u64,
-        /// End, in milliseconds.
-        to: u64,
-    },
+    /// Some tables and breakdowns, each cut to a range of buckets; at most a handful.
+    Parts(Vec<Part>),
     /// Everything.
     All,
+}
+
+/// The rows of one table and breakdown in a range of buckets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Which table.
+    pub table: Table,
+    /// Split by what.
+    pub breakdown: Breakdown,
+    /// Buckets with `start <= bucket < end`, in milliseconds; totals stand in bucket 0.
+    pub buckets: Range<u64>,
+}
+
+impl Part {
+    /// Whether a row with this key belongs to it.
+    pub fn has(&self, key: &RowKey) -> bool {
+        key.table == self.table && key.breakdown == self.breakdown && self.buckets.contains(&key.bucket)
+    }
 }
 
 /// A session as of one moment.
@@ -82,7 +92,7 @@ pub struct SessionRows {
     pub cut: Cut,
     /// The session's own row.
     pub session: SessionRow,
-    /// The rows asked for, in the order of their keys.
+    /// The rows asked for, each once, in the order of their keys.
     pub rows: Vec<Row>,
 }
 
