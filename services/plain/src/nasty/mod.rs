@@ -1,1 +1,223 @@
-//! Logs that go to the edges of the rules.
+//! Logs that go to the edges of the rules: made up from a seed, for property tests.
+//!
+//! Everything that matters comes from small pools (sessions, users, items, ids), so that things
+//! meet: duplicates, re-entering viewers, refunds of ended sessions. Times sit on the edges the
+//! rules have: the lateness bound, bucket borders, 90 s between two signs of life, the moments a
+//! session becomes final and over. [`Run`] says how a run is shaped; each seed has another shape,
+//! so that some runs are mostly dull and a rare thing can be seen there by itself.
+//!
+//! | lines | how |
+//! |---|---|
+//! | events | `event.rs`: every type, from the table of fields in `fields.rs` |
+//! | malformed lines | `malformed.rs`: every [`tandem_model::malformed::Problem`] a line can have |
+//! | beats | here: mostly with time, some not rising, some after a gap of up to 31 days |
+//! | floods | `flood.rs`: more keys than fit, more users than are counted exactly, sums that saturate |
+//! | the log of it all | `log.rs` |
+
+mod event;
+mod fields;
+mod flood;
+mod json;
+mod log;
+mod malformed;
+
+use bytes::Bytes;
+use rand::rngs::SmallRng;
+use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
+use tandem_model::time::{DAY_MS, INT_MAX, LATENESS_MS, MINUTE_MS, SECOND_MS};
+
+pub use flood::Flood;
+pub use log::log;
+
+/// The shape of a run.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// What the lines are drawn from.
+    pub seed: u64,
+    /// How many lines it has, a flood not counted.
+    pub lines: usize,
+    /// How many sessions there are.
+    pub sessions: u32,
+    /// How many viewers there are.
+    pub users: u32,
+    /// Where time starts.
+    pub start_ms: u64,
+    /// How far time moves from line to line, on average.
+    pub step_ms: u64,
+    /// How many lines come before the first beat may.
+    pub lines_before_beats: usize,
+    /// How likely a line is a beat.
+    pub beats: f64,
+    /// How likely a beat comes after a gap, or at an edge.
+    pub gaps: f64,
+    /// How likely an event's `ts` is a stray or on an edge.
+    pub strays: f64,
+    /// How likely a line is one of the earlier ones again.
+    pub repeats: f64,
+    /// How likely an event has an id that was used before.
+    pub used_ids: f64,
+    /// How likely a line is malformed.
+    pub malformed: f64,
+    /// How likely an event carries an attribute that is optional.
+    pub carried: f64,
+    /// How likely an event is a `session_end`.
+    pub ends: f64,
+    /// How likely a line is written in an unusual way: escapes, unknown and ignored fields.
+    pub odd: f64,
+    /// A lot of one thing somewhere in the middle.
+    pub flood: Option<Flood>,
+}
+
+/// The lines of the run of `seed`, beats included. No line is blank or holds a line end.
+pub fn generate(seed: u64) -> Vec<Bytes> {
+    Run::of(seed).lines()
+}
+
+impl Run {
+    /// The shape that belongs to `seed`. About one seed in 30 has a flood.
+    pub fn of(seed: u64) -> Self {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let lines = rng.random_range(50..=600);
+        Self {
+            seed,
+            lines,
+            sessions: pick(&mut rng, &[1, 1, 2, 3, 6]),
+            users: pick(&mut rng, &[1, 2, 5, 12, 40]),
+            start_ms: start_ms(&mut rng),
+            step_ms: pick(&mut rng, &[0, 50, 700, 2_000, 8_000, 30_000]),
+            lines_before_beats: pick(&mut rng, &[0, 0, 5, 30, lines / 2, lines]),
+            beats: pick(&mut rng, &[0.03, 0.1, 0.3]),
+            gaps: pick(&mut rng, &[0.0, 0.03, 0.1, 0.3]),
+            strays: pick(&mut rng, &[0.0, 0.05, 0.2, 0.5]),
+            repeats: pick(&mut rng, &[0.0, 0.05, 0.2]),
+            used_ids: pick(&mut rng, &[0.0, 0.05, 0.3]),
+            malformed: pick(&mut rng, &[0.0, 0.05, 0.2]),
+            carried: pick(&mut rng, &[0.1, 0.4, 0.8]),
+            ends: pick(&mut rng, &[0.0, 0.005, 0.02]),
+            odd: pick(&mut rng, &[0.0, 0.1, 0.4]),
+            flood: Flood::of(seed),
+        }
+    }
+
+    /// The lines of this run.
+    pub fn lines(&self) -> Vec<Bytes> {
+        let mut maker = Maker::new(self);
+        let flood_at = maker.rng.random_range(0..self.lines.max(1));
+        for index in 0..self.lines {
+            if let Some(flood) = self.flood
+                && index == flood_at
+            {
+                maker.flood(flood);
+            }
+            let line = maker.line(index);
+            maker.lines.push(line);
+        }
+        maker.lines
+    }
+}
+
+/// Mostly these years; sometimes so early that bounds reach below 0, or so late that they reach
+/// over the highest integer.
+fn start_ms(rng: &mut SmallRng) -> u64 {
+    match rng.random_range(0..12) {
+        0 => 0,
+        1 => INT_MAX - rng.random_range(0..2 * DAY_MS),
+        2 => rng.random_range(0..20 * MINUTE_MS),
+        _ => 1_760_000_000_000 + rng.random_range(0..100 * DAY_MS),
+    }
+}
+
+fn pick<T: Copy>(rng: &mut SmallRng, choices: &[T]) -> T {
+    *choices.choose(rng).expect("choices are written out")
+}
+
+/// A run in the making.
+struct Maker<'a> {
+    run: &'a Run,
+    rng: SmallRng,
+    lines: Vec<Bytes>,
+    /// Where time is.
+    now_ms: u64,
+    /// The highest beat so far.
+    clock: u64,
+    /// `ts` of the event before.
+    last_ts: u64,
+    /// How many ids were used.
+    ids: u64,
+    /// `ts` of the last end sent, by session.
+    ends: Vec<Option<u64>>,
+}
+
+impl<'a> Maker<'a> {
+    fn new(run: &'a Run) -> Self {
+        Self {
+            run,
+            // another stream than the one the shape was drawn from
+            rng: SmallRng::seed_from_u64(run.seed ^ 0x6c69_6e65_7321),
+            lines: Vec::new(),
+            now_ms: run.start_ms,
+            clock: 0,
+            last_ts: run.start_ms,
+            ids: 0,
+            ends: vec![None; run.sessions.max(1) as usize],
+        }
+    }
+
+    fn line(&mut self, index: usize) -> Bytes {
+        self.now_ms = (self.now_ms + self.rng.random_range(0..=2 * self.run.step_ms)).min(INT_MAX);
+        if index >= self.run.lines_before_beats && self.chance(self.run.beats) {
+            self.beat()
+        } else if self.chance(self.run.malformed) {
+            self.malformed()
+        } else if self.chance(self.run.repeats) && !self.lines.is_empty() {
+            self.repeated()
+        } else {
+            self.event()
+        }
+    }
+
+    /// A line that was sent before: lately, so that its id is still known, or at any time.
+    fn repeated(&mut self) -> Bytes {
+        let count = self.lines.len();
+        let first = if self.rng.random() { count.saturating_sub(20) } else { 0 };
+        self.lines[self.rng.random_range(first..count)].clone()
+    }
+
+    fn beat(&mut self) -> Bytes {
+        let ts = match self.rng.random_range(0..20) {
+            0 => self.clock,
+            1 => self.clock.saturating_sub(self.rng.random_range(0..10 * MINUTE_MS)),
+            _ if self.chance(self.run.gaps) => self.edge_of_time(),
+            _ => self.now_ms,
+        };
+        let second = ts.min(INT_MAX) / SECOND_MS;
+        self.clock = self.clock.max(second * SECOND_MS);
+        self.now_ms = self.now_ms.max(self.clock);
+        json::object(&[
+            ("type", "\"beat\"".into()),
+            ("beat", second.to_string()),
+            ("ts", (second * SECOND_MS).to_string()),
+        ])
+    }
+
+    /// A moment at which something ends, or the second before or after it.
+    fn edge_of_time(&mut self) -> u64 {
+        let ended = pick(&mut self.rng, &self.ends).unwrap_or(self.now_ms);
+        let ended = ended.next_multiple_of(SECOND_MS);
+        let edge = match self.rng.random_range(0..8) {
+            0 | 1 => ended + LATENESS_MS,
+            2 => self.now_ms.next_multiple_of(SECOND_MS) + DAY_MS,
+            3 => self.clock + 30 * DAY_MS,
+            4 => self.clock + 31 * DAY_MS,
+            5 => self.clock + self.rng.random_range(1..6) * 60 * MINUTE_MS,
+            6 => self.clock + LATENESS_MS,
+            _ => self.clock + self.rng.random_range(1..600) * SECOND_MS,
+        };
+        (edge + SECOND_MS).saturating_sub(self.rng.random_range(0..=2) * SECOND_MS)
+    }
+
+    fn chance(&mut self, probability: f64) -> bool {
+        self.rng.random_bool(probability.clamp(0.0, 1.0))
+    }
+}
