@@ -1,0 +1,215 @@
+//! Cells: the rows of figures while they are being counted.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use tandem_model::catalogue::STORED;
+use tandem_model::digest::{self, Digests};
+use tandem_model::{Breakdown, Row, RowKey, Stored, Table, Values};
+
+use crate::count::{Bits, Sums, columns};
+use crate::keys::{AllKeys, KeyIndex, ROOM_KEY};
+
+/// One row of figures.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Cell {
+    breakdown: Breakdown,
+    key: KeyIndex,
+    #[serde(serialize_with = "write_values", deserialize_with = "read_values")]
+    values: Values,
+    /// Offset of the last record that changed it.
+    offset: u64,
+    #[serde(skip)]
+    coefficient: u128,
+    #[serde(skip)]
+    is_changed: bool,
+}
+
+/// All cells of one table, or of one bucket of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Cells {
+    table: Table,
+    bucket: u64,
+    cells: Vec<Cell>,
+    /// Per breakdown and key: the cell's place, plus 1; 0 is none.
+    #[serde(skip)]
+    places: [Vec<u32>; Breakdown::ALL.len()],
+    /// Places of cells that changed since they were last taken.
+    #[serde(skip)]
+    changed: Vec<u32>,
+}
+
+impl Cells {
+    pub(crate) fn new(table: Table, bucket: u64) -> Self {
+        Self { table, bucket, cells: Vec::new(), places: Default::default(), changed: Vec::new() }
+    }
+
+    pub(crate) const fn bucket(&self) -> u64 {
+        self.bucket
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.cells.len()
+    }
+
+    pub(crate) fn has_changed(&self) -> bool {
+        !self.changed.is_empty()
+    }
+
+    /// Builds what a snapshot leaves out.
+    pub(crate) fn index(&mut self, keys: &AllKeys) {
+        for place in 0..self.cells.len() {
+            let Cell { breakdown, key, .. } = self.cells[place];
+            let seed = keys.of(breakdown).seed(key);
+            self.cells[place].coefficient = digest::coefficient(seed, self.table, self.bucket);
+            self.set_place(breakdown, key, place);
+        }
+    }
+
+    /// Adds to the cell of `key`, which comes to be if it is not there yet.
+    pub(crate) fn add(
+        &mut self,
+        breakdown: Breakdown,
+        key: KeyIndex,
+        sums: &Sums,
+        distinct: Bits,
+        change: &mut Change<'_>,
+    ) {
+        let place = self.place_or_new(breakdown, key, change);
+        let cell = &mut self.cells[place];
+        let mut difference = 0_u128;
+        for (column, amount) in sums.as_slice() {
+            difference = difference.wrapping_add(cell.raise(*column, *amount));
+        }
+        if distinct != 0 {
+            for column in columns(distinct) {
+                difference = difference.wrapping_add(cell.raise(column, 1));
+            }
+        }
+        if difference != 0 {
+            self.note_change(place, difference, change);
+        }
+    }
+
+    /// Takes in a sample of `online_viewers`. A sample of 0 makes no room row.
+    pub(crate) fn sample(&mut self, online_viewers: u64, change: &mut Change<'_>) {
+        let place = match self.place(Breakdown::Room, ROOM_KEY) {
+            Some(place) => place,
+            None if online_viewers == 0 => return,
+            None => self.place_or_new(Breakdown::Room, ROOM_KEY, change),
+        };
+        let cell = &mut self.cells[place];
+        let peak = cell.values[Stored::OnlinePeak as usize].max(online_viewers);
+        let difference =
+            cell.set(Stored::OnlineViewers, online_viewers).wrapping_add(cell.set(Stored::OnlinePeak, peak));
+        if difference != 0 {
+            self.note_change(place, difference, change);
+        }
+    }
+
+    /// The rows that changed since they were last taken.
+    pub(crate) fn take_changed(&mut self, keys: &AllKeys, rows: &mut Vec<Row>) {
+        for place in self.changed.drain(..) {
+            let cell = &mut self.cells[place as usize];
+            cell.is_changed = false;
+            let key = RowKey {
+                table: self.table,
+                breakdown: cell.breakdown,
+                key: Arc::clone(keys.of(cell.breakdown).name(cell.key)),
+                bucket: self.bucket,
+            };
+            rows.push(Row { key, values: cell.values, offset: cell.offset });
+        }
+    }
+
+    fn place(&self, breakdown: Breakdown, key: KeyIndex) -> Option<usize> {
+        match self.places[breakdown as usize].get(usize::from(key)) {
+            None | Some(0) => None,
+            Some(place) => Some(*place as usize - 1),
+        }
+    }
+
+    fn place_or_new(&mut self, breakdown: Breakdown, key: KeyIndex, change: &mut Change<'_>) -> usize {
+        if let Some(place) = self.place(breakdown, key) {
+            return place;
+        }
+        let seed = change.keys.of(breakdown).seed(key);
+        let coefficient = digest::coefficient(seed, self.table, self.bucket);
+        let place = self.cells.len();
+        self.cells.push(Cell {
+            breakdown,
+            key,
+            values: [0; STORED],
+            offset: change.offset,
+            coefficient,
+            is_changed: true,
+        });
+        self.set_place(breakdown, key, place);
+        self.changed.push(place as u32);
+        let weight = digest::EXISTS.wrapping_add(digest::OFFSET.wrapping_mul(u128::from(change.offset)));
+        change.digests.add(self.table, coefficient.wrapping_mul(weight));
+        place
+    }
+
+    fn set_place(&mut self, breakdown: Breakdown, key: KeyIndex, place: usize) {
+        let places = &mut self.places[breakdown as usize];
+        if places.len() <= usize::from(key) {
+            places.resize(usize::from(key) + 1, 0);
+        }
+        places[usize::from(key)] = place as u32 + 1;
+    }
+
+    fn note_change(&mut self, place: usize, difference: u128, change: &mut Change<'_>) {
+        let cell = &mut self.cells[place];
+        let step = u128::from(change.offset - cell.offset);
+        cell.offset = change.offset;
+        let difference = difference.wrapping_add(digest::OFFSET.wrapping_mul(step));
+        change.digests.add(self.table, cell.coefficient.wrapping_mul(difference));
+        if !cell.is_changed {
+            cell.is_changed = true;
+            self.changed.push(place as u32);
+        }
+    }
+}
+
+/// What a change to a cell needs to know and to tell.
+pub(crate) struct Change<'c> {
+    /// Of the record that changes it.
+    pub(crate) offset: u64,
+    pub(crate) keys: &'c AllKeys,
+    pub(crate) digests: &'c mut Digests,
+}
+
+impl Cell {
+    /// Adds `amount`, and answers by how much the row's weight changed. Sums stop at 2^64 − 1.
+    fn raise(&mut self, column: Stored, amount: u64) -> u128 {
+        let value = &mut self.values[column as usize];
+        let before = *value;
+        *value = before.saturating_add(amount);
+        digest::WEIGHTS[column as usize].wrapping_mul(u128::from(*value - before))
+    }
+
+    fn set(&mut self, column: Stored, value: u64) -> u128 {
+        let before = std::mem::replace(&mut self.values[column as usize], value);
+        let step = u128::from(value).wrapping_sub(u128::from(before));
+        digest::WEIGHTS[column as usize].wrapping_mul(step)
+    }
+}
+
+/// Writes only the columns that are not 0: most are.
+fn write_values<S: Serializer>(values: &Values, serializer: S) -> Result<S::Ok, S::Error> {
+    const _: () = assert!(STORED <= u64::BITS as usize);
+    let filled = (0..STORED).filter(|column| values[*column] != 0);
+    let mask = filled.clone().fold(0_u64, |mask, column| mask | 1 << column);
+    (mask, filled.map(|column| values[column]).collect::<Vec<_>>()).serialize(serializer)
+}
+
+fn read_values<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Values, D::Error> {
+    let (mask, filled) = <(u64, Vec<u64>)>::deserialize(deserializer)?;
+    let mut values = [0; STORED];
+    let columns = (0..STORED).filter(|column| mask & 1 << column != 0);
+    for (column, value) in columns.zip(filled) {
+        values[column] = value;
+    }
+    Ok(values)
+}

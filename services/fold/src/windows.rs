@@ -1,0 +1,97 @@
+//! The open buckets of a session's trends (rule 6).
+
+use serde::{Deserialize, Serialize};
+use tandem_model::Row;
+use tandem_model::Table;
+use tandem_model::time::{LATENESS_MS, Window};
+
+use crate::Map;
+use crate::cells::Cells;
+use crate::count::Bits;
+use crate::distinct::Seen;
+use crate::keys::{AllKeys, KeyIndex};
+
+/// The number of a viewer within their session.
+pub(crate) type ViewerIndex = u32;
+
+/// One bucket of one window.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Bucket {
+    pub(crate) cells: Cells,
+    pub(crate) seen: Map<ViewerIndex, Seen>,
+    pub(crate) seen_with_item: Map<(ViewerIndex, KeyIndex), Bits>,
+}
+
+/// The open buckets of one window, by their start.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Buckets {
+    window: Window,
+    /// Ascending. Few: accepted events lie within 15 minutes of the clock.
+    open: Vec<Bucket>,
+}
+
+impl Buckets {
+    pub(crate) fn new(window: Window) -> Self {
+        Self { window, open: Vec::new() }
+    }
+
+    /// The bucket that `ts` lies in.
+    pub(crate) fn at(&mut self, ts: u64) -> &mut Bucket {
+        let start = self.window.bucket(ts);
+        // Nearly always the newest one.
+        let place = match self.open.last() {
+            Some(last) if last.cells.bucket() == start => self.open.len() - 1,
+            _ => match self.open.binary_search_by_key(&start, |bucket| bucket.cells.bucket()) {
+                Ok(place) => place,
+                Err(place) => {
+                    let cells = Cells::new(Table::Trend(self.window), start);
+                    let bucket = Bucket { cells, seen: Map::default(), seen_with_item: Map::default() };
+                    self.open.insert(place, bucket);
+                    place
+                }
+            },
+        };
+        &mut self.open[place]
+    }
+
+    /// The cells of the bucket that `ts` lies in, if it is open.
+    pub(crate) fn cells_if_open(&mut self, ts: u64) -> Option<&mut Cells> {
+        let start = self.window.bucket(ts);
+        self.open
+            .iter_mut()
+            .rev()
+            .find(|bucket| bucket.cells.bucket() == start)
+            .map(|bucket| &mut bucket.cells)
+    }
+
+    /// Gives up the buckets that no accepted event can fall into any more, after taking what
+    /// changed in them.
+    pub(crate) fn close(&mut self, clock: u64, keys: &AllKeys, rows: &mut Vec<Row>) {
+        let length_ms = self.window.length_ms();
+        let is_open = |bucket: &Bucket| bucket.cells.bucket() + length_ms + LATENESS_MS > clock;
+        if self.open.first().is_none_or(is_open) {
+            return;
+        }
+        let closed = self.open.partition_point(|bucket| !is_open(bucket));
+        for mut bucket in self.open.drain(..closed) {
+            bucket.cells.take_changed(keys, rows);
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Bucket> {
+        self.open.iter()
+    }
+
+    pub(crate) fn take_changed(&mut self, keys: &AllKeys, rows: &mut Vec<Row>) {
+        for bucket in &mut self.open {
+            if bucket.cells.has_changed() {
+                bucket.cells.take_changed(keys, rows);
+            }
+        }
+    }
+
+    /// Builds what a snapshot leaves out.
+    pub(crate) fn index(&mut self, keys: &AllKeys) {
+        self.open.iter_mut().for_each(|bucket| bucket.cells.index(keys));
+    }
+}
