@@ -1,0 +1,97 @@
+//! The command line: what can be asked for. The texts here are the help a stranger works from.
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::client::{Client, ServerUrl};
+use crate::commands::bench;
+use crate::failure::Failure;
+use crate::key::Key;
+
+/// Live figures of live-stream commerce, computed twice and shown to agree.
+#[derive(Debug, Parser)]
+#[command(name = "tandem", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(long_about = "\
+Live figures of live-stream commerce, computed by two independent chains that are compared \
+all the time and served through one gateway.
+
+Start everything in one process, with demo traffic, and look at it:
+
+  tandem up
+  tandem status
+
+Load a file of events into a server of your own and check every figure against the log:
+
+  tandem up --no-demo --clock replay --data ./data --key secret
+  TANDEM_KEY=secret tandem ingest events.ndjson.zst --replay
+  TANDEM_KEY=secret tandem verify
+
+Exit codes: 0 done, 1 it did not hold or could not be done, 2 wrong usage, 64 bad configuration.
+Logs go to stderr; RUST_LOG chooses how much (default: warn,tandem=info).")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Measure a running Tandem or its parts
+    #[command(hide = true)]
+    Bench(bench::Args),
+}
+
+/// How client commands reach a running server.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Connection {
+    /// Address of the server
+    #[arg(long, value_name = "URL", default_value_t)]
+    pub to: ServerUrl,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print them in place of the command's")]
+    pub key: KeyOption,
+}
+
+/// The key, as an option or from the environment. One meaning for servers and clients.
+#[derive(Clone, Debug, Default, Args)]
+pub struct KeyOption {
+    /// The server's key
+    #[arg(long, value_name = "KEY", env = "TANDEM_KEY", hide_env_values = true)]
+    key: Option<String>,
+}
+
+impl KeyOption {
+    /// The key that was given; an empty one counts as none.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be a key.
+    pub fn given(&self) -> Result<Option<Key>, Failure> {
+        match self.key.as_deref() {
+            None | Some("") => Ok(None),
+            Some(text) => Key::new(text).map(Some).map_err(Failure::configuration),
+        }
+    }
+}
+
+impl Connection {
+    /// A client of the server.
+    ///
+    /// # Errors
+    ///
+    /// When the key can't be a key.
+    pub fn client(&self) -> Result<Client, Failure> {
+        Ok(Client::new(self.to.clone(), self.key.given()?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

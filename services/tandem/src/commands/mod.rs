@@ -1,0 +1,3 @@
+//! The subcommands: their options and what they print. The work is done elsewhere.
+
+pub mod bench;

@@ -1,0 +1,38 @@
+//! The program `tandem`: everything in one process, and the commands around it.
+//!
+//! - [`system`]: a whole Tandem in this process, started and stopped as one thing
+//! - [`commands`]: one file per subcommand, thin
+//! - [`client`]: how the commands talk to a server
+//! - [`load`]: a file of events on its way to a server
+//! - [`verify`]: both chains against the log, recomputed plainly
+//! - [`demo`]: traffic that looks like live commerce
+//!
+//! It is a library so that tests and benchmarks start the same system as `tandem up` does.
+
+pub mod cli;
+pub mod client;
+pub mod commands;
+pub mod failure;
+pub mod key;
+pub mod logging;
+pub mod terminal;
+
+use cli::{Cli, Command};
+use failure::Failure;
+
+/// Runs the command that was asked for, to its end.
+///
+/// # Errors
+///
+/// What went wrong, with the exit code it deserves.
+pub fn run(cli: Cli) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed(anyhow::Error::new(error).context("can't start the runtime")))?;
+    runtime.block_on(async {
+        match cli.command {
+            Command::Bench(args) => commands::bench::run(args).await,
+        }
+    })
+}
