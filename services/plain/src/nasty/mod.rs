@@ -65,7 +65,7 @@ pub struct Run {
     pub ends: f64,
     /// How likely a line is written in an unusual way: escapes, unknown and ignored fields.
     pub odd: f64,
-    /// A lot of one thing somewhere in the middle.
+    /// A lot of one thing, near the beginning.
     pub flood: Option<Flood>,
 }
 
@@ -103,7 +103,8 @@ impl Run {
     /// The lines of this run.
     pub fn lines(&self) -> Vec<Bytes> {
         let mut maker = Maker::new(self);
-        let flood_at = maker.rng.random_range(0..self.lines.max(1));
+        // early, before the session can have ended
+        let flood_at = maker.rng.random_range(0..20);
         for index in 0..self.lines {
             if let Some(flood) = self.flood
                 && index == flood_at

@@ -79,35 +79,23 @@ fn everything_that_can_become_of_a_line_occurs() {
             (0..count).for_each(|_| see(name.to_owned()));
         }
     }
-    let expected = ["beats", "ignored beats", "saturated", "over 4096 users"];
-    let expected = expected.into_iter().map(str::to_owned);
+    let fixed = ["beats", "ignored beats", "saturated", "over 4096 users", "partition late"];
     let states = [SessionState::Live, SessionState::Final, SessionState::Corrected]
         .map(|state| format!("state {}", state.name()));
-    let reasons = Reason::NAMES.iter().take(3).map(|name| format!("session {name}"));
-    let over = ["partition late", "partition malformed of a session that is over"].into_iter().take(1);
-    let problems = PROBLEMS.iter().map(|problem| {
+    let reasons = ["session late", "session future", "session duplicate"];
+    let problems = PROBLEMS.map(|problem| match problem {
         // what is not JSON or not an object can't name a session
-        let whose = match problem {
-            Problem::NotJson | Problem::NotAnObject | Problem::BeatNotAllowed | Problem::Misplaced => {
-                "partition"
-            }
-            _ => "session",
-        };
-        format!("{whose} {}", problem.name())
+        Problem::NotJson | Problem::NotAnObject | Problem::BeatNotAllowed | Problem::Misplaced => {
+            format!("partition {}", problem.name())
+        }
+        _ => format!("session {}", problem.name()),
     });
-    let overflows = ["item", "channel", "source", "raw_source", "region", "device"]
-        .into_iter()
-        .filter(|name| *name != "source") // what is not listed is `other` there
-
-        .map(|name| format!("overflow {name}"));
+    // not `source`: what is not listed there is `other`
+    let overflows =
+        ["item", "channel", "raw_source", "region", "device"].map(|name| format!("overflow {name}"));
     let columns = Stored::ALL.iter().map(|stored| format!("room {}", stored.id()));
-    let all = expected
-        .chain(states)
-        .chain(reasons)
-        .chain(over.map(str::to_owned))
-        .chain(problems)
-        .chain(overflows)
-        .chain(columns);
+    let all = fixed.into_iter().chain(reasons).map(str::to_owned);
+    let all = all.chain(states).chain(problems).chain(overflows).chain(columns);
     let missing: Vec<_> = all.filter(|what| !seen.contains_key(what)).collect();
     assert!(missing.is_empty(), "never seen: {missing:?} in {seen:#?}");
 }
@@ -129,3 +117,69 @@ const PROBLEMS: [Problem; 15] = [
     Problem::BeatNotAllowed,
     Problem::Misplaced,
 ];
+
+/// Rules 6 and 9: each window's buckets add up to those of the next coarser one and, unless a
+/// sum counts what has no bucket, to the total.
+#[test]
+fn fine_buckets_add_up_to_coarse_ones() {
+    for seed in 0..SEEDS {
+        for (id, figures) in run(seed, 1).iter().flat_map(figures) {
+            check_sums(&figures, &format!("seed {seed} session {id}"));
+        }
+    }
+}
+
+fn check_sums(figures: &Figures, at: &str) {
+    let coarser = [Some(Window::Minute), Some(Window::FiveMinutes), None];
+    for (fine, coarse) in Window::ALL.into_iter().zip(coarser) {
+        let mut sums: BTreeMap<RowKey, [u64; Stored::ALL.len()]> = BTreeMap::new();
+        for (key, (values, _)) in figures.rows.iter().filter(|(key, _)| key.table == Table::Trend(fine)) {
+            let table = coarse.map_or(Table::Total, Table::Trend);
+            let bucket = coarse.map_or(0, |window| window.bucket(key.bucket));
+            let sum = sums.entry(RowKey { table, bucket, ..key.clone() }).or_insert([0; _]);
+            for stored in sums_of(figures, coarse.is_none()) {
+                sum[stored as usize] = sum[stored as usize].saturating_add(values[stored as usize]);
+            }
+        }
+        for (key, sum) in sums {
+            let (values, _) = figures.rows.get(&key).unwrap_or_else(|| panic!("{at}: no {key:?}"));
+            for stored in sums_of(figures, coarse.is_none()) {
+                assert_eq!(values[stored as usize], sum[stored as usize], "{at}: {key:?} {stored:?}");
+            }
+        }
+    }
+}
+
+/// The sums that must add up; to totals not those that follow-ups add to.
+fn sums_of(figures: &Figures, to_total: bool) -> impl Iterator<Item = Stored> {
+    let corrected = figures.session.state == SessionState::Corrected;
+    Stored::ALL.iter().copied().filter(move |stored| {
+        let followed_up = matches!(
+            stored,
+            Stored::Refunds | Stored::RefundFen | Stored::Balances | Stored::BalanceFen | Stored::Events
+        );
+        stored.kind() == Kind::Sum && stored.has_trend() && !(to_total && corrected && followed_up)
+    })
+}
+
+/// What breakdowns of viewer events by one attribute have in common: together they hold what the
+/// room holds.
+#[test]
+fn the_keys_of_a_breakdown_add_up_to_the_room() {
+    for seed in (0..SEEDS).filter(|seed| seed % 64 != 31) {
+        for (id, figures) in run(seed, 1).iter().flat_map(figures) {
+            let total = |breakdown, stored: Stored| -> u64 {
+                let rows = figures.rows.iter();
+                rows.filter(|(key, _)| key.table == Table::Total && key.breakdown == breakdown)
+                    .fold(0, |sum, (_, (values, _))| sum.saturating_add(values[stored as usize]))
+            };
+            let sums = sums_of(&figures, false).filter(|stored| !stored.is_room_only());
+            for stored in sums {
+                let room = total(Breakdown::Room, stored);
+                for breakdown in Breakdown::PUBLIC.into_iter().filter(|other| *other != Breakdown::Item) {
+                    assert_eq!(total(breakdown, stored), room, "seed {seed} {id} {breakdown:?} {stored:?}");
+                }
+            }
+        }
+    }
+}
