@@ -39,3 +39,22 @@ pub struct DeadLetterQuery {
     /// How many at most.
     pub limit: usize,
 }
+
+impl Place {
+    /// Where `rejected` stands.
+    pub fn of(rejected: &Rejected) -> Self {
+        Self { partition: rejected.partition, offset: rejected.offset }
+    }
+}
+
+impl DeadLetterQuery {
+    /// Whether `rejected` belongs into the list, its `limit` aside.
+    pub fn matches(&self, rejected: &Rejected) -> bool {
+        self.after.is_none_or(|after| Place::of(rejected) > after)
+            && self.reason.is_none_or(|reason| rejected.reason.name() == reason)
+            && self
+                .session_id
+                .as_deref()
+                .is_none_or(|wanted| rejected.session_id.as_ref().is_some_and(|id| id.as_str() == wanted))
+    }
+}

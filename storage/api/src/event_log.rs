@@ -19,7 +19,9 @@ use crate::Result;
 ///   markers take some), but none is ever reused.
 /// - **Durability.** After `Ok`, records survive the death of any process. After a retryable
 ///   error they may or may not be there: only an append with a receipt can be repeated safely,
-///   by asking for the receipt first.
+///   by asking for the receipt first. An append whose receipt is already kept, equal in every
+///   field, is answered as it was then and not done again; another receipt under the same scope
+///   and key replaces the one that is there.
 /// - **Damage.** A damaged record is an error that names the place, never a gap.
 #[async_trait]
 pub trait EventLog: Send + Sync {

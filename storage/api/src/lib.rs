@@ -16,9 +16,12 @@
 mod dead_letters;
 mod error;
 mod event_log;
+pub mod faulty;
 mod hot_store;
+pub mod memory;
 mod row_store;
 mod snapshot_store;
+pub mod suite;
 
 pub use dead_letters::{DeadLetterQuery, DeadLetters, Place};
 pub use error::StoreError;

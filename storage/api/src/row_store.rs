@@ -18,6 +18,9 @@ pub const BEATS_KEPT: usize = 3_600;
 /// - **Order.** A session's change is ignored where the store already holds that session at the
 ///   same cut or beyond. So an older writer, or a replay, does no harm and no row goes back.
 ///   Progress becomes visible after all rows of the change, and never goes back.
+/// - **Completeness.** A session's first change carries the session's own row. One without it is
+///   [`crate::StoreError::Refused`] and nothing of the call is done: the store does not hold what
+///   its writer believes it holds.
 /// - **Durability.** Implied by `Ok` for what [`durable`](RowStore::durable) reports; other
 ///   changes survive the death of our process, but perhaps not that of the machine.
 #[async_trait]
@@ -81,6 +84,18 @@ impl Part {
     }
 }
 
+impl Select {
+    /// Whether a row is asked for.
+    pub fn wants(&self, key: &RowKey) -> bool {
+        match self {
+            Select::Session => false,
+            Select::Totals => key.table == Table::Total,
+            Select::Parts(parts) => parts.iter().any(|part| part.has(key)),
+            Select::All => true,
+        }
+    }
+}
+
 /// A session as of one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionRows {
@@ -111,4 +126,19 @@ pub struct SessionQuery {
     pub after: Option<(u64, SessionId)>,
     /// How many at most.
     pub limit: usize,
+}
+
+impl SessionQuery {
+    /// Whether a session belongs into the list, its `limit` aside.
+    pub fn matches(&self, id: &SessionId, row: &SessionRow) -> bool {
+        let sort_ts = row.sort_ts();
+        let anchor_id = row.attributes.as_ref().map(|attributes| attributes.anchor_id.as_str());
+        self.anchor_id.as_deref().is_none_or(|wanted| anchor_id == Some(wanted))
+            && self.state.is_none_or(|state| row.state == state)
+            && self.from.is_none_or(|from| sort_ts >= from)
+            && self.to.is_none_or(|to| sort_ts < to)
+            && self.after.as_ref().is_none_or(|(after_ts, after_id)| {
+                sort_ts < *after_ts || (sort_ts == *after_ts && id > after_id)
+            })
+    }
 }

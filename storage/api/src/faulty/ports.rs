@@ -1,0 +1,180 @@
+//! [`Faulty`] as each of the ports.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tandem_model::rejected::Rejected;
+use tandem_model::row::{BeatDigest, PartitionRow};
+use tandem_model::{Changes, Cut, LogId, PartitionId, Record, SessionId, SessionRow};
+use tokio::sync::watch;
+
+use super::Faulty;
+use crate::{
+    Append, Appended, DeadLetterQuery, DeadLetters, EventLog, HotStore, Result, RowStore, Select,
+    SessionQuery, SessionRows, Snapshot, SnapshotStore, StoredReceipt,
+};
+
+#[async_trait]
+impl<T: EventLog + ?Sized> EventLog for Faulty<T> {
+    fn id(&self) -> LogId {
+        self.inner.id()
+    }
+
+    fn partitions(&self) -> u32 {
+        self.inner.partitions()
+    }
+
+    async fn append(&self, append: Append) -> Result<Appended> {
+        self.plan.run("append", self.inner.append(append)).await
+    }
+
+    async fn read(&self, partition: PartitionId, from: u64, bytes_max: usize) -> Result<Vec<(u64, Record)>> {
+        self.plan.run("read", self.inner.read(partition, from, bytes_max)).await
+    }
+
+    fn ends(&self) -> watch::Receiver<Arc<[u64]>> {
+        self.inner.ends()
+    }
+
+    async fn receipt(&self, scope: &str, key: &str) -> Result<Option<StoredReceipt>> {
+        self.plan.run("receipt", self.inner.receipt(scope, key)).await
+    }
+
+    async fn forget_receipts(&self, written_before_ms: u64) -> Result<()> {
+        self.plan.run("forget_receipts", self.inner.forget_receipts(written_before_ms)).await
+    }
+}
+
+#[async_trait]
+impl<T: RowStore + ?Sized> RowStore for Faulty<T> {
+    async fn apply(&self, changes: &Changes) -> Result<()> {
+        self.plan.run("apply", self.inner.apply(changes)).await
+    }
+
+    async fn progress(&self, partition: PartitionId) -> Result<Option<Cut>> {
+        self.plan.run("progress", self.inner.progress(partition)).await
+    }
+
+    async fn durable(&self, partition: PartitionId) -> Result<Option<Cut>> {
+        self.plan.run("durable", self.inner.durable(partition)).await
+    }
+
+    async fn session(&self, id: &str, select: &Select) -> Result<Option<SessionRows>> {
+        self.plan.run("session", self.inner.session(id, select)).await
+    }
+
+    async fn sessions(&self, query: &SessionQuery) -> Result<Vec<(SessionId, SessionRow)>> {
+        self.plan.run("sessions", self.inner.sessions(query)).await
+    }
+
+    async fn session_ids(&self, after: Option<&str>, limit: usize) -> Result<Vec<SessionId>> {
+        self.plan.run("session_ids", self.inner.session_ids(after, limit)).await
+    }
+
+    async fn partition_row(&self, partition: PartitionId) -> Result<Option<PartitionRow>> {
+        self.plan.run("partition_row", self.inner.partition_row(partition)).await
+    }
+
+    async fn beats(&self, partition: PartitionId, from_ts: u64, limit: usize) -> Result<Vec<BeatDigest>> {
+        self.plan.run("beats", self.inner.beats(partition, from_ts, limit)).await
+    }
+}
+
+#[async_trait]
+impl<T: HotStore + ?Sized> HotStore for Faulty<T> {
+    async fn apply(&self, changes: &Changes) -> Result<Vec<SessionId>> {
+        self.plan.run("apply", self.inner.apply(changes)).await
+    }
+
+    async fn put(&self, session: SessionRows) -> Result<()> {
+        self.plan.run("put", self.inner.put(session)).await
+    }
+
+    async fn session(&self, id: &str) -> Result<Option<Arc<SessionRows>>> {
+        self.plan.run("session", self.inner.session(id)).await
+    }
+
+    async fn progress(&self, partition: PartitionId) -> Result<Option<Cut>> {
+        self.plan.run("progress", self.inner.progress(partition)).await
+    }
+}
+
+#[async_trait]
+impl<T: SnapshotStore + ?Sized> SnapshotStore for Faulty<T> {
+    async fn put(&self, partition: PartitionId, snapshot: Snapshot) -> Result<()> {
+        self.plan.run("put", self.inner.put(partition, snapshot)).await
+    }
+
+    async fn list(&self, partition: PartitionId) -> Result<Vec<u64>> {
+        self.plan.run("list", self.inner.list(partition)).await
+    }
+
+    async fn load(&self, partition: PartitionId, next: u64) -> Result<Option<Snapshot>> {
+        self.plan.run("load", self.inner.load(partition, next)).await
+    }
+
+    async fn prune(&self, partition: PartitionId, keep: usize) -> Result<()> {
+        self.plan.run("prune", self.inner.prune(partition, keep)).await
+    }
+}
+
+#[async_trait]
+impl<T: DeadLetters + ?Sized> DeadLetters for Faulty<T> {
+    async fn append(&self, rejected: &[Rejected]) -> Result<()> {
+        self.plan.run("append", self.inner.append(rejected)).await
+    }
+
+    async fn list(&self, query: &DeadLetterQuery) -> Result<Vec<Rejected>> {
+        self.plan.run("list", self.inner.list(query)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::super::{ChainPlans, Fault, Plan, chain_stores};
+    use super::*;
+    use crate::StoreError;
+    use crate::memory::{self, MemoryEventLog};
+
+    fn beat() -> Append {
+        Append { records: vec![(PartitionId(0), Record::beat(1))], receipt: None }
+    }
+
+    #[tokio::test]
+    async fn fails_before_and_after_and_counts() {
+        let plan = Arc::new(Plan::new());
+        let log = Faulty::new(Arc::new(MemoryEventLog::new(1)), plan.clone());
+        let end = || log.ends().borrow()[0];
+
+        plan.add(Fault::unavailable().on("append").after(1).times(1));
+        log.append(beat()).await.expect("the first passes");
+        assert!(matches!(log.append(beat()).await, Err(StoreError::Unavailable(_))));
+        assert_eq!(end(), 1);
+
+        plan.add(Fault::timeout().on("append"));
+        assert!(matches!(log.append(beat()).await, Err(StoreError::Timeout(_))));
+        assert_eq!(end(), 2, "it was done all the same");
+        log.read(PartitionId(0), 0, 1).await.expect("other calls pass");
+
+        plan.clear();
+        plan.add(Fault::slow(Duration::from_millis(20)).times(1));
+        let start = Instant::now();
+        log.append(beat()).await.expect("slow, but done");
+        assert!(start.elapsed() >= Duration::from_millis(20));
+        assert_eq!((plan.calls("append"), plan.calls("read"), plan.calls("receipt")), (4, 1, 0));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn is_transparent_without_faults() {
+        let plans = ChainPlans::default();
+        let stores = chain_stores(memory::chain_stores(), &plans);
+        crate::suite::row_store(stores.rows).await;
+        crate::suite::hot_store(stores.hot).await;
+        crate::suite::snapshot_store(&*stores.snapshots).await;
+        crate::suite::dead_letters(&*stores.dead_letters).await;
+        let log: Arc<dyn EventLog> = Arc::new(MemoryEventLog::new(2));
+        crate::suite::event_log(Arc::new(Faulty::new(log, Arc::new(Plan::new())))).await;
+    }
+}
