@@ -1,1 +1,22 @@
-//! Shell around the fold: log to stores, snapshots, digests.
+//! The shell around the fold: log → fold → stores, for one chain.
+//!
+//! One thread owns one partition ([`partition`]): it pulls a batch at its own pace, folds it,
+//! flushes the changed rows to the stores, and only then pulls on. So nothing queues up: a slow
+//! store slows the reading down (backpressure), and the log keeps what is still to come.
+//!
+//! A flush goes dead letters → row store → hot store ([`flush`]); each step can be repeated
+//! harmlessly, and is, until the store takes it. A snapshot never reaches beyond what the row
+//! store holds durably. A restart ([`recover`]) takes the newest usable snapshot, replays the log
+//! up to what the row store already has without writing anything, and compares the digests of
+//! the beats it passes with those it wrote down before; only then is the partition ready.
+
+mod compute;
+mod flush;
+mod partition;
+mod recover;
+mod settings;
+mod status;
+
+pub use compute::Compute;
+pub use settings::Settings;
+pub use status::{Phase, Status};

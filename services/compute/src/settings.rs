@@ -1,0 +1,33 @@
+//! What can be set of a chain's compute.
+
+use std::time::Duration;
+
+use tandem_model::route::Chain;
+
+/// Settings of one chain. The two chains run with different ones on purpose: rows and digests may
+/// not depend on them, and a fault that shows with one batch size only would split the chains
+/// instead of fooling both.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Which chain.
+    pub chain: Chain,
+    /// How many bytes of the log are folded between two looks at the clock.
+    pub batch_bytes: usize,
+    /// Least time between two flushes: what changes in between is written once.
+    pub flush_interval: Duration,
+    /// Time between two snapshots. Longer: a longer replay after a restart.
+    pub snapshot_interval: Duration,
+    /// How many snapshots are kept per partition.
+    pub snapshots_kept: usize,
+}
+
+impl Settings {
+    /// The settings of `chain` where nothing else is said.
+    pub const fn of(chain: Chain) -> Self {
+        let (batch_bytes, flush_interval, snapshot_interval) = match chain {
+            Chain::A => (512 * 1024, Duration::from_millis(10), Duration::from_secs(30)),
+            Chain::B => (192 * 1024, Duration::from_millis(15), Duration::from_secs(45)),
+        };
+        Self { chain, batch_bytes, flush_interval, snapshot_interval, snapshots_kept: 2 }
+    }
+}
