@@ -51,20 +51,17 @@ impl Rows {
     }
 
     /// Adds to one row; the row exists from then on, also if nothing was to add.
-    pub(crate) fn add(&mut self, key: &RowKey, adds: &[(Stored, Amount)], user: Option<u32>, offset: u64) {
-        self.create(key, offset);
+    pub(crate) fn add(&mut self, key: RowKey, adds: &[(Stored, Amount)], user: Option<u32>, offset: u64) {
+        let cell = self.cells.entry(key.clone()).or_insert_with(|| Cell::new(offset));
         for (stored, amount) in adds {
             match amount {
                 Amount::Sum(amount) => {
-                    let sum = self.value(key, *stored).saturating_add(*amount);
-                    self.set(key, *stored, sum, offset);
+                    cell.set(*stored, cell.value(*stored).saturating_add(*amount), offset);
                 }
                 Amount::User => {
-                    let Some(user) = user else { continue };
-                    let users = self.users.entry((bucket_end(key), key.clone(), *stored)).or_default();
-                    users.insert(user);
-                    let count = users.len() as u64;
-                    self.set(key, *stored, count, offset);
+                    let users = self.users.entry((bucket_end(&key), key.clone(), *stored)).or_default();
+                    users.extend(user);
+                    cell.set(*stored, users.len() as u64, offset);
                 }
             }
         }
@@ -73,12 +70,14 @@ impl Rows {
     /// Rule 8: a sample of the gauges at a beat. In a bucket without events nobody online is no
     /// news, so no row is made for it.
     pub(crate) fn sample(&mut self, online: u64, clock: u64, offset: u64) {
+        let room: Arc<str> = Arc::from(ROOM);
         for table in Table::ALL {
-            let key = row_key(table, Breakdown::Room, &Arc::from(ROOM), clock);
+            let key = row_key(table, Breakdown::Room, &room, clock);
             if online > 0 || self.cells.contains_key(&key) {
-                let peak = self.value(&key, Stored::OnlinePeak).max(online);
-                self.set(&key, Stored::OnlineViewers, online, offset);
-                self.set(&key, Stored::OnlinePeak, peak, offset);
+                let cell = self.cells.entry(key).or_insert_with(|| Cell::new(offset));
+                let peak = cell.value(Stored::OnlinePeak).max(online);
+                cell.set(Stored::OnlineViewers, online, offset);
+                cell.set(Stored::OnlinePeak, peak, offset);
             }
         }
     }
@@ -105,33 +104,27 @@ impl Rows {
             (key, values, cell.offset)
         })
     }
-
-    fn create(&mut self, key: &RowKey, offset: u64) {
-        if !self.cells.contains_key(key) {
-            self.cells.insert(key.clone(), Cell { columns: vec![], offset });
-        }
-    }
-
-    fn value(&self, key: &RowKey, stored: Stored) -> u64 {
-        self.cells.get(key).map_or(0, |cell| cell.value(stored))
-    }
-
-    /// Sets a column; only a change of the value makes a new version.
-    fn set(&mut self, key: &RowKey, stored: Stored, value: u64, offset: u64) {
-        self.create(key, offset);
-        if let Some(cell) = self.cells.get_mut(key)
-            && cell.value(stored) != value
-        {
-            cell.columns.retain(|(column, _)| *column != stored);
-            cell.columns.push((stored, value));
-            cell.offset = offset;
-        }
-    }
 }
 
 impl Cell {
+    fn new(offset: u64) -> Self {
+        Self { columns: Vec::new(), offset }
+    }
+
     fn value(&self, stored: Stored) -> u64 {
         self.columns.iter().find(|(column, _)| *column == stored).map_or(0, |(_, value)| *value)
+    }
+
+    /// Sets a column; only a change of the value makes a new version.
+    fn set(&mut self, stored: Stored, value: u64, offset: u64) {
+        if self.value(stored) == value {
+            return;
+        }
+        self.offset = offset;
+        match self.columns.iter_mut().find(|(column, _)| *column == stored) {
+            Some((_, old)) => *old = value,
+            None => self.columns.push((stored, value)),
+        }
     }
 }
 

@@ -1,7 +1,6 @@
 //! One session: what it accepts and when it ends (rules 3, 4, 7, 11).
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use tandem_model::catalogue::ROOM;
 use tandem_model::event::{self, Event, Kind, Start};
@@ -12,7 +11,7 @@ use tandem_model::{Breakdown, SessionRow, Stored, Table};
 
 use crate::counts::{self, Amount};
 use crate::rows::{Figures, Rows, row_key};
-use crate::viewers::{Attribution, Seen, Viewers, attribution_of_follow_up, is_listed};
+use crate::viewers::{Seen, Viewers, attribution_of_follow_up, is_listed};
 
 /// A session with everything that is remembered of it.
 pub(crate) struct Session {
@@ -91,7 +90,9 @@ impl Session {
             Reason::Duplicate => Stored::DuplicateEvents,
             Reason::Malformed(_) => Stored::MalformedEvents,
         };
-        self.add(Table::Total, Breakdown::Room, ROOM, 0, &[(stored, Amount::Sum(1))], None, offset);
+        let room = self.rows.claim(Breakdown::Room, ROOM);
+        let total = row_key(Table::Total, Breakdown::Room, &room, 0);
+        self.rows.add(total, &[(stored, Amount::Sum(1))], None, offset);
     }
 
     /// Folds an accepted event into the figures.
@@ -105,9 +106,7 @@ impl Session {
         self.highest_ts = self.highest_ts.max(Some(event.ts));
         self.note(event, offset);
         let seen = event.viewer.as_ref().map(|viewer| self.viewers.apply(event, viewer));
-        for table in Table::ALL {
-            self.count(event, seen.as_ref(), table, offset);
-        }
+        self.count(event, seen.as_ref(), &Table::ALL, offset);
     }
 
     /// Rule 3, follow-ups: totals only, no presence, nothing inherited.
@@ -118,50 +117,35 @@ impl Session {
             attribution: attribution_of_follow_up(viewer),
             watch_ms: 0,
         });
-        self.count(event, seen.as_ref(), Table::Total, offset);
+        self.count(event, seen.as_ref(), &[Table::Total], offset);
     }
 
-    /// Counts an accepted event in one table: for the room and, if it has a viewer, in every
-    /// breakdown (rule 7).
-    fn count(&mut self, event: &Event<'_>, seen: Option<&Seen>, table: Table, offset: u64) {
+    /// Counts an accepted event: for the room and, if it has a viewer, in every breakdown
+    /// (rule 7).
+    fn count(&mut self, event: &Event<'_>, seen: Option<&Seen>, tables: &[Table], offset: u64) {
         let mut adds = counts::own(event);
         adds.push((Stored::Events, Amount::Sum(1)));
-        if let Some(seen) = seen {
-            adds.push((Stored::WatchMs, Amount::Sum(seen.watch_ms)));
-        }
+        adds.extend(seen.map(|seen| (Stored::WatchMs, Amount::Sum(seen.watch_ms))));
         let user = seen.map(|seen| seen.user);
         for (breakdown, key) in keys(event, seen) {
+            let key = self.rows.claim(breakdown, key);
             let adds: Vec<_> =
                 adds.iter().copied().filter(|(stored, _)| belongs(*stored, breakdown)).collect();
-            self.add(table, breakdown, &key, event.ts, &adds, user, offset);
+            for table in tables {
+                self.rows.add(row_key(*table, breakdown, &key, event.ts), &adds, user, offset);
+            }
         }
-        if table == Table::Total {
-            self.count_raw_source(event.viewer.as_ref(), offset);
-        }
+        self.count_raw_source(event.viewer.as_ref(), offset);
     }
 
-    /// Rule 7: a source that is not listed is kept and counted as it was sent.
+    /// Rule 7: a source that is not listed is kept and counted as it was sent; in the total alone.
     fn count_raw_source(&mut self, viewer: Option<&event::Viewer<'_>>, offset: u64) {
         let sent = viewer.and_then(|viewer| viewer.source.as_deref());
         if let Some(source) = sent.filter(|source| !is_listed(source)) {
-            let adds = [(Stored::Events, Amount::Sum(1))];
-            self.add(Table::Total, Breakdown::RawSource, source, 0, &adds, None, offset);
+            let key = self.rows.claim(Breakdown::RawSource, source);
+            let total = row_key(Table::Total, Breakdown::RawSource, &key, 0);
+            self.rows.add(total, &[(Stored::Events, Amount::Sum(1))], None, offset);
         }
-    }
-
-    #[allow(clippy::too_many_arguments, reason = "one place that names a row and what to add to it")]
-    fn add(
-        &mut self,
-        table: Table,
-        breakdown: Breakdown,
-        key: &str,
-        ts: u64,
-        adds: &[(Stored, Amount)],
-        user: Option<u32>,
-        offset: u64,
-    ) {
-        let key = self.rows.claim(breakdown, key);
-        self.rows.add(&row_key(table, breakdown, &key, ts), adds, user, offset);
     }
 
     /// What the session's own row learns from an accepted event: the first `ts`, the attributes
@@ -231,16 +215,17 @@ fn is_past(ts: u64, clock: u64) -> bool {
 }
 
 /// Rule 7: the keys an accepted event counts under.
-fn keys(event: &Event<'_>, seen: Option<&Seen>) -> Vec<(Breakdown, Arc<str>)> {
-    let mut keys = vec![(Breakdown::Room, Arc::from(ROOM))];
+fn keys<'a>(event: &'a Event<'_>, seen: Option<&'a Seen>) -> Vec<(Breakdown, &'a str)> {
+    let mut keys = vec![(Breakdown::Room, ROOM)];
     let Some(Seen { attribution, .. }) = seen else { return keys };
-    let Attribution { channel, source, fan, region, device } = attribution;
-    keys.extend(counts::item(event).map(|item| (Breakdown::Item, Arc::from(item))));
-    keys.push((Breakdown::Channel, Arc::from(channel.as_str())));
-    keys.push((Breakdown::Source, Arc::from(source.as_str())));
-    keys.push((Breakdown::Fan, Arc::from(*fan)));
-    keys.push((Breakdown::Region, Arc::from(region.as_str())));
-    keys.push((Breakdown::Device, Arc::from(device.as_str())));
+    keys.extend(counts::item(event).map(|item| (Breakdown::Item, item)));
+    keys.extend([
+        (Breakdown::Channel, attribution.channel.as_str()),
+        (Breakdown::Source, attribution.source.as_str()),
+        (Breakdown::Fan, attribution.fan),
+        (Breakdown::Region, attribution.region.as_str()),
+        (Breakdown::Device, attribution.device.as_str()),
+    ]);
     keys
 }
 
