@@ -12,6 +12,7 @@
 pub mod cli;
 pub mod client;
 pub mod commands;
+pub mod demo;
 pub mod failure;
 pub mod key;
 pub mod logging;
