@@ -59,19 +59,29 @@ const LAG_MS: u64 = 20 * SECOND_MS;
 
 impl Maker<'_> {
     pub(super) fn event(&mut self) -> Bytes {
-        let session = self.rng.random_range(0..self.ends.len());
+        let session = self.rng.random_range(0..self.sessions.len());
         let event_type = self.event_type(session);
         let ts = self.ts(session);
-        if event_type == EventType::SessionEnd {
-            self.ends[session] = Some(ts);
-        }
+        self.note(event_type, session, ts);
         let pairs = self.pairs(event_type, session, ts);
         self.write(pairs, event_type)
     }
 
+    /// Remembers what becomes of the session if the event is accepted, as it probably is.
+    fn note(&mut self, event_type: EventType, session: usize, ts: u64) {
+        let in_time = ts + LATENESS_MS >= self.clock && ts <= self.clock + FUTURE_MS;
+        let past = &mut self.sessions[session];
+        if past.final_since.is_none() && (self.clock == 0 || in_time) {
+            past.highest = past.highest.max(Some(ts));
+            if event_type == EventType::SessionEnd {
+                past.end = Some(ts);
+            }
+        }
+    }
+
     /// To a session that has ended mostly what it still accepts.
     fn event_type(&mut self, session: usize) -> EventType {
-        let has_ended = self.ends[session].is_some_and(|end| end + LATENESS_MS <= self.clock);
+        let has_ended = self.sessions[session].final_since.is_some();
         if self.chance(self.run.ends) {
             EventType::SessionEnd
         } else if has_ended && self.chance(0.5) {
@@ -103,7 +113,7 @@ impl Maker<'_> {
             3 | 4 => self.last_ts + PRESENCE_MS,
             5 => self.last_ts,
             6 => self.clock.saturating_sub(PRESENCE_MS),
-            7 => self.ends[session].unwrap_or(self.clock),
+            7 => self.sessions[session].end.unwrap_or(self.clock),
             8 => (self.now_ms + 8 * MINUTE_MS).saturating_sub(self.rng.random_range(0..20 * MINUTE_MS)),
             9 => self.now_ms.saturating_sub(self.rng.random_range(0..2 * DAY_MS)),
             10 => self.now_ms + self.rng.random_range(0..2 * DAY_MS),

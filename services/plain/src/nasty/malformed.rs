@@ -127,7 +127,7 @@ impl Maker<'_> {
     }
 
     fn some_event(&mut self, event_type: EventType) -> Vec<Pair> {
-        let session = self.rng.random_range(0..self.ends.len());
+        let session = self.rng.random_range(0..self.sessions.len());
         self.pairs(event_type, session, self.now_ms)
     }
 

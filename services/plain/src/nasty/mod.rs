@@ -25,7 +25,7 @@ use bytes::Bytes;
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
-use tandem_model::time::{DAY_MS, INT_MAX, LATENESS_MS, MINUTE_MS, SECOND_MS};
+use tandem_model::time::{DAY_MS, FOLLOW_UP_MS, INT_MAX, LATENESS_MS, MINUTE_MS, SECOND_MS, SILENCE_MS};
 
 pub use flood::Flood;
 pub use log::log;
@@ -94,7 +94,7 @@ impl Run {
             used_ids: pick(&mut rng, &[0.0, 0.05, 0.3]),
             malformed: pick(&mut rng, &[0.0, 0.05, 0.2]),
             carried: pick(&mut rng, &[0.1, 0.4, 0.8]),
-            ends: pick(&mut rng, &[0.0, 0.005, 0.02]),
+            ends: pick(&mut rng, &[0.0, 0.005, 0.02, 0.05]),
             odd: pick(&mut rng, &[0.0, 0.1, 0.4]),
             flood: Flood::of(seed),
         }
@@ -146,8 +146,32 @@ struct Maker<'a> {
     last_ts: u64,
     /// How many ids were used.
     ids: u64,
-    /// `ts` of the last end sent, by session.
-    ends: Vec<Option<u64>>,
+    sessions: Vec<Past>,
+    /// Beats around an edge that are still to come, last first.
+    planned: Vec<u64>,
+}
+
+/// What was sent of a session so far: enough to guess when it ends.
+#[derive(Clone, Copy, Debug, Default)]
+struct Past {
+    /// `ts` of the last end.
+    end: Option<u64>,
+    /// The highest `ts` that is no stray.
+    highest: Option<u64>,
+    /// The first beat at which it was probably final.
+    final_since: Option<u64>,
+}
+
+impl Past {
+    fn final_from(self) -> Option<u64> {
+        let after_end = self.end.map(|end| end + LATENESS_MS);
+        after_end.or_else(|| self.highest.map(|highest| highest + SILENCE_MS))
+    }
+
+    /// The next moment at which something becomes of it.
+    fn next_edge(self) -> Option<u64> {
+        self.final_since.map(|since| since + FOLLOW_UP_MS).or_else(|| self.final_from())
+    }
 }
 
 impl<'a> Maker<'a> {
@@ -161,14 +185,22 @@ impl<'a> Maker<'a> {
             clock: 0,
             last_ts: run.start_ms,
             ids: 0,
-            ends: vec![None; run.sessions.max(1) as usize],
+            sessions: vec![Past::default(); run.sessions.max(1) as usize],
+            planned: Vec::new(),
         }
     }
 
     fn line(&mut self, index: usize) -> Bytes {
-        self.now_ms = (self.now_ms + self.rng.random_range(0..=2 * self.run.step_ms)).min(INT_MAX);
+        if let Some(ts) = self.planned.pop_if(|_| self.rng.random()) {
+            return self.beat(ts);
+        }
+        // time waits while an edge is near, so that something happens on both sides of it
+        if self.planned.is_empty() {
+            self.now_ms = (self.now_ms + self.rng.random_range(0..=2 * self.run.step_ms)).min(INT_MAX);
+        }
         if index >= self.run.lines_before_beats && self.chance(self.run.beats) {
-            self.beat()
+            let ts = self.next_beat();
+            self.beat(ts)
         } else if self.chance(self.run.malformed) {
             self.malformed()
         } else if self.chance(self.run.repeats) && !self.lines.is_empty() {
@@ -185,37 +217,44 @@ impl<'a> Maker<'a> {
         self.lines[self.rng.random_range(first..count)].clone()
     }
 
-    fn beat(&mut self) -> Bytes {
-        let ts = match self.rng.random_range(0..20) {
+    fn next_beat(&mut self) -> u64 {
+        match self.rng.random_range(0..20) {
             0 => self.clock,
             1 => self.clock.saturating_sub(self.rng.random_range(0..10 * MINUTE_MS)),
             _ if self.chance(self.run.gaps) => self.edge_of_time(),
             _ => self.now_ms,
+        }
+    }
+
+    /// A moment at which something ends; here a second before it, then at it and after it.
+    fn edge_of_time(&mut self) -> u64 {
+        let session = pick(&mut self.rng, &self.sessions);
+        let edge = match self.rng.random_range(0..8) {
+            0 => self.clock + 31 * DAY_MS,
+            1 => self.clock + self.rng.random_range(1..6) * 60 * MINUTE_MS,
+            2 => self.clock + LATENESS_MS,
+            3 => self.clock + self.rng.random_range(1..600) * SECOND_MS,
+            _ => session.next_edge().unwrap_or(self.now_ms),
         };
+        let edge = edge.max(SECOND_MS).next_multiple_of(SECOND_MS);
+        self.planned = vec![edge + SECOND_MS, edge];
+        edge - SECOND_MS
+    }
+
+    fn beat(&mut self, ts: u64) -> Bytes {
         let second = ts.min(INT_MAX) / SECOND_MS;
         self.clock = self.clock.max(second * SECOND_MS);
         self.now_ms = self.now_ms.max(self.clock);
+        for session in &mut self.sessions {
+            if session.final_since.is_none() && session.final_from().is_some_and(|from| from <= self.clock) {
+                session.final_since = Some(self.clock);
+            }
+        }
         json::object(&[
             ("type", "\"beat\"".into()),
             ("beat", second.to_string()),
             ("ts", (second * SECOND_MS).to_string()),
         ])
-    }
-
-    /// A moment at which something ends, or the second before or after it.
-    fn edge_of_time(&mut self) -> u64 {
-        let ended = pick(&mut self.rng, &self.ends).unwrap_or(self.now_ms);
-        let ended = ended.next_multiple_of(SECOND_MS);
-        let edge = match self.rng.random_range(0..8) {
-            0 | 1 => ended + LATENESS_MS,
-            2 => self.now_ms.next_multiple_of(SECOND_MS) + DAY_MS,
-            3 => self.clock + 30 * DAY_MS,
-            4 => self.clock + 31 * DAY_MS,
-            5 => self.clock + self.rng.random_range(1..6) * 60 * MINUTE_MS,
-            6 => self.clock + LATENESS_MS,
-            _ => self.clock + self.rng.random_range(1..600) * SECOND_MS,
-        };
-        (edge + SECOND_MS).saturating_sub(self.rng.random_range(0..=2) * SECOND_MS)
     }
 
     fn chance(&mut self, probability: f64) -> bool {
