@@ -1,9 +1,51 @@
 //! One chain's query node: what users read, over HTTP, from that chain's stores.
+//!
+//! The gateway asks it, users never do. So there is no authentication here and no limit on who
+//! asks; there is the token protocol, by which no reader ever goes back: see [`wire`] for its
+//! headers and `reading.rs` for how an answer comes to be one consistent cut.
+//!
+//! | what | where |
+//! |---|---|
+//! | headers and parameters of a request | `request.rs` |
+//! | which store, which cut, how long to wait | `reading.rs` |
+//! | one call each | `sessions.rs` `report.rs` `trend.rs` `rejected.rs` `compare.rs` `catalogue.rs` `operator.rs` |
+//! | figures as JSON | `figures.rs` `buckets.rs` |
+//! | the description of the whole port | `openapi.rs` `schemas.rs` `described.rs` `examples.rs` `docs.rs` |
+
+mod answer;
+mod buckets;
+mod catalogue;
+mod compare;
+mod cursor;
+mod described;
+mod docs;
+mod examples;
+mod figures;
+mod openapi;
+mod operator;
+mod reading;
+mod rejected;
+mod report;
+mod request;
+mod schemas;
+mod sessions;
+mod trend;
+pub mod wire;
 
 use std::sync::Arc;
 
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use http::{HeaderName, HeaderValue};
+use tandem_model::problem::Problem;
 use tandem_model::route::Chain;
 use tandem_storage::{ChainStores, EventLog};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::answer::Failure;
+
+pub use openapi::openapi;
 
 /// What a query node reads from.
 #[derive(Clone)]
@@ -17,11 +59,42 @@ pub struct Query {
 }
 
 /// The node as a service: answers under `/v1` and `/internal/v1`.
+///
+/// Beside what [`openapi`] describes it answers `GET /internal/v1/status` with a
+/// [`wire::ChainStatus`], for gateway and control group only. `POST /v1/events` and
+/// `GET /v1/status` are described there and answered elsewhere.
 pub fn router(query: Query) -> axum::Router {
-    axum::Router::new().with_state(Arc::new(query))
+    let chain = HeaderValue::from_static(query.chain.name());
+    let (described, _) = routes().split_for_parts();
+    described
+        .route("/v1/openapi.json", get(openapi::document))
+        .route("/v1/docs", get(docs::page))
+        .route("/internal/v1/status", get(operator::status))
+        .fallback(|| async {
+            Failure::from(Problem::not_found("there is nothing at this path: see /v1/docs"))
+        })
+        .method_not_allowed_fallback(|| async {
+            Failure::from(Problem::method_not_allowed("this path can only be read: use GET or HEAD"))
+        })
+        .layer(axum::middleware::map_response(move |mut response: Response| {
+            response.headers_mut().insert(HeaderName::from_static(wire::CHAIN_HEADER), chain.clone());
+            std::future::ready(response.into_response())
+        }))
+        .with_state(Arc::new(query))
 }
 
-/// The description of the whole port, OpenAPI 3.1.
-pub fn openapi() -> utoipa::openapi::OpenApi {
-    utoipa::openapi::OpenApi::default()
+/// The calls that are described and answered here.
+fn routes() -> OpenApiRouter<Arc<Query>> {
+    OpenApiRouter::default()
+        .routes(routes!(sessions::sessions))
+        .routes(routes!(sessions::session))
+        .routes(routes!(report::report))
+        .routes(routes!(trend::trend))
+        .routes(routes!(compare::compare))
+        .routes(routes!(rejected::rejected))
+        .routes(routes!(rejected::dead_letters))
+        .routes(routes!(catalogue::metrics))
+        .routes(routes!(operator::log))
+        .routes(routes!(operator::rows))
+        .routes(routes!(operator::partitions))
 }

@@ -1,0 +1,151 @@
+//! The OpenAPI 3.1 document of the whole port, put together once.
+//!
+//! Paths and shapes come from the handlers and types themselves. What all calls have in common
+//! (the token, the headers of every answer, the problems) is added here, in one place.
+
+use std::sync::OnceLock;
+
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use tandem_model::problem;
+use utoipa::OpenApi;
+use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Ref, Type};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{self, Components, ContentBuilder, RefOr, Required, ResponseBuilder};
+
+use crate::{described, examples, schemas};
+
+const SECURITY: &str = "bearer";
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Tandem",
+        version = "1",
+        description = "The figures of live commerce: events in, figures out. Two complete chains work on the same \
+            event log; a gateway reads from one of them.\n\nTimes are integers in milliseconds since the Unix \
+            epoch, UTC. Money is an integer in minor units (`_fen`). Ids are 1 to 64 characters out of \
+            `A-Z a-z 0-9 . _ : -`. An empty parameter is the same as none, unless it says otherwise; an unknown one \
+            is refused.\n\nEvery answer carries a token, in `meta` and in the header `Tandem-Token`. Send the last \
+            one back in the same header, and you never see anything older than what you have seen: not across \
+            requests, sessions, chains, or a failover. Answers may gain members; ignore those you do not know."
+    ),
+    tags(
+        (name = "figures", description = "What a session's figures are: as a whole, split, over time, side by side."),
+        (name = "sessions", description = "Which sessions there are."),
+        (name = "quality", description = "What was not counted, and why."),
+        (name = "catalogue", description = "What the figures mean."),
+        (name = "events", description = "Events in."),
+        (name = "system", description = "The system itself."),
+        (name = "operators", description = "For operators only."),
+    ),
+    paths(described::post_events, described::status, described::document, described::page),
+)]
+struct Port;
+
+/// The description of the whole port, OpenAPI 3.1.
+pub fn openapi() -> openapi::OpenApi {
+    let mut document = Port::openapi();
+    document.merge(crate::routes().into_openapi());
+    let components = document.components.get_or_insert_with(Components::new);
+    components.schemas.extend(schemas::components());
+    components.schemas.insert("Problem".to_owned(), schemas::problem().into());
+    let bearer =
+        HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("An API key, or a JWT.")).build();
+    components.add_security_scheme(SECURITY, SecurityScheme::Http(bearer));
+    for (path, item) in &mut document.paths.paths {
+        for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+            complete(path, operation);
+        }
+    }
+    document
+}
+
+/// Adds to a call what it has in common with others.
+fn complete(path: &str, operation: &mut Operation) {
+    if described::is_public(path) {
+        // Not even a key is needed: an empty requirement.
+        operation.security = Some(vec![SecurityRequirement::default()]);
+    } else {
+        operation.security = Some(vec![SecurityRequirement::new(SECURITY, Vec::<String>::new())]);
+        operation.parameters.get_or_insert_default().extend(common_parameters().map(RefOr::T));
+        add_problems(path, operation);
+    }
+    let Some(RefOr::T(answer)) = operation.responses.responses.get_mut("200") else { return };
+    if !described::is_public(path) {
+        for (name, description) in [
+            ("Tandem-Token", "How far you have read now. Send it back to never see anything older."),
+            ("Tandem-Chain", "The chain that answered: `a` or `b`."),
+        ] {
+            let header = HeaderBuilder::new().schema(Some(ObjectBuilder::new().schema_type(Type::String)));
+            let header = header.description(Some(description)).build();
+            answer.headers.insert(name.to_owned(), RefOr::T(header));
+        }
+    }
+    if let (Some(RefOr::T(content)), Some(example)) =
+        (answer.content.get_mut("application/json"), examples::answer(path))
+    {
+        content.example = Some(example);
+    }
+}
+
+fn common_parameters() -> [Parameter; 3] {
+    let header = |name: &str, description: &str| {
+        ParameterBuilder::new()
+            .name(name)
+            .parameter_in(ParameterIn::Header)
+            .required(Required::False)
+            .description(Some(description))
+            .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+            .build()
+    };
+    [
+        header("Tandem-Token", "The token of your last answer: this one will not be older."),
+        header(
+            "Prefer",
+            "`fresh`: rather a problem `behind-token` (503) than an answer that is older than the token.",
+        ),
+        header("Tandem-Chain", "Operators only: ask this chain, `a` or `b`."),
+    ]
+}
+
+/// The problems a call can end in, by status.
+fn add_problems(path: &str, operation: &mut Operation) {
+    for status in [400_u16, 401, 403, 404, 429, 500, 503] {
+        if status == 404 && !path.contains('{') {
+            continue;
+        }
+        let kinds = problem::KINDS.iter().filter(|(_, of, _)| *of == status);
+        let named: Vec<String> = kinds
+            .filter(|(name, ..)| *name != "unknown-session" || path.contains("{id}"))
+            .map(|(name, _, title)| format!("`urn:tandem:problem:{name}`: {title}."))
+            .collect();
+        let description = if named.is_empty() { "Too many requests.".to_owned() } else { named.join(" ") };
+        let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+        let mut response =
+            ResponseBuilder::new().description(description).content(problem::CONTENT_TYPE, content);
+        if matches!(status, 429 | 503) {
+            let header = HeaderBuilder::new()
+                .schema(Some(ObjectBuilder::new().schema_type(Type::Integer)))
+                .description(Some("In how many seconds to try again."));
+            response = response.header("Retry-After", header.build());
+        }
+        operation.responses.responses.entry(status.to_string()).or_insert_with(|| response.build().into());
+    }
+}
+
+/// The document as JSON.
+pub(crate) fn text() -> &'static Bytes {
+    static TEXT: OnceLock<Bytes> = OnceLock::new();
+    TEXT.get_or_init(|| {
+        Bytes::from(serde_json::to_vec(&openapi()).expect("the document holds only plain data"))
+    })
+}
+
+/// `GET /v1/openapi.json`
+pub(crate) async fn document() -> Response {
+    ([(CONTENT_TYPE, "application/json")], text().clone()).into_response()
+}
