@@ -26,6 +26,8 @@ pub struct Fold {
     pub(crate) state: State,
     /// What changed since changes were last taken.
     changed: Changed,
+    /// How far the log was applied then.
+    taken_next: u64,
 }
 
 /// What does not come out of the log.
@@ -102,7 +104,8 @@ impl Fold {
         // Not a user id, so its pseudonym is nobody's.
         let id_seed = key.of("\0event ids") as u64;
         let setting = Setting { partition: state.partition, partitions: state.partitions, key, id_seed };
-        Self { setting, state, changed: Changed::default() }
+        let taken_next = state.next;
+        Self { setting, state, changed: Changed::default(), taken_next }
     }
 
     /// The prefix of the log that was applied.
@@ -137,6 +140,7 @@ impl Fold {
 
     /// The rows that changed since they were last taken, and all that goes with them.
     pub fn take_changes(&mut self) -> Changes {
+        self.taken_next = self.state.next;
         let changed = std::mem::take(&mut self.changed);
         let mut sessions = changed.parting;
         for id in changed.sessions {
@@ -164,10 +168,9 @@ impl Fold {
         }
     }
 
-    /// Whether changes wait to be taken.
-    pub fn has_changes(&self) -> bool {
-        let Changed { sessions, parting, rejected, beats } = &self.changed;
-        !(sessions.is_empty() && parting.is_empty() && rejected.is_empty() && beats.is_empty())
+    /// Whether records were applied since changes were last taken.
+    pub const fn has_changes(&self) -> bool {
+        self.taken_next < self.state.next
     }
 
     /// What is kept in memory. Looks at every live session.
