@@ -60,14 +60,20 @@ problems! {
     not_found "not-found" 404 "There is nothing here";
     /// The path exists, the method does not.
     method_not_allowed "method-not-allowed" 405 "The method is not allowed here";
+    /// The body did not come in time.
+    request_timeout "request-timeout" 408 "The request took too long to arrive";
     /// It contradicts what is there or under way.
     conflict "conflict" 409 "The request conflicts with the present state";
     /// The body is over its limit.
     too_large "too-large" 413 "The body is too large";
+    /// The body is encoded in a way this server does not read.
+    unsupported_encoding "unsupported-encoding" 415 "The body's encoding is not supported";
     /// Lines of the body are malformed.
     malformed_events "malformed-events" 422 "Some lines are no events";
     /// The idempotency key was used for another body.
     key_reused "idempotency-key-reused" 422 "The idempotency key belongs to another body";
+    /// The header is over its limit.
+    header_too_large "header-too-large" 431 "The request header is too large";
     /// Our own fault.
     internal "internal" 500 "Something went wrong on our side";
     /// This chain has not read as far as the client's token yet.
