@@ -1,1 +1,85 @@
-//! One port for everything: the tower stack in front of two chains.
+//! The gateway: one port for everything, in front of two chains.
+//!
+//! A request passes a stack of small layers ([`mod@stack`] puts them together in one place) and
+//! ends at one of three things: the ingest for events, the chain router for reads, or the
+//! gateway's own answers (status, health).
+//!
+//! What the gateway relies on: both chains say the same, so any read may go to either. What it
+//! guarantees: a client never sees older data than its token says; a chain that fails, hangs or
+//! lags costs a read some milliseconds, not an error; every wait and every queue is bounded, and
+//! what does not fit is answered with 503 and `Retry-After`.
+
+mod answer;
+mod auth;
+mod chains;
+mod config;
+mod counters;
+mod events;
+mod header_limits;
+mod headers;
+mod health;
+mod keys;
+mod panics;
+mod parity;
+mod request_id;
+mod routes;
+mod server;
+mod stack;
+mod status;
+
+#[cfg(test)]
+mod testing;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tandem_control::Control;
+use tandem_ingest::Ingest;
+use tokio::net::TcpListener;
+use tower::BoxError;
+use tower::util::BoxCloneSyncService;
+
+pub use config::{ClockMode, ConfigError, GatewayConfig};
+pub use counters::{ChainCounts, ChainsCounts, Counts, ReadCounts};
+pub use server::Drained;
+
+/// What the query nodes of one chain look like from here.
+///
+/// It is always ready, and a dropped future stops the work behind it.
+pub type ChainService = BoxCloneSyncService<http::Request<Bytes>, http::Response<Bytes>, BoxError>;
+
+/// The gateway. Cheap to clone.
+#[derive(Clone)]
+pub struct Gateway {
+    shared: Arc<stack::Shared>,
+}
+
+impl Gateway {
+    /// A gateway in front of `chains` (a, then b), following `control` and writing to `ingest`.
+    ///
+    /// # Errors
+    ///
+    /// When the configuration can't work.
+    pub fn new(
+        config: GatewayConfig,
+        chains: [ChainService; 2],
+        control: Arc<dyn Control>,
+        ingest: Arc<Ingest>,
+        clock: ClockMode,
+    ) -> Result<Self, ConfigError> {
+        config.check()?;
+        Ok(Self { shared: Arc::new(stack::Shared::new(config, chains, &*control, ingest, clock)) })
+    }
+
+    /// Serves HTTP/1.1 and HTTP/2 (with prior knowledge) until `shutdown` is done, then lets what
+    /// is under way come to its end, within the configured time.
+    pub async fn serve(&self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Drained {
+        server::serve(Arc::clone(&self.shared), listener, shutdown).await
+    }
+
+    /// What has been counted since the start.
+    pub fn counts(&self) -> Counts {
+        self.shared.counters.read()
+    }
+}

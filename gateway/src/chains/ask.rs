@@ -1,0 +1,126 @@
+//! One question to one chain, and what came of it.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::FutureExt;
+use http::header::{HeaderMap, HeaderValue};
+use http::request::Parts;
+use http::{Method, Request, StatusCode, Uri};
+use serde::Deserialize;
+use tandem_model::problem::{CONTENT_TYPE, Problem};
+use tower::ServiceExt;
+
+use crate::ChainService;
+use crate::answer::Answer;
+use crate::headers::{self, EPOCH, STALE, WAIT_MS};
+use crate::panics;
+
+/// What every chain is asked for one read.
+pub(crate) struct Ask {
+    uri: Uri,
+    headers: HeaderMap,
+}
+
+/// What a chain may do when it is behind the token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Leave {
+    /// Say so at once.
+    None,
+    /// Wait this long first.
+    Wait(Duration),
+    /// Answer with what it has.
+    Stale,
+}
+
+/// What came of a question.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// An answer below 500: final, whatever it says.
+    Good(Answer),
+    /// The chain has not read as far as the token.
+    Behind(Answer),
+    /// The chain answered that it can't.
+    Refused(Answer),
+    /// No answer in time.
+    TimedOut,
+    /// No answer at all.
+    Broken,
+}
+
+impl Ask {
+    pub(crate) fn new(parts: &Parts, epoch: u64) -> Self {
+        let mut headers = headers::to_chain(&parts.headers);
+        headers.insert(EPOCH, epoch.into());
+        Self { uri: parts.uri.clone(), headers }
+    }
+
+    fn request(&self, leave: Leave) -> Request<Bytes> {
+        let mut request = Request::new(Bytes::new());
+        // HEAD is asked as GET: its answer has the same header, and the server leaves out the body.
+        *request.method_mut() = Method::GET;
+        *request.uri_mut() = self.uri.clone();
+        let headers = request.headers_mut();
+        *headers = self.headers.clone();
+        match leave {
+            Leave::None => {}
+            Leave::Wait(wait) => _ = headers.insert(WAIT_MS, (wait.as_millis() as u64).into()),
+            Leave::Stale => _ = headers.insert(STALE, HeaderValue::from_static("1")),
+        }
+        request
+    }
+
+    /// Asks one chain.
+    pub(crate) async fn of(&self, chain: ChainService, leave: Leave, timeout: Duration) -> Outcome {
+        let timeout = match leave {
+            Leave::Wait(wait) => timeout + wait,
+            Leave::None | Leave::Stale => timeout,
+        };
+        // A chain in our own process may panic; that is its failure, not the request's.
+        let answering = AssertUnwindSafe(chain.oneshot(self.request(leave))).catch_unwind();
+        match tokio::time::timeout(timeout, answering).await {
+            Err(_) => Outcome::TimedOut,
+            Ok(Err(panic)) => {
+                tracing::error!(panic = panics::message(&*panic), "a chain panicked");
+                Outcome::Broken
+            }
+            Ok(Ok(Err(error))) => {
+                tracing::warn!(error, "a chain did not answer");
+                Outcome::Broken
+            }
+            Ok(Ok(Ok(answer))) => judge(answer),
+        }
+    }
+}
+
+/// Asks a chain for a page that clients never get.
+pub(crate) async fn internal(chain: ChainService, path: &'static str, timeout: Duration) -> Option<Answer> {
+    let ask = Ask { uri: Uri::from_static(path), headers: HeaderMap::new() };
+    match ask.of(chain, Leave::None, timeout).await {
+        Outcome::Good(answer) if answer.status() == StatusCode::OK => Some(answer),
+        _ => None,
+    }
+}
+
+fn judge(mut answer: Answer) -> Outcome {
+    *answer.headers_mut() = headers::to_client(answer.headers());
+    match answer.status() {
+        status if status.as_u16() < 500 => Outcome::Good(answer),
+        StatusCode::SERVICE_UNAVAILABLE if is_behind_token(&answer) => Outcome::Behind(answer),
+        _ => Outcome::Refused(answer),
+    }
+}
+
+#[derive(Deserialize)]
+struct Kind {
+    #[serde(rename = "type")]
+    kind: String,
+}
+
+fn is_behind_token(answer: &Answer) -> bool {
+    let content_type = answer.headers().get(http::header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    content_type.is_some_and(|value| value.starts_with(CONTENT_TYPE.as_bytes()))
+        && serde_json::from_slice::<Kind>(answer.body())
+            .is_ok_and(|problem| problem.kind == Problem::behind_token("").kind)
+}

@@ -1,0 +1,184 @@
+//! Reads go to the chains: the request layer of failover (L0).
+//!
+//! # A plain read
+//! Ask the active chain. If it fails, or is behind the token, or has not answered within the hedge
+//! delay, ask the other one as well; the first good answer wins and the loser is dropped. A hedge
+//! costs from a budget of 10 %, so a slow day does not double the load; asking after a failure is
+//! bounded by how many such reads run at one time, since when a chain dies every read needs it.
+//!
+//! # A read with a token
+//! A chain that has not read as far as the token says so, and is not used. When no chain has, those
+//! that are only behind are asked again, with leave to wait 300 ms for their log; the first that
+//! gets there wins. If none does: 503 to clients that prefer fresh answers, else an older answer,
+//! marked as such, from the active chain.
+//!
+//! # A read of one chain
+//! An operator may name the chain. Then the same steps go to that chain alone, without hedges, and
+//! its answer is passed on, good or bad.
+//!
+//! Answers below 500 are final: the other chain would say the same.
+
+mod ask;
+mod budget;
+mod round;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::request::Parts;
+use tandem_model::problem::Problem;
+use tandem_model::route::{Chain, Route};
+use tokio::sync::{Semaphore, watch};
+
+use self::ask::{Ask, Leave};
+use self::budget::Budget;
+use self::round::Round;
+use crate::ChainService;
+use crate::answer::{Answer, problem};
+use crate::counters::Counters;
+use crate::headers::{CHAIN, TOKEN, prefers_fresh};
+use crate::keys::Caller;
+
+/// How long a chain may wait for the token.
+const TOKEN_WAIT: Duration = Duration::from_millis(300);
+/// How many reads may be under way at one time that were asked of a second chain after a failure.
+const FAILOVERS_MAX: usize = 1_024;
+
+/// Asks the chains.
+pub(crate) struct ChainRouter {
+    chains: [ChainService; 2],
+    route: watch::Receiver<Route>,
+    counters: Arc<Counters>,
+    hedge_budget: Budget,
+    failovers: Semaphore,
+    reads: Semaphore,
+    hedge_delay: Duration,
+    upstream_timeout: Duration,
+}
+
+/// How the router behaves.
+pub(crate) struct RouterConfig {
+    pub(crate) hedge_delay: Duration,
+    pub(crate) upstream_timeout: Duration,
+    pub(crate) reads_max: usize,
+}
+
+/// Which chains a read may ask, in which order.
+#[derive(Clone, Copy)]
+struct Order {
+    first: Chain,
+    second: Option<Chain>,
+}
+
+impl ChainRouter {
+    pub(crate) fn new(
+        config: &RouterConfig,
+        chains: [ChainService; 2],
+        route: watch::Receiver<Route>,
+        counters: Arc<Counters>,
+    ) -> Self {
+        Self {
+            chains,
+            route,
+            counters,
+            hedge_budget: Budget::new(),
+            failovers: Semaphore::new(FAILOVERS_MAX),
+            reads: Semaphore::new(config.reads_max),
+            hedge_delay: config.hedge_delay,
+            upstream_timeout: config.upstream_timeout,
+        }
+    }
+
+    /// The newest route. The control group may be gone: the last route stays.
+    pub(crate) fn route(&self) -> Route {
+        self.route.borrow().clone()
+    }
+
+    /// Answers a read.
+    pub(crate) async fn answer(&self, parts: &Parts) -> Answer {
+        let forced = match forced_chain(parts) {
+            Ok(forced) => forced,
+            Err(refused) => return problem(&refused),
+        };
+        if parts.headers.get_all(TOKEN).iter().count() > 1 {
+            return problem(&Problem::bad_token("send one Tandem-Token header: that of your last answer"));
+        }
+        self.counters.reads.requests.add_one();
+        let Ok(_slot) = self.reads.try_acquire() else {
+            return self
+                .unavailable("more reads are under way than there is room for: try again in a moment");
+        };
+        let route = self.route();
+        let order = match forced {
+            Some(first) => Order { first, second: None },
+            None => Order { first: route.active, second: Some(route.active.other()) },
+        };
+        self.hedge_budget.deposit();
+        let ask = Ask::new(parts, route.epoch);
+        match self.round(order, &ask, Leave::None).await {
+            Round::Good(answer) => answer,
+            Round::Failed(failures) if failures.behind().is_empty() => {
+                self.failed(failures.into_answer(order))
+            }
+            Round::Failed(failures) => self.answer_behind(order, &ask, failures.behind(), parts).await,
+        }
+    }
+
+    /// Asks a chain what only the gateway may ask: its own state.
+    pub(crate) async fn internal(
+        &self,
+        chain: Chain,
+        path: &'static str,
+        timeout: Duration,
+    ) -> Option<Answer> {
+        ask::internal(self.chains[chain as usize].clone(), path, timeout).await
+    }
+
+    /// No chain has reached the token; `behind` are those that answered so.
+    async fn answer_behind(&self, order: Order, ask: &Ask, behind: Vec<Chain>, parts: &Parts) -> Answer {
+        self.counters.reads.waited.add_one();
+        if let Some(answer) = self.race(&behind, ask, Leave::Wait(TOKEN_WAIT)).await {
+            return answer;
+        }
+        if prefers_fresh(&parts.headers) {
+            self.counters.reads.unavailable.add_one();
+            return problem(&Problem::behind_token(
+                "no chain has read as far as your token: try again in a moment, \
+                 or without `Prefer: fresh` for an older answer",
+            ));
+        }
+        match self.round(order, ask, Leave::Stale).await {
+            Round::Good(answer) => {
+                self.counters.reads.stale.add_one();
+                answer
+            }
+            Round::Failed(failures) => self.failed(failures.into_answer(order)),
+        }
+    }
+
+    /// Passes on what the chains said, where that says it best.
+    fn failed(&self, answer: Option<Answer>) -> Answer {
+        answer
+            .unwrap_or_else(|| self.unavailable("the figures can't be read right now: try again in a moment"))
+    }
+
+    fn unavailable(&self, detail: &str) -> Answer {
+        self.counters.reads.unavailable.add_one();
+        problem(&Problem::unavailable(detail))
+    }
+}
+
+/// The chain an operator asks for.
+fn forced_chain(parts: &Parts) -> Result<Option<Chain>, Problem> {
+    let mut values = parts.headers.get_all(CHAIN).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let is_operator = parts.extensions.get::<Caller>().is_some_and(|caller| caller.is_operator);
+    if !is_operator {
+        return Err(Problem::forbidden("only an operator's key may name a chain: leave out Tandem-Chain"));
+    }
+    let chain = value.to_str().ok().and_then(Chain::from_name).filter(|_| values.next().is_none());
+    chain.map(Some).ok_or_else(|| Problem::bad_parameter("Tandem-Chain must be `a` or `b`"))
+}
+
+#[cfg(test)]
+mod tests;

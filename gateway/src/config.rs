@@ -1,0 +1,151 @@
+//! What can be set, with defaults that suit a small system.
+
+use std::fmt;
+use std::time::Duration;
+
+use tandem_ingest::BODY_BYTES_MAX;
+
+/// How the gateway behaves.
+#[derive(Clone)]
+pub struct GatewayConfig {
+    /// The operator's key: visible ASCII, as it stands after `Bearer`.
+    pub operator_key: String,
+    /// A read that takes longer than this is asked of the other chain as well. Default 50 ms.
+    /// Lower hides slow chains sooner and costs more double work, up to the budget of 10 %.
+    pub hedge_delay: Duration,
+    /// How long one chain may take for one answer. Default 2 s.
+    pub upstream_timeout: Duration,
+    /// Largest body, in bytes. Default and maximum 8 MiB.
+    pub body_bytes_max: usize,
+    /// How long a client may take to send a request's header, and how long a connection may idle
+    /// between two requests. Default 30 s.
+    pub header_timeout: Duration,
+    /// How long a client may take to send a body. Default 30 s.
+    pub body_timeout: Duration,
+    /// How long requests under way may go on after a shutdown has begun. Default 10 s.
+    pub drain: Duration,
+    /// Most connections at one time; one more is refused. Default 10,000.
+    pub connections_max: usize,
+    /// Most reads at one time; one more is answered with 503. Default 4,096.
+    pub reads_max: usize,
+    /// Most bodies at one time; one more is answered with 503. Default 32.
+    pub bodies_max: usize,
+}
+
+impl GatewayConfig {
+    /// The defaults, with this operator key.
+    pub fn new(operator_key: impl Into<String>) -> Self {
+        Self {
+            operator_key: operator_key.into(),
+            hedge_delay: Duration::from_millis(50),
+            upstream_timeout: Duration::from_secs(2),
+            body_bytes_max: BODY_BYTES_MAX,
+            header_timeout: Duration::from_secs(30),
+            body_timeout: Duration::from_secs(30),
+            drain: Duration::from_secs(10),
+            connections_max: 10_000,
+            reads_max: 4_096,
+            bodies_max: 32,
+        }
+    }
+
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        let key = self.operator_key.as_bytes();
+        if !(1..=KEY_BYTES_MAX).contains(&key.len()) || !key.iter().all(u8::is_ascii_graphic) {
+            return Err(ConfigError::OperatorKey);
+        }
+        if !(1..=BODY_BYTES_MAX).contains(&self.body_bytes_max) {
+            return Err(ConfigError::BodyBytesMax);
+        }
+        let limits = [self.connections_max, self.reads_max, self.bodies_max];
+        if limits.iter().any(|limit| !(1..=LIMIT_MAX).contains(limit)) {
+            return Err(ConfigError::Limit);
+        }
+        let times = [self.hedge_delay, self.upstream_timeout, self.header_timeout, self.body_timeout];
+        if times.iter().any(Duration::is_zero) {
+            return Err(ConfigError::Time);
+        }
+        Ok(())
+    }
+}
+
+/// Longest key, in bytes: it has to fit into a header with room for the rest.
+const KEY_BYTES_MAX: usize = 4 * 1024;
+/// No limit on things at one time may be higher.
+const LIMIT_MAX: usize = 1 << 20;
+
+/// Keys are secrets: they don't go into logs.
+impl fmt::Debug for GatewayConfig {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("GatewayConfig")
+            .field("operator_key", &"…")
+            .field("hedge_delay", &self.hedge_delay)
+            .field("upstream_timeout", &self.upstream_timeout)
+            .field("body_bytes_max", &self.body_bytes_max)
+            .field("header_timeout", &self.header_timeout)
+            .field("body_timeout", &self.body_timeout)
+            .field("drain", &self.drain)
+            .field("connections_max", &self.connections_max)
+            .field("reads_max", &self.reads_max)
+            .field("bodies_max", &self.bodies_max)
+            .finish()
+    }
+}
+
+/// Why a configuration can't work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// The key could not be sent in a header.
+    #[error("the operator key must be 1 to {KEY_BYTES_MAX} visible ASCII characters without spaces")]
+    OperatorKey,
+    /// The ingest takes no larger bodies.
+    #[error("the largest body must be 1 to {BODY_BYTES_MAX} bytes")]
+    BodyBytesMax,
+    /// A limit is 0 or absurd.
+    #[error("limits on connections, reads and bodies must be 1 to {LIMIT_MAX}")]
+    Limit,
+    /// A time is 0.
+    #[error("hedge delay and timeouts must be longer than 0")]
+    Time,
+}
+
+/// What moves time in this system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClockMode {
+    /// A metronome; clients may not.
+    Live,
+    /// Replays: `POST /v1/events?clock=replay`.
+    Replay,
+}
+
+impl ClockMode {
+    /// Its name in the API: `live` or `replay`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            ClockMode::Live => "live",
+            ClockMode::Replay => "replay",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_work_is_refused_and_the_key_is_not_shown() {
+        let good = GatewayConfig::new("secret-key");
+        assert_eq!(good.check(), Ok(()));
+        assert!(!format!("{good:?}").contains("secret-key"));
+        for key in ["", "a b", "schlüssel", "a\n"] {
+            assert_eq!(GatewayConfig::new(key).check(), Err(ConfigError::OperatorKey), "{key:?}");
+        }
+        let large = GatewayConfig { body_bytes_max: BODY_BYTES_MAX + 1, ..good.clone() };
+        assert_eq!(large.check(), Err(ConfigError::BodyBytesMax));
+        let hasty = GatewayConfig { upstream_timeout: Duration::ZERO, ..good.clone() };
+        assert_eq!(hasty.check(), Err(ConfigError::Time));
+        let closed = GatewayConfig { reads_max: 0, ..good };
+        assert_eq!(closed.check(), Err(ConfigError::Limit));
+    }
+}

@@ -1,0 +1,117 @@
+//! What the gateway counts: plain atomics, read without stopping anything.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::Serialize;
+use tandem_model::route::Chain;
+
+/// One count, only ever rising.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn add_one(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn read(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Declares a set of counters and what is read from it, once.
+macro_rules! counters {
+    ($(#[$meta:meta])* $counters:ident => $counts:ident { $($(#[$doc:meta])* $name:ident),+ $(,)? }) => {
+        #[derive(Debug, Default)]
+        pub(crate) struct $counters {
+            $(pub(crate) $name: Counter),+
+        }
+
+        impl $counters {
+            fn read(&self) -> $counts {
+                $counts { $($name: self.$name.read()),+ }
+            }
+        }
+
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+        pub struct $counts {
+            $($(#[$doc])* pub $name: u64),+
+        }
+    };
+}
+
+counters! {
+    /// What was counted about reads since the start.
+    ReadCounters => ReadCounts {
+        /// Reads that came in.
+        requests,
+        /// Reads asked of the other chain too because the first was slow.
+        hedges,
+        /// Hedges whose answer came first.
+        hedges_won,
+        /// Hedges that the budget did not allow.
+        hedges_refused,
+        /// Reads asked of the other chain because the first failed or was behind the token.
+        failovers,
+        /// Reads that had to wait until a chain reached the token.
+        waited,
+        /// Reads answered with older data than the token.
+        stale,
+        /// Reads answered with 503 by the gateway.
+        unavailable,
+    }
+}
+
+counters! {
+    /// What was counted about one chain since the start.
+    ChainCounters => ChainCounts {
+        /// Asked, hedges and repeats included.
+        asked,
+        /// Answered with 5xx, or not at all.
+        errors,
+        /// Did not answer in time; these are errors too.
+        timeouts,
+        /// Had not read as far as the token.
+        behind,
+        /// Slower than the hedge delay.
+        slow,
+    }
+}
+
+/// All counters of a gateway.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) reads: ReadCounters,
+    chains: [ChainCounters; 2],
+}
+
+impl Counters {
+    pub(crate) fn chain(&self, chain: Chain) -> &ChainCounters {
+        &self.chains[chain as usize]
+    }
+
+    pub(crate) fn read(&self) -> Counts {
+        let [a, b] = &self.chains;
+        Counts { reads: self.reads.read(), chains: ChainsCounts { a: a.read(), b: b.read() } }
+    }
+}
+
+/// What a gateway has counted since its start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// About reads.
+    #[serde(flatten)]
+    pub reads: ReadCounts,
+    /// About the chains.
+    pub chains: ChainsCounts,
+}
+
+/// [`ChainCounts`] by chain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ChainsCounts {
+    /// Of chain a.
+    pub a: ChainCounts,
+    /// Of chain b.
+    pub b: ChainCounts,
+}

@@ -1,0 +1,264 @@
+//! `POST /v1/events`: a body in, and its token out, so that a client reads its own writes.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, EXPECT, HeaderMap, HeaderValue};
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde_json::json;
+use tandem_ingest::{Accepted, Post, parse_key, wall_ms};
+use tandem_model::Token;
+use tandem_model::problem::Problem;
+use tower::BoxError;
+
+use crate::answer::{self, Answer, problem};
+use crate::config::ClockMode;
+use crate::headers::{IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED, TOKEN};
+use crate::keys::Caller;
+use crate::stack::Shared;
+
+/// How long taking a body may last once it is here. It goes on behind the answer.
+const TAKE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How much of a body that is too large is read and thrown away, in bytes, and for how long: many
+/// clients look at the answer only once they have sent everything.
+const DISCARDED_BYTES_MAX: usize = 32 << 20;
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Takes a body in.
+pub(crate) async fn post<B>(shared: &Shared, request: Request<B>) -> Answer
+where
+    B: hyper::body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    take(shared, request).await.unwrap_or_else(|refused| *refused)
+}
+
+/// An answer that ends it early; boxed, since it is the rare case.
+type Refused = Box<Answer>;
+
+fn refused(reason: &Problem) -> Refused {
+    Box::new(problem(reason))
+}
+
+async fn take<B>(shared: &Shared, request: Request<B>) -> Result<Answer, Refused>
+where
+    B: hyper::body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let (parts, body) = request.into_parts();
+    // All that can be known from the header is checked before the body is asked for.
+    let Some(caller) = parts.extensions.get::<Caller>() else {
+        return Err(refused(&Problem::unauthorized("events need a key")));
+    };
+    let replay = is_replay(parts.uri.query(), shared.clock, caller).map_err(|reason| refused(&reason))?;
+    let headers = &parts.headers;
+    let idempotency_key = single(headers, IDEMPOTENCY_KEY.as_str())
+        .and_then(|key| key.map(|key| parse_key(key).map_err(|error| error.problem())).transpose())
+        .map_err(|reason| refused(&reason))?;
+    let token_sent = sent_token(shared, headers).map_err(|reason| refused(&reason))?;
+    check_encoding(headers).map_err(|reason| refused(&reason))?;
+
+    let _slot = shared.bodies.try_acquire().map_err(|_| {
+        refused(&Problem::unavailable(
+            "more bodies are being taken than there is room for: try again in a moment",
+        ))
+    })?;
+    let body = read(shared, headers, body).await?;
+    let options = Post {
+        scope: caller.id.to_owned(),
+        replay,
+        idempotency_key,
+        now_ms: wall_ms(),
+        token: token_sent.clone(),
+    };
+    let taking = shared.ingest.post(body, options);
+    let accepted = match tokio::time::timeout(TAKE_TIMEOUT, taking).await {
+        Ok(Ok(accepted)) => accepted,
+        Ok(Err(error)) => {
+            let reason = error.problem();
+            if reason.status >= 500 {
+                tracing::error!(error = &error as &dyn std::error::Error, "a body was not taken");
+            }
+            return Err(refused(&reason));
+        }
+        Err(_) => {
+            return Err(refused(&Problem::unavailable(
+                "the event log took too long; your events may have been kept: \
+                 send them again with the same Idempotency-Key to be sure",
+            )));
+        }
+    };
+    Ok(answer_of(shared, &accepted, token_sent))
+}
+
+/// The body's own token makes the same answer each time; the header also has what came with this
+/// request.
+fn answer_of(shared: &Shared, accepted: &Accepted, token_sent: Option<Token>) -> Answer {
+    let mut token = Token::new(shared.ingest.log().id());
+    accepted.join_into(&mut token);
+    let meta = json!({ "token": token.encode() });
+    let mut answer = if accepted.malformed == 0 {
+        let body = json!({
+            "accepted": accepted.events,
+            "beats": accepted.beats,
+            "malformed": accepted.malformed,
+            "meta": meta,
+        });
+        answer::json(StatusCode::OK, &body)
+    } else {
+        problem(&malformed(accepted).with("meta", meta))
+    };
+    if let Some(sent) = token_sent {
+        token.join(&sent);
+    }
+    let headers = answer.headers_mut();
+    headers.insert(TOKEN, HeaderValue::try_from(token.encode()).expect("base64url makes a header"));
+    if accepted.replayed {
+        headers.insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
+    }
+    answer
+}
+
+fn malformed(accepted: &Accepted) -> Problem {
+    let named = match accepted.errors.len() as u64 {
+        count if count < accepted.malformed => format!("the first {count} of them are named in `errors`"),
+        _ => "`errors` names them".to_owned(),
+    };
+    let detail = format!(
+        "{} of the lines are no events and were not counted; {named}. The {} other events and {} beats of this \
+         body are kept: send the corrected lines only.",
+        accepted.malformed, accepted.events, accepted.beats
+    );
+    let errors = serde_json::to_value(&accepted.errors).expect("line errors hold only plain data");
+    Problem::malformed_events(detail)
+        .with("accepted", accepted.events)
+        .with("beats", accepted.beats)
+        .with("malformed", accepted.malformed)
+        .with("errors", errors)
+}
+
+/// Whether the query asks for a replay, and may.
+fn is_replay(query: Option<&str>, clock: ClockMode, caller: &Caller) -> Result<bool, Problem> {
+    let mut replay = false;
+    for parameter in query.unwrap_or_default().split('&').filter(|parameter| !parameter.is_empty()) {
+        match parameter.split_once('=').unwrap_or((parameter, "")) {
+            ("clock", "replay") if !replay => replay = true,
+            ("clock", _) => {
+                return Err(Problem::bad_parameter(
+                    "`clock` takes one value, `replay`: correct it or leave it out",
+                ));
+            }
+            _ => {
+                return Err(Problem::bad_parameter(
+                    "the only parameter here is `clock`: leave out the others",
+                ));
+            }
+        }
+    }
+    if replay && !caller.is_operator {
+        return Err(Problem::forbidden("only an operator's key may move time: leave out `clock=replay`"));
+    }
+    if replay && clock == ClockMode::Live {
+        return Err(Problem::conflict(
+            "this server has a metronome, two clocks would contradict each other: \
+             leave out `clock=replay`, or start the server with `--clock replay`",
+        ));
+    }
+    Ok(replay)
+}
+
+fn sent_token(shared: &Shared, headers: &HeaderMap) -> Result<Option<Token>, Problem> {
+    let Some(text) = single(headers, TOKEN.as_str())? else { return Ok(None) };
+    let token = Token::decode(text).map_err(|error| Problem::bad_token(error.to_string()))?;
+    if token.log != shared.ingest.log().id() {
+        return Err(Problem::bad_token(
+            "the token is from another event log, which this server does not have: start again without a token",
+        ));
+    }
+    Ok(Some(token))
+}
+
+/// The value of a header that may stand once.
+fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Problem> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Problem::bad_request(format!("send the header {name} once, not several times")));
+    }
+    let text =
+        value.to_str().map_err(|_| Problem::bad_request(format!("the header {name} is not ASCII text")))?;
+    Ok(Some(text))
+}
+
+fn check_encoding(headers: &HeaderMap) -> Result<(), Problem> {
+    match headers.get(CONTENT_ENCODING) {
+        Some(encoding) if !encoding.as_bytes().eq_ignore_ascii_case(b"identity") => {
+            Err(Problem::unsupported_encoding("send the lines as they are, without Content-Encoding"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Reads the whole body, within its limits of size and time.
+async fn read<B>(shared: &Shared, headers: &HeaderMap, body: B) -> Result<Bytes, Refused>
+where
+    B: hyper::body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let bytes_max = shared.config.body_bytes_max;
+    let mut body = Box::pin(body);
+    let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|announced| announced > bytes_max as u64) {
+        // Who waits for leave to send is told at once, and doesn't send.
+        if !headers.contains_key(EXPECT) {
+            discard(body).await;
+        }
+        return Err(too_large(bytes_max));
+    }
+    let reading = Limited::new(body.as_mut(), bytes_max).collect();
+    match tokio::time::timeout(shared.config.body_timeout, reading).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            discard(body).await;
+            Err(too_large(bytes_max))
+        }
+        Ok(Err(_)) => {
+            Err(refused(&Problem::bad_request("the body ended before it was complete: send it again")))
+        }
+        Err(_) => Err(closing(&Problem::request_timeout(format!(
+            "the body did not arrive within {} s: send it in smaller parts",
+            shared.config.body_timeout.as_secs()
+        )))),
+    }
+}
+
+fn too_large(bytes_max: usize) -> Refused {
+    closing(&Problem::too_large(format!(
+        "the body is over {bytes_max} bytes; nothing of it was taken: send it in smaller parts"
+    )))
+}
+
+/// After a body that was not read to its end the connection can't go on.
+fn closing(reason: &Problem) -> Refused {
+    let mut answer = refused(reason);
+    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    answer
+}
+
+/// Reads on and keeps nothing.
+async fn discard<B: hyper::body::Body<Data = Bytes>>(mut body: std::pin::Pin<Box<B>>) {
+    let reading = async {
+        let mut bytes = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            bytes += frame.data_ref().map_or(0, Bytes::len);
+            if bytes > DISCARDED_BYTES_MAX {
+                break;
+            }
+        }
+    };
+    _ = tokio::time::timeout(DISCARD_TIMEOUT, reading).await;
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,102 @@
+//! Outermost: every request gets an id, which stands in the answer and in every line logged about
+//! it. An id from outside is not taken over: it could be anybody's, or a forged log line.
+
+use std::convert::Infallible;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use http::{HeaderValue, Request};
+use tower::{Layer, Service};
+use tracing::Instrument;
+
+use crate::answer::Answer;
+use crate::headers::REQUEST_ID;
+use crate::stack::Inner;
+
+/// Gives out ids: a random number of this process, and a count.
+#[derive(Clone)]
+pub(crate) struct RequestIdLayer {
+    process: u64,
+    count: Arc<AtomicU64>,
+}
+
+impl RequestIdLayer {
+    pub(crate) fn new() -> Self {
+        // The standard library seeds its hashers from the system: random enough to tell processes
+        // apart, which is all that is asked of it.
+        Self { process: RandomState::new().hash_one(0_u8), count: Arc::default() }
+    }
+
+    fn next(&self) -> String {
+        format!("{:016x}-{}", self.process, self.count.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl<S> Layer<S> for RequestIdLayer {
+    type Service = RequestId<S>;
+
+    fn layer(&self, inner: S) -> RequestId<S> {
+        RequestId { inner, ids: self.clone() }
+    }
+}
+
+/// See [`RequestIdLayer`].
+#[derive(Clone)]
+pub(crate) struct RequestId<S> {
+    inner: S,
+    ids: RequestIdLayer,
+}
+
+impl<S: Inner<B>, B> Service<Request<B>> for RequestId<S> {
+    type Response = Answer;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Answer, Infallible>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let id = self.ids.next();
+        let value = HeaderValue::from_str(&id).expect("hexadecimal digits make a header");
+        request.headers_mut().remove(REQUEST_ID);
+        let span =
+            tracing::info_span!("request", id, method = %request.method(), path = request.uri().path());
+        let answering = self.inner.call(request).instrument(span);
+        async move {
+            let mut answer = answering.await?;
+            answer.headers_mut().insert(REQUEST_ID, value);
+            Ok(answer)
+        }
+        .boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::testing::{answering, get};
+
+    #[tokio::test]
+    async fn ids_are_ours_and_differ() {
+        let service = RequestIdLayer::new().layer(answering(|request| {
+            assert_eq!(request.headers().get(REQUEST_ID), None);
+            http::Response::default()
+        }));
+        let mut ids = Vec::new();
+        for _ in 0..2 {
+            let mut request = get("/");
+            request.headers_mut().insert(REQUEST_ID, HeaderValue::from_static("forged"));
+            let answer = service.clone().oneshot(request).await.unwrap();
+            ids.push(answer.headers()[REQUEST_ID].to_str().unwrap().to_owned());
+        }
+        assert_ne!(ids[0], ids[1]);
+        assert!(!ids.contains(&"forged".to_owned()));
+    }
+}

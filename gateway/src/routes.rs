@@ -1,0 +1,85 @@
+//! Which path is whose.
+//!
+//! Only what begins with `/v1/` ever reaches a chain, and only to be read: pages that query nodes
+//! keep for the gateway (`/internal/…`) can't be asked for from outside, however they are spelt.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use http::header::{ALLOW, HeaderValue};
+use http::{Method, Request};
+use tandem_model::problem::Problem;
+use tower::{BoxError, Service};
+
+use crate::answer::{Answer, problem, see_other};
+use crate::stack::Shared;
+use crate::{events, health, status};
+
+/// The innermost service: answers every request.
+#[derive(Clone)]
+pub(crate) struct Routes {
+    shared: Arc<Shared>,
+}
+
+impl Routes {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+}
+
+impl<B> Service<Request<B>> for Routes
+where
+    B: hyper::body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Response = Answer;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Answer, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let shared = Arc::clone(&self.shared);
+        async move { Ok(answer(&shared, request).await) }.boxed()
+    }
+}
+
+async fn answer<B>(shared: &Shared, request: Request<B>) -> Answer
+where
+    B: hyper::body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    match request.uri().path() {
+        "/v1/events" if request.method() == Method::POST => events::post(shared, request).await,
+        "/v1/events" => not_allowed("POST"),
+        "/" | "/healthz" | "/readyz" | "/v1/status" if !is_read => not_allowed("GET, HEAD"),
+        "/" => see_other("/v1/docs"),
+        "/healthz" => health::alive(),
+        "/readyz" => health::ready(shared).await,
+        "/v1/status" => status::answer(shared).await,
+        path if path.starts_with("/v1/") && is_read => {
+            // A body on a read means nothing; it is not even read.
+            let (parts, _) = request.into_parts();
+            shared.chains.answer(&parts).await
+        }
+        path if path.starts_with("/v1/") => not_allowed("GET, HEAD"),
+        _ => problem(&Problem::not_found("the API is below /v1; /v1/docs describes it")),
+    }
+}
+
+fn not_allowed(allowed: &'static str) -> Answer {
+    let detail = format!("this path takes {allowed}");
+    let mut answer = problem(&Problem::method_not_allowed(detail));
+    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    answer
+}
+
+#[cfg(test)]
+mod tests;

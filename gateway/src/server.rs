@@ -1,0 +1,169 @@
+//! Sockets: accepting, the limits that belong to a connection, and draining.
+//!
+//! HTTP/1.1 and HTTP/2 with prior knowledge share the port. Against slow clients there are a time
+//! for the first request, one for each header, and a bound on connections; hyper bounds what is
+//! buffered while a header is read. A graceful end: no new connections, requests under way come to
+//! their end, idle connections close, and what is left after the deadline is cut.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use http::header::CONTENT_LENGTH;
+use http::{Method, Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+use tower::ServiceExt;
+
+use crate::answer::Answer;
+use crate::config::GatewayConfig;
+use crate::header_limits;
+use crate::stack::{Inner, Shared, stack};
+
+/// What hyper buffers of an HTTP/1 header at most, in bytes; a little more than our own limit, so
+/// that ours speaks first.
+const BUFFER_BYTES_MAX: usize = 2 * header_limits::BYTES_MAX;
+/// How many requests one HTTP/2 connection may have open.
+const STREAMS_MAX: u32 = 128;
+/// How often an HTTP/2 connection is asked whether it is still there.
+const PING_EVERY: Duration = Duration::from_secs(20);
+/// How long to wait after the system refused to accept (too many open files, mostly).
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
+/// Sent to a connection too many, before it is closed.
+const FULL: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+
+/// How serving ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drained {
+    /// Connections that still had requests under way at the deadline, and were cut.
+    pub connections_cut: usize,
+}
+
+pub(crate) async fn serve(
+    shared: Arc<Shared>,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()>,
+) -> Drained {
+    let config = shared.config.clone();
+    let service = stack::<Incoming>(shared);
+    let builder = Arc::new(builder(&config));
+    let connections = Arc::new(Semaphore::new(config.connections_max));
+    let graceful = GracefulShutdown::new();
+    let mut tasks = JoinSet::new();
+    tokio::pin!(shutdown);
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut shutdown => break,
+            Some(_) = tasks.join_next() => {}
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => match Arc::clone(&connections).try_acquire_owned() {
+                    Ok(permit) => {
+                        let connection = Connection { stream, peer, permit, header_timeout: config.header_timeout };
+                        tasks.spawn(connection.serve(service.clone(), Arc::clone(&builder), graceful.watcher()));
+                    }
+                    Err(_) => _ = stream.try_write(FULL),
+                },
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_BACKOFF).await;
+                }
+            },
+        }
+    }
+    // New connections are refused from here on, not left waiting.
+    drop(listener);
+    let deadline = tokio::time::sleep(config.drain);
+    tokio::select! {
+        () = graceful.shutdown() => {}
+        () = deadline => {}
+    }
+    while tasks.try_join_next().is_some() {}
+    let connections_cut = tasks.len();
+    if connections_cut > 0 {
+        tracing::warn!(connections_cut, "requests were still under way at the deadline");
+    }
+    tasks.shutdown().await;
+    Drained { connections_cut }
+}
+
+fn builder(config: &GatewayConfig) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(config.header_timeout)
+        .max_buf_size(BUFFER_BYTES_MAX)
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS_MAX)
+        .max_header_list_size(BUFFER_BYTES_MAX as u32)
+        .keep_alive_interval(PING_EVERY)
+        .keep_alive_timeout(config.header_timeout);
+    builder
+}
+
+struct Connection {
+    stream: TcpStream,
+    peer: SocketAddr,
+    permit: OwnedSemaphorePermit,
+    header_timeout: Duration,
+}
+
+impl Connection {
+    async fn serve(
+        self,
+        service: impl Inner<Incoming>,
+        builder: Arc<Builder<TokioExecutor>>,
+        watcher: Watcher,
+    ) {
+        let Connection { stream, peer, permit: _permit, header_timeout } = self;
+        // Answers are small and whole: waiting to fill a packet only adds latency.
+        _ = stream.set_nodelay(true);
+        let has_asked = Arc::new(AtomicBool::new(false));
+        let asked = Arc::clone(&has_asked);
+        let service = service_fn(move |request: Request<Incoming>| {
+            asked.store(true, Ordering::Relaxed);
+            let is_head = *request.method() == Method::HEAD;
+            let answering = service.clone().oneshot(request);
+            async move { answering.await.map(|answer| to_wire(answer, is_head)) }
+        });
+        let connection = builder.serve_connection(TokioIo::new(stream), service);
+        let connection = watcher.watch(connection);
+        tokio::pin!(connection);
+        // Hyper's own timer starts once it knows which version is spoken, which a client can delay
+        // for ever by sending nothing.
+        let outcome = match tokio::time::timeout(header_timeout, &mut connection).await {
+            Ok(outcome) => outcome,
+            Err(_) if !has_asked.load(Ordering::Relaxed) => return,
+            Err(_) => connection.await,
+        };
+        if let Err(error) = outcome {
+            // Clients hang up and send nonsense; that is no news.
+            tracing::debug!(%peer, error, "a connection ended");
+        }
+    }
+}
+
+/// The answer to HEAD has the length of the body it leaves out.
+fn to_wire(answer: Answer, is_head: bool) -> Response<Full<bytes::Bytes>> {
+    let (mut parts, body) = answer.into_parts();
+    if !is_head {
+        return Response::from_parts(parts, Full::new(body));
+    }
+    parts.headers.insert(CONTENT_LENGTH, body.len().into());
+    Response::from_parts(parts, Full::default())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,101 @@
+//! The stack, put together in one place, outermost first.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::Request;
+use tandem_control::Control;
+use tandem_ingest::Ingest;
+use tokio::sync::Semaphore;
+use tower::{BoxError, Service, ServiceBuilder};
+
+use crate::ChainService;
+use crate::answer::Answer;
+use crate::auth::AuthLayer;
+use crate::chains::{ChainRouter, RouterConfig};
+use crate::config::{ClockMode, GatewayConfig};
+use crate::counters::Counters;
+use crate::header_limits::HeaderLimitLayer;
+use crate::keys::Keys;
+use crate::panics::PanicLayer;
+use crate::request_id::RequestIdLayer;
+use crate::routes::Routes;
+use crate::status::StatusCache;
+
+/// What all requests share.
+pub(crate) struct Shared {
+    pub(crate) config: GatewayConfig,
+    pub(crate) clock: ClockMode,
+    pub(crate) chains: ChainRouter,
+    pub(crate) ingest: Arc<Ingest>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) status: StatusCache,
+    /// A permit per body that is being read or taken.
+    pub(crate) bodies: Semaphore,
+    keys: Arc<Keys>,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        config: GatewayConfig,
+        chains: [ChainService; 2],
+        control: &dyn Control,
+        ingest: Arc<Ingest>,
+        clock: ClockMode,
+    ) -> Self {
+        let counters = Arc::new(Counters::default());
+        let router = RouterConfig {
+            hedge_delay: config.hedge_delay,
+            upstream_timeout: config.upstream_timeout,
+            reads_max: config.reads_max,
+        };
+        Self {
+            clock,
+            chains: ChainRouter::new(&router, chains, control.route(), Arc::clone(&counters)),
+            ingest,
+            counters,
+            status: StatusCache::default(),
+            bodies: Semaphore::new(config.bodies_max),
+            keys: Arc::new(Keys::new(&config.operator_key)),
+            config,
+        }
+    }
+}
+
+/// The whole stack over the routes. Limits that need the connection (time to send a header, its
+/// size while it is read) are the [`server`](crate::server)'s.
+pub(crate) fn stack<B>(shared: Arc<Shared>) -> impl Inner<B>
+where
+    B: hyper::body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    ServiceBuilder::new()
+        // First, so that every answer has an id, also one about a panic.
+        .layer(RequestIdLayer::new())
+        // Around everything that could panic.
+        .layer(PanicLayer)
+        // Before anything looks at the header.
+        .layer(HeaderLimitLayer)
+        // Before anything that costs something: routes read bodies and ask chains.
+        .layer(AuthLayer(Arc::clone(&shared.keys)))
+        .service(Routes::new(shared))
+}
+
+/// A service in the stack: it always answers, and is always ready.
+pub(crate) trait Inner<B>:
+    Service<Request<B>, Response = Answer, Error = Infallible, Future: Future + Send + 'static>
+    + Clone
+    + Send
+    + 'static
+{
+}
+
+impl<B, S> Inner<B> for S where
+    S: Service<Request<B>, Response = Answer, Error = Infallible, Future: Future + Send + 'static>
+        + Clone
+        + Send
+        + 'static
+{
+}

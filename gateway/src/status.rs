@@ -1,0 +1,141 @@
+//! `GET /v1/status`, public: which chain serves, how far both are, and whether they agree.
+//!
+//! Composed from what the chains say of themselves. It asks both, so a short memory keeps a
+//! crowd in front of this page from becoming a load on them.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tandem_ingest::wall_ms;
+use tandem_model::route::Chain;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use crate::answer::{Answer, json as json_answer};
+use crate::config::ClockMode;
+use crate::parity::{self, Beat};
+use crate::stack::Shared;
+
+/// Where a chain tells the gateway about itself.
+const INTERNAL_PATH: &str = "/internal/v1/status";
+/// How long a chain may take for that.
+const CHAIN_TIMEOUT: Duration = Duration::from_millis(500);
+/// How long a status is given out again.
+const MEMORY: Duration = Duration::from_millis(100);
+
+/// The last status, and when it was made. Who comes while one is being made waits for that one.
+#[derive(Default)]
+pub(crate) struct StatusCache(Mutex<Option<(Instant, Value)>>);
+
+/// What a chain says of itself.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct ChainReport {
+    pub(crate) ready: bool,
+    #[serde(default)]
+    log: Option<String>,
+    #[serde(default)]
+    partitions: Vec<PartitionReport>,
+    #[serde(default)]
+    beats: Vec<Beat>,
+}
+
+/// How far a chain is in one partition.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+struct PartitionReport {
+    partition: u32,
+    /// The first offset it has not read.
+    next: u64,
+    /// Its clock there, in milliseconds since the epoch; 0 before the first beat.
+    clock: u64,
+    #[serde(skip_serializing)]
+    log_end: u64,
+    #[serde(default)]
+    late_events: u64,
+    #[serde(default)]
+    malformed_events: u64,
+    #[serde(default)]
+    ignored_beats: u64,
+    /// Records it has still to read; at most, since offsets may have holes.
+    #[serde(default)]
+    lag_records: u64,
+}
+
+/// Answers with a status of this moment or nearly so.
+pub(crate) async fn answer(shared: &Shared) -> Answer {
+    let mut memory = shared.status.0.lock().await;
+    if let Some((made, status)) = &*memory
+        && made.elapsed() < MEMORY
+    {
+        return json_answer(StatusCode::OK, status);
+    }
+    let reports = chains(shared).await;
+    let status = compose(shared, &reports, wall_ms());
+    let answer = json_answer(StatusCode::OK, &status);
+    *memory = Some((Instant::now(), status));
+    answer
+}
+
+/// What both chains say of themselves; nothing of one that does not answer.
+pub(crate) async fn chains(shared: &Shared) -> [Option<ChainReport>; 2] {
+    let ask = async |chain| {
+        let answer = shared.chains.internal(chain, INTERNAL_PATH, CHAIN_TIMEOUT).await?;
+        let report = serde_json::from_slice::<ChainReport>(answer.body());
+        report.inspect_err(|error| tracing::warn!(%chain, %error, "a chain's status is unreadable")).ok()
+    };
+    futures::join!(ask(Chain::A), ask(Chain::B)).into()
+}
+
+fn compose(shared: &Shared, reports: &[Option<ChainReport>; 2], now_ms: u64) -> Value {
+    let log = shared.ingest.log();
+    let chains: Vec<Value> = Chain::ALL
+        .iter()
+        .zip(reports)
+        .map(|(chain, report)| chain_status(*chain, report.as_ref(), shared.clock, now_ms))
+        .collect();
+    let none: &[Beat] = &[];
+    let log_id = log.id().to_string();
+    // Digests of another log than ours would compare what has nothing to do with each other.
+    let beats = |report: &Option<ChainReport>| match report {
+        Some(report) if report.log.as_ref().is_none_or(|log| *log == log_id) => report.beats.clone(),
+        _ => none.to_vec(),
+    };
+    let parity = parity::compare(&beats(&reports[0]), &beats(&reports[1]), log.partitions());
+    json!({
+        "route": shared.chains.route(),
+        "clock": shared.clock.name(),
+        "log": { "id": log_id, "partitions": log.partitions() },
+        "chains": chains,
+        "parity": parity,
+        "gateway": shared.counters.read(),
+    })
+}
+
+fn chain_status(chain: Chain, report: Option<&ChainReport>, clock: ClockMode, now_ms: u64) -> Value {
+    let Some(report) = report else {
+        return json!({ "chain": chain, "ready": false, "partitions": [], "as_of": null, "freshness_ms": null });
+    };
+    let partitions: Vec<PartitionReport> = report
+        .partitions
+        .iter()
+        .map(|part| PartitionReport { lag_records: part.log_end.saturating_sub(part.next), ..part.clone() })
+        .collect();
+    // As of the slowest partition: everything up to there is in. No beat yet: as of no time.
+    let as_of = partitions.iter().map(|part| part.clock).min().filter(|clock| *clock > 0);
+    let freshness_ms = match clock {
+        ClockMode::Live => as_of.map(|as_of| now_ms.saturating_sub(as_of)),
+        // A replay's clock has nothing to do with ours.
+        ClockMode::Replay => None,
+    };
+    json!({
+        "chain": chain,
+        "ready": report.ready,
+        "partitions": partitions,
+        "as_of": as_of,
+        "freshness_ms": freshness_ms,
+    })
+}
+
+#[cfg(test)]
+mod tests;
