@@ -70,8 +70,11 @@ def plain(path):
     with open(path, encoding="utf-8") as lines:
         for line in lines:
             event = json.loads(line)
-            kind, session = event["type"], event["session_id"]
-            if kind == "beat" or (session, event["event_id"]) in seen:
+            kind = event["type"]
+            if kind == "beat":
+                continue
+            session = event["session_id"]
+            if (session, event["event_id"]) in seen:
                 continue
             seen.add((session, event["event_id"]))
             keys, user = [("room", "room")], None

@@ -15,6 +15,7 @@ query with `uniqExactIf` for every distinct count.
 """
 
 import importlib.metadata
+import json
 import shutil
 import tempfile
 
@@ -199,7 +200,8 @@ class Peer:
         self.folder = tempfile.mkdtemp(prefix="tandem-chdb-")
         self.session = chdb_session.Session(self.folder)
         for setting in ("max_threads = 1", "max_insert_threads = 1", "max_parsing_threads = 1",
-                        "input_format_parallel_parsing = 0", "enable_analyzer = 1"):
+                        "input_format_parallel_parsing = 0",
+                        "min_count_to_compile_aggregate_expression = 0"):
             self.session.query(f"SET {setting}")
 
     def run(self, statement):
@@ -207,7 +209,6 @@ class Peer:
 
     def cells(self):
         answer = self.session.query("SELECT * FROM cells", "JSONCompactEachRow").bytes()
-        import json
         return [json.loads(line) for line in answer.splitlines()]
 
     def close(self):

@@ -33,6 +33,12 @@ impl Failure {
         Self { kind: Kind::Configuration, error: error.into() }
     }
 
+    /// The same failure, with what was being done in front of it.
+    #[must_use]
+    pub fn context(self, doing: impl fmt::Display + Send + Sync + 'static) -> Self {
+        Self { kind: self.kind, error: self.error.context(doing) }
+    }
+
     /// The code the process ends with.
     pub const fn code(&self) -> u8 {
         match self.kind {

@@ -15,7 +15,9 @@ pub mod commands;
 pub mod demo;
 pub mod failure;
 pub mod key;
+pub mod load;
 pub mod logging;
+pub mod progress;
 pub mod terminal;
 
 use cli::{Cli, Command};

@@ -80,10 +80,10 @@ impl Refusal {
         self.kind.as_deref().and_then(|kind| kind.strip_prefix("urn:tandem:problem:")) == Some(name)
     }
 
-    /// Whether the same request may succeed later: overload, a restart, or the same body still
-    /// under way.
+    /// Whether the same request may succeed later: overload, a restart, a fault of the server's,
+    /// or the same body still under way.
     pub fn is_retryable(&self) -> bool {
-        matches!(self.status.as_u16(), 408 | 409 | 425 | 429 | 502 | 503 | 504)
+        matches!(self.status.as_u16(), 408 | 409 | 425 | 429 | 500..=599)
     }
 }
 
