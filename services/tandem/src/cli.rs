@@ -3,7 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 
 use crate::client::{Client, ServerUrl};
-use crate::commands::bench;
+use crate::commands::{bench, ingest, status};
 use crate::failure::Failure;
 use crate::key::Key;
 
@@ -36,6 +36,23 @@ pub struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Load events from a file, with a progress bar
+    #[command(long_about = "\
+Load events from a file (or stdin) into a running server, in order, and wait until both chains \
+have read them.
+
+The file has one event per line, as POST /v1/events takes them; see /v1/docs of any server. \
+Malformed lines are counted and named, the good ones are kept. A server that is restarted or full \
+is waited for, and nothing counts twice.
+
+Examples:
+
+  tandem ingest events.ndjson.zst                       the server's clock decides how
+  tandem ingest events.ndjson.gz --replay               the file's own time is the clock
+  producer | tandem ingest - --live --rate 2000         from stdin, at most 2,000 events/s")]
+    Ingest(ingest::Args),
+    /// Show which chain serves, how far both are and whether they agree
+    Status(status::Args),
     /// Measure a running Tandem or its parts
     #[command(hide = true)]
     Bench(bench::Args),

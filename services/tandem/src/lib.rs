@@ -18,6 +18,7 @@ pub mod key;
 pub mod load;
 pub mod logging;
 pub mod progress;
+pub mod status;
 pub mod terminal;
 
 use cli::{Cli, Command};
@@ -35,6 +36,8 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         .map_err(|error| Failure::failed(anyhow::Error::new(error).context("can't start the runtime")))?;
     runtime.block_on(async {
         match cli.command {
+            Command::Ingest(args) => commands::ingest::run(args).await,
+            Command::Status(args) => commands::status::run(args).await,
             Command::Bench(args) => commands::bench::run(args).await,
         }
     })

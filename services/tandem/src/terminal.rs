@@ -41,6 +41,29 @@ pub fn counted(count: u64, noun: &str) -> String {
     format!("{} {noun}{plural}", thousands(count))
 }
 
+/// A moment in event time (milliseconds since the epoch) for people, in UTC.
+pub fn utc(ms: u64) -> String {
+    let seconds = ms / 1_000;
+    let (year, month, day) = date(seconds / 86_400);
+    let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC")
+}
+
+/// Year, month and day of a day since the epoch (Howard Hinnant, "chrono-Compatible Low-Level
+/// Date Algorithms", `civil_from_days`).
+const fn date(days: u64) -> (u64, u64, u64) {
+    // Years that begin in March, in eras of 400 years that begin in the year 0.
+    let days = days + 719_468;
+    let era = days / 146_097;
+    let day_of_era = days % 146_097;
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    (era * 400 + year_of_era + if month <= 2 { 1 } else { 0 }, month, day)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,5 +76,19 @@ mod tests {
         }
         assert_eq!(counted(1, "event"), "1 event");
         assert_eq!(counted(2_000, "event"), "2,000 events");
+    }
+
+    #[test]
+    fn moments_are_shown_in_utc() {
+        let cases = [
+            (0, "1970-01-01 00:00:00 UTC"),
+            (951_782_399_000, "2000-02-28 23:59:59 UTC"),
+            (951_782_400_999, "2000-02-29 00:00:00 UTC"),
+            (1_732_190_400_000, "2024-11-21 12:00:00 UTC"),
+            (4_107_542_400_000, "2100-03-01 00:00:00 UTC"),
+        ];
+        for (ms, text) in cases {
+            assert_eq!(utc(ms), text);
+        }
     }
 }

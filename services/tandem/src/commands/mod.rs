@@ -1,3 +1,5 @@
 //! The subcommands: their options and what they print. The work is done elsewhere.
 
 pub mod bench;
+pub mod ingest;
+pub mod status;

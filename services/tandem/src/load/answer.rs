@@ -6,6 +6,7 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Posted {
     /// Lines that are events.
+    #[serde(rename = "accepted")]
     pub events: u64,
     /// Lines that are beats.
     #[serde(default)]

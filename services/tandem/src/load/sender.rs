@@ -85,25 +85,32 @@ impl Sender {
         let token = self.token.as_ref().and_then(|token| HeaderValue::from_str(&token.encode()).ok());
         headers.extend(token.map(|token| (TOKEN, token)));
         match self.client.post(self.path, &headers, body.text.clone()).await {
+            // The server refuses a token of another log before it takes anything.
+            Ok(answer) if self.token.is_some() && answer.refusal().is("bad-token") => Err(log_is_gone()),
             Ok(answer) => judge(&answer).map_err(Failure::failed),
             Err(error) if error.is_retryable() => Ok(Attempt::Later(error.to_string(), None)),
             Err(error) => Err(Failure::failed(error)),
         }
     }
 
-    /// Keeps the token. Another log than before means that the server lost its data on the way.
+    /// Keeps the token.
     fn note(&mut self, token: Option<Token>) -> Result<(), Failure> {
         match (&self.token, &token) {
-            (Some(known), Some(new)) if known.log != new.log => Err(Failure::failed(anyhow!(
-                "the server came back with an empty log, so what was loaded before is gone: \
-                 start it with --data DIR, which keeps its data, and load again"
-            ))),
+            (Some(known), Some(new)) if known.log != new.log => Err(log_is_gone()),
             _ => {
                 self.token = token.or_else(|| self.token.take());
                 Ok(())
             }
         }
     }
+}
+
+/// Another log than before means that the server lost its data on the way.
+fn log_is_gone() -> Failure {
+    Failure::failed(anyhow!(
+        "the server came back with another log, so what was loaded before is gone: \
+         start it with --data DIR, which keeps its data, and load again"
+    ))
 }
 
 fn judge(answer: &Answer) -> Result<Attempt, ClientError> {
@@ -133,12 +140,12 @@ mod tests {
 
     #[test]
     fn malformed_lines_are_counted_and_other_refusals_end_it() {
-        let body = r#"{"type":"urn:tandem:problem:malformed-events","status":422,"events":3,"malformed":1,
+        let body = r#"{"type":"urn:tandem:problem:malformed-events","status":422,"accepted":3,"malformed":1,
             "errors":[{"line":2,"field":"ts","reason":"missing","detail":"`ts` is missing"}]}"#;
         let Ok(Attempt::Taken(posted, _)) = judge(&answer(422, body)) else { panic!("not taken") };
         assert_eq!((posted.events, posted.malformed, posted.errors[0].line), (3, 1, 2));
         assert!(matches!(
-            judge(&answer(200, r#"{"events":7}"#)),
+            judge(&answer(200, r#"{"accepted":7}"#)),
             Ok(Attempt::Taken(Posted { events: 7, .. }, None))
         ));
 

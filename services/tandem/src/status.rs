@@ -1,0 +1,145 @@
+//! A server's public status, as the commands read it: `GET /v1/status`.
+
+use serde::Deserialize;
+use tandem_model::route::{Chain, Route};
+use tandem_model::{PartitionId, Token};
+
+use crate::client::{Client, ClientError};
+
+/// Where it is read.
+pub const PATH: &str = "/v1/status";
+
+/// Which chain serves, how far both are, and whether they agree.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Status {
+    /// The chain that serves.
+    pub route: Route,
+    /// What moves time: `live` or `replay`.
+    pub clock: String,
+    /// The log both chains follow.
+    pub log: LogStatus,
+    /// Both chains.
+    pub chains: Vec<ChainStatus>,
+    /// Whether they agree.
+    pub parity: Parity,
+}
+
+/// The log.
+#[derive(Clone, Debug, Deserialize)]
+pub struct LogStatus {
+    /// Its identity, in hexadecimal.
+    pub id: String,
+    /// How many partitions it has.
+    pub partitions: u32,
+}
+
+/// One chain.
+#[derive(Clone, Debug, Deserialize)]
+pub struct ChainStatus {
+    /// Which.
+    pub chain: Chain,
+    /// Whether it may be asked.
+    pub ready: bool,
+    /// How far it is in each partition; empty where it does not answer.
+    pub partitions: Vec<PartitionStatus>,
+    /// Everything up to this moment of event time is in.
+    pub as_of: Option<u64>,
+    /// How far that is behind the wall clock, in milliseconds; not in a replay.
+    pub freshness_ms: Option<u64>,
+}
+
+/// How far a chain is in one partition.
+#[derive(Clone, Debug, Deserialize)]
+pub struct PartitionStatus {
+    /// Which.
+    pub partition: u32,
+    /// The first offset it has not read.
+    pub next: u64,
+    /// Records it has still to read.
+    #[serde(default)]
+    pub lag_records: u64,
+}
+
+/// Whether the chains agree.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Parity {
+    /// `equal`, `different`, or `indeterminate` where nothing could be compared yet.
+    pub verdict: String,
+    /// Up to which beat all partitions were compared, in milliseconds of event time.
+    pub beat: Option<u64>,
+    /// The partitions.
+    #[serde(default)]
+    pub partitions: Vec<PartitionParity>,
+}
+
+/// Whether the chains agree in one partition.
+#[derive(Clone, Debug, Deserialize)]
+pub struct PartitionParity {
+    /// Which.
+    pub partition: u32,
+    /// The verdict on it.
+    pub verdict: String,
+    /// The tables that differ.
+    #[serde(default)]
+    pub tables: Vec<String>,
+}
+
+impl Status {
+    /// Reads it.
+    ///
+    /// # Errors
+    ///
+    /// When the server does not answer as it should.
+    pub async fn read(client: &Client) -> Result<Self, ClientError> {
+        client.get_json(PATH, &[]).await
+    }
+
+    /// Whether both chains have read everything `token` stands for.
+    pub fn has_reached(&self, token: &Token) -> bool {
+        self.chains.len() == Chain::ALL.len()
+            && self.chains.iter().all(|chain| token.next.iter().all(|(id, next)| chain.has_read(*id, *next)))
+    }
+}
+
+impl ChainStatus {
+    fn has_read(&self, id: PartitionId, next: u64) -> bool {
+        self.partitions.iter().any(|partition| partition.partition == id.0 && partition.next >= next)
+    }
+
+    /// Records it has still to read, over all partitions.
+    pub fn lag_records(&self) -> u64 {
+        self.partitions.iter().map(|partition| partition.lag_records).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tandem_model::LogId;
+
+    fn status(nexts: [u64; 2]) -> Status {
+        let chain = |chain: &str, next: u64| {
+            serde_json::json!({"chain": chain, "ready": true, "as_of": null, "freshness_ms": null,
+                "partitions": [{"partition": 0, "next": 9, "clock": 0}, {"partition": 1, "next": next, "clock": 0}]})
+        };
+        serde_json::from_value(serde_json::json!({
+            "route": {"active": "a", "epoch": 1, "reason": "first start"},
+            "clock": "live",
+            "log": {"id": "00", "partitions": 2},
+            "chains": [chain("a", nexts[0]), chain("b", nexts[1])],
+            "parity": {"verdict": "equal", "beat": 5},
+            "gateway": {"whatever": 1},
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn both_chains_must_have_read_it() {
+        let mut token = Token::new(LogId([0; 16]));
+        token.advance(PartitionId(1), 7);
+        assert!(status([7, 8]).has_reached(&token));
+        assert!(!status([7, 6]).has_reached(&token));
+        token.advance(PartitionId(5), 1);
+        assert!(!status([7, 8]).has_reached(&token));
+    }
+}
