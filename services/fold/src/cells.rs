@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use tandem_model::catalogue::STORED;
+use serde::{Deserialize, Serialize};
 use tandem_model::digest::{self, Digests};
-use tandem_model::{Breakdown, Row, RowKey, Stored, Table, Values};
+use tandem_model::{Breakdown, Row, RowKey, Stored, Table};
 
+use crate::columns::Columns;
 use crate::count::{Bits, Sums, columns};
 use crate::keys::{AllKeys, KeyIndex, ROOM_KEY};
 
@@ -15,8 +15,7 @@ use crate::keys::{AllKeys, KeyIndex, ROOM_KEY};
 struct Cell {
     breakdown: Breakdown,
     key: KeyIndex,
-    #[serde(serialize_with = "write_values", deserialize_with = "read_values")]
-    values: Values,
+    columns: Columns,
     /// Offset of the last record that changed it.
     offset: u64,
     #[serde(skip)]
@@ -52,8 +51,9 @@ impl Cells {
         self.cells.len()
     }
 
-    pub(crate) fn has_changed(&self) -> bool {
-        !self.changed.is_empty()
+    /// How many cells changed since they were last taken.
+    pub(crate) fn changed(&self) -> usize {
+        self.changed.len()
     }
 
     /// Builds what a snapshot leaves out.
@@ -99,7 +99,7 @@ impl Cells {
             None => self.place_or_new(Breakdown::Room, ROOM_KEY, change),
         };
         let cell = &mut self.cells[place];
-        let peak = cell.values[Stored::OnlinePeak as usize].max(online_viewers);
+        let peak = cell.columns.get(Stored::OnlinePeak).max(online_viewers);
         let difference =
             cell.set(Stored::OnlineViewers, online_viewers).wrapping_add(cell.set(Stored::OnlinePeak, peak));
         if difference != 0 {
@@ -118,7 +118,7 @@ impl Cells {
                 key: Arc::clone(keys.of(cell.breakdown).name(cell.key)),
                 bucket: self.bucket,
             };
-            rows.push(Row { key, values: cell.values, offset: cell.offset });
+            rows.push(Row { key, values: cell.columns.values(), offset: cell.offset });
         }
     }
 
@@ -139,7 +139,7 @@ impl Cells {
         self.cells.push(Cell {
             breakdown,
             key,
-            values: [0; STORED],
+            columns: Columns::default(),
             offset: change.offset,
             coefficient,
             is_changed: true,
@@ -183,33 +183,15 @@ pub(crate) struct Change<'c> {
 impl Cell {
     /// Adds `amount`, and answers by how much the row's weight changed. Sums stop at 2^64 − 1.
     fn raise(&mut self, column: Stored, amount: u64) -> u128 {
-        let value = &mut self.values[column as usize];
+        let value = self.columns.get_mut(column);
         let before = *value;
         *value = before.saturating_add(amount);
         digest::WEIGHTS[column as usize].wrapping_mul(u128::from(*value - before))
     }
 
     fn set(&mut self, column: Stored, value: u64) -> u128 {
-        let before = std::mem::replace(&mut self.values[column as usize], value);
+        let before = std::mem::replace(self.columns.get_mut(column), value);
         let step = u128::from(value).wrapping_sub(u128::from(before));
         digest::WEIGHTS[column as usize].wrapping_mul(step)
     }
-}
-
-/// Writes only the columns that are not 0: most are.
-fn write_values<S: Serializer>(values: &Values, serializer: S) -> Result<S::Ok, S::Error> {
-    const _: () = assert!(STORED <= u64::BITS as usize);
-    let filled = (0..STORED).filter(|column| values[*column] != 0);
-    let mask = filled.clone().fold(0_u64, |mask, column| mask | 1 << column);
-    (mask, filled.map(|column| values[column]).collect::<Vec<_>>()).serialize(serializer)
-}
-
-fn read_values<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Values, D::Error> {
-    let (mask, filled) = <(u64, Vec<u64>)>::deserialize(deserializer)?;
-    let mut values = [0; STORED];
-    let columns = (0..STORED).filter(|column| mask & 1 << column != 0);
-    for (column, value) in columns.zip(filled) {
-        values[column] = value;
-    }
-    Ok(values)
 }

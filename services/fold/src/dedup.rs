@@ -1,5 +1,6 @@
 //! Which event ids were accepted (rule 4).
 
+use hashbrown::hash_map::Entry;
 use serde::{Deserialize, Serialize};
 use tandem_model::time::{LATENESS_MS, MINUTE_MS};
 
@@ -16,14 +17,21 @@ pub(crate) struct AcceptedIds {
 }
 
 impl AcceptedIds {
-    /// Whether an event of this id was accepted and is still remembered at `clock`.
-    pub(crate) fn contains(&self, id: u128, clock: u64) -> bool {
-        // Whether it is remembered depends on the clock alone, not on when we last purged.
-        self.ts_by_id.get(&id).is_some_and(|ts| is_remembered(*ts, clock))
-    }
-
-    pub(crate) fn insert(&mut self, id: u128, ts: u64) {
-        self.ts_by_id.insert(id, ts);
+    /// Whether an event of this id was accepted and is still remembered at `clock`; if not, it is
+    /// remembered with `ts` from now on.
+    pub(crate) fn is_duplicate(&mut self, id: u128, ts: u64, clock: u64) -> bool {
+        match self.ts_by_id.entry(id) {
+            // Whether it is remembered depends on the clock alone, not on when we last purged.
+            Entry::Occupied(entry) if is_remembered(*entry.get(), clock) => true,
+            Entry::Occupied(mut entry) => {
+                entry.insert(ts);
+                false
+            }
+            Entry::Vacant(entry) => {
+                entry.insert(ts);
+                false
+            }
+        }
     }
 
     /// Drops what is no longer remembered, now and then.

@@ -228,7 +228,7 @@ impl Fold {
             || (session.is_final() && !event.kind.event_type().is_follow_up())
         {
             Some((Reason::Late, Stored::LateEvents))
-        } else if session.accepted_ids.contains(event_id, clock) {
+        } else if session.accepted_ids.is_duplicate(event_id, event.ts, clock) {
             Some((Reason::Duplicate, Stored::DuplicateEvents))
         } else {
             None
@@ -242,10 +242,7 @@ impl Fold {
                 session.refuse(column, offset, digests);
                 self.changed.rejected.push(reject(SessionId::new(id), reason));
             }
-            None => {
-                session.accepted_ids.insert(event_id, event.ts);
-                session.accept(event, &count, pseudonym, offset, digests);
-            }
+            None => session.accept(event, &count, pseudonym, offset, digests),
         }
     }
 

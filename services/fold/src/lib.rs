@@ -29,6 +29,7 @@
 
 mod attribution;
 mod cells;
+mod columns;
 mod count;
 mod dedup;
 mod distinct;

@@ -165,17 +165,20 @@ impl Session {
 
     /// Whether anything changed since changes were last taken.
     pub(crate) fn has_changed(&self) -> bool {
-        self.is_row_changed
-            || self.totals.has_changed()
-            || !self.closed_rows.is_empty()
-            || self.live.as_ref().is_some_and(|live| {
-                live.windows.iter().any(|window| window.iter().any(|bucket| bucket.cells.has_changed()))
-            })
+        self.is_row_changed || self.changed() > 0
+    }
+
+    fn changed(&self) -> usize {
+        let trends =
+            self.live.as_ref().map_or(0, |live| live.windows.iter().map(Buckets::changed).sum::<usize>());
+        self.closed_rows.len() + self.totals.changed() + trends
     }
 
     /// What changed since changes were last taken.
     pub(crate) fn take_change(&mut self) -> SessionChange {
+        let changed = self.changed();
         let mut rows = std::mem::take(&mut self.closed_rows);
+        rows.reserve_exact(changed - rows.len());
         self.totals.take_changed(&self.keys, &mut rows);
         if let Some(live) = &mut self.live {
             for window in &mut live.windows {

@@ -82,11 +82,14 @@ impl Buckets {
         self.open.iter()
     }
 
+    /// How many cells changed since they were last taken.
+    pub(crate) fn changed(&self) -> usize {
+        self.open.iter().map(|bucket| bucket.cells.changed()).sum()
+    }
+
     pub(crate) fn take_changed(&mut self, keys: &AllKeys, rows: &mut Vec<Row>) {
         for bucket in &mut self.open {
-            if bucket.cells.has_changed() {
-                bucket.cells.take_changed(keys, rows);
-            }
+            bucket.cells.take_changed(keys, rows);
         }
     }
 

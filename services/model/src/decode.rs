@@ -23,7 +23,8 @@ use crate::time::{INT_MAX, SECOND_MS};
 /// The first thing that is wrong with it, and the session it names where it is a JSON object
 /// with a valid `session_id`.
 pub fn decode(line: &[u8]) -> Result<Line<'_>, Malformed> {
-    let mut slots = Slots::read(line)?;
+    let mut slots = Slots([const { Slot::Absent }; Field::ALL.len()]);
+    slots.read(line)?;
     let session_id = slots.session_id();
     let malformed = |(field, problem)| Malformed { problem, field, session_id: session_id.clone() };
     if line.len() > LINE_BYTES_MAX {
@@ -53,13 +54,13 @@ enum Slot<'a> {
 struct Slots<'a>([Slot<'a>; Field::ALL.len()]);
 
 impl<'a> Slots<'a> {
-    fn read(line: &'a [u8]) -> Result<Self, Malformed> {
+    fn read(&mut self, line: &'a [u8]) -> Result<(), Malformed> {
         let not = |problem| Malformed { problem, field: None, session_id: None };
         let text = std::str::from_utf8(line).map_err(|_| not(Problem::NotJson))?;
         let mut deserializer = serde_json::Deserializer::from_str(text);
-        let seen = deserializer.deserialize_any(TopVisitor).map_err(|_| not(Problem::NotJson))?;
+        let is_object = deserializer.deserialize_any(TopVisitor(self)).map_err(|_| not(Problem::NotJson))?;
         deserializer.end().map_err(|_| not(Problem::NotJson))?;
-        seen.ok_or_else(|| not(Problem::NotAnObject))
+        if is_object { Ok(()) } else { Err(not(Problem::NotAnObject)) }
     }
 
     fn session_id(&self) -> Option<SessionId> {
@@ -264,54 +265,53 @@ fn required<T>(field: Field, value: Option<T>) -> FieldResult<T> {
     value.ok_or((field, Problem::Missing))
 }
 
-/// Reads a whole line: slots for an object, nothing for any other JSON value.
-struct TopVisitor;
+/// Reads a whole line into slots; answers whether it is an object.
+struct TopVisitor<'s, 'de>(&'s mut Slots<'de>);
 
-impl<'de> Visitor<'de> for TopVisitor {
-    type Value = Option<Slots<'de>>;
+impl<'de> Visitor<'de> for TopVisitor<'_, 'de> {
+    type Value = bool;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("an event")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut slots = Slots([const { Slot::Absent }; Field::ALL.len()]);
         while let Some(field) = map.next_key_seed(FieldSeed)? {
             match field {
-                Some(field) => slots.0[field as usize] = map.next_value_seed(SlotSeed)?,
+                Some(field) => self.0.0[field as usize] = map.next_value_seed(SlotSeed)?,
                 None => _ = map.next_value::<IgnoredAny>()?,
             }
         }
-        Ok(Some(slots))
+        Ok(true)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Self::Value, A::Error> {
         while sequence.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(None)
+        Ok(false)
     }
 
     fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(None)
+        Ok(false)
     }
 
     fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(None)
+        Ok(false)
     }
 
     fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
-        Ok(None)
+        Ok(false)
     }
 
     fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
-        Ok(None)
+        Ok(false)
     }
 
     fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(None)
+        Ok(false)
     }
 
     fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
-        Ok(None)
+        Ok(false)
     }
 }
 
