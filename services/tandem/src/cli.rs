@@ -3,7 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 
 use crate::client::{Client, ServerUrl};
-use crate::commands::{bench, ingest, status};
+use crate::commands::{bench, ingest, status, up};
 use crate::failure::Failure;
 use crate::key::Key;
 
@@ -36,6 +36,20 @@ pub struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run everything in one process, with demo traffic
+    #[command(long_about = "\
+Run everything in one process on embedded storage: the event log, chains a and b, control and \
+gateway; and traffic that looks like live commerce, so that there is something to see.
+
+Prints the addresses and the key, then `listening on http://ADDRESS` when it is ready. Ctrl-C or \
+SIGTERM stops it: requests under way come to their end, both chains write what they have.
+
+Examples:
+
+  tandem up                                             look around; nothing is kept
+  tandem up --no-demo --data ./data --key secret        your own events, kept in ./data
+  tandem up --clock replay --data ./data                for recorded files: tandem ingest --replay")]
+    Up(up::Args),
     /// Load events from a file, with a progress bar
     #[command(long_about = "\
 Load events from a file (or stdin) into a running server, in order, and wait until both chains \

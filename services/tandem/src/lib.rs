@@ -19,6 +19,7 @@ pub mod load;
 pub mod logging;
 pub mod progress;
 pub mod status;
+pub mod system;
 pub mod terminal;
 
 use cli::{Cli, Command};
@@ -36,6 +37,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         .map_err(|error| Failure::failed(anyhow::Error::new(error).context("can't start the runtime")))?;
     runtime.block_on(async {
         match cli.command {
+            Command::Up(args) => commands::up::run(args).await,
             Command::Ingest(args) => commands::ingest::run(args).await,
             Command::Status(args) => commands::status::run(args).await,
             Command::Bench(args) => commands::bench::run(args).await,

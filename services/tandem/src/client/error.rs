@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn only_what_can_pass_is_retried() {
         for (status, is_retryable) in
-            [(409, true), (429, true), (503, true), (400, false), (422, false), (500, false)]
+            [(409, true), (429, true), (503, true), (400, false), (422, false), (500, true)]
         {
             let refusal = Refusal::read(StatusCode::from_u16(status).unwrap(), b"not json");
             assert_eq!(refusal.is_retryable(), is_retryable, "{status}");

@@ -3,3 +3,4 @@
 pub mod bench;
 pub mod ingest;
 pub mod status;
+pub mod up;

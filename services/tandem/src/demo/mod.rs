@@ -5,7 +5,7 @@
 //! holds a queue of steps in event time (somebody arrives, an item is explained); each step
 //! writes lines and queues further steps. What was written goes through [`delivery`], which
 //! delays, repeats and misdates a few lines as phones and networks do. No clock and no I/O in
-//! here: whoever drives it brings both. Equal seed and equal start give equal lines.
+//! here: [`drive`] brings both. Equal seed and equal start give equal lines.
 //!
 //! Rates follow a published study of a large live platform: per 1,000 room clicks at most about
 //! 40 comments, 36 likes and 15 gifts. Orders, prices and stays are plausible, not measured.
@@ -16,6 +16,7 @@
 pub mod broadcast;
 mod cast;
 mod delivery;
+pub mod drive;
 mod line;
 mod shelf;
 mod shopping;

@@ -82,7 +82,7 @@ impl Source {
         self.is_stream && !self.reader.buffer().contains(&b'\n')
     }
 
-    pub(super) fn reader(&mut self) -> &mut dyn BufRead {
+    pub(crate) fn reader(&mut self) -> &mut dyn BufRead {
         &mut self.reader
     }
 }

@@ -1,0 +1,192 @@
+//! `tandem up`: everything in one process.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use anyhow::anyhow;
+use tandem_gateway::ClockMode;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::cli::KeyOption;
+use crate::failure::Failure;
+use crate::key::Key;
+use crate::system::{Options, System};
+use crate::terminal::{remark, say};
+
+/// What a shell reports of a process that Ctrl-C ended.
+const INTERRUPTED: i32 = 130;
+const PARTITIONS_MAX: i64 = 256;
+
+/// What `tandem up` takes.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Port of the gateway; 0 takes a free one
+    #[arg(long, value_name = "N", default_value_t = 8080)]
+    port: u16,
+    /// Address to listen at; 0.0.0.0 listens to the whole network, without TLS
+    #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    listen: IpAddr,
+    /// Folder that keeps the data; a later start goes on with it [default: a temporary one]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    #[command(flatten)]
+    key: KeyOption,
+    /// What moves time: a metronome that follows the wall clock, or `tandem ingest --replay`
+    #[arg(long, value_enum, default_value_t = Clock::Live)]
+    clock: Clock,
+    /// Start without demo traffic
+    #[arg(long)]
+    no_demo: bool,
+    /// Seed of the demo traffic: the same seed makes the same rooms and viewers
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    demo_seed: u64,
+    /// Partitions of a new log, fixed from then on; leave it out for data that is there [default: 4]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=PARTITIONS_MAX))]
+    partitions: Option<u32>,
+}
+
+/// What moves time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Clock {
+    /// A metronome: one beat a second, by the wall clock
+    Live,
+    /// Beats come with the events; no metronome and no demo traffic
+    Replay,
+}
+
+/// Starts everything, and stops it in order when asked to.
+///
+/// # Errors
+///
+/// When it can't start.
+pub async fn run(args: Args) -> Result<(), Failure> {
+    let mut signals = Signals::new()?;
+    let given = args.key.given()?;
+    let is_key_given = given.is_some();
+    let key = match given {
+        Some(key) => key,
+        None => {
+            Key::random().map_err(|error| Failure::failed(anyhow!("no randomness for a key: {error}")))?
+        }
+    };
+    let options = options(&args, key.clone());
+    let system = System::start(options.clone()).await.map_err(|error| match error.is_configuration() {
+        true => Failure::configuration(error),
+        false => Failure::failed(error),
+    })?;
+    say(greeting(&options, is_key_given, system.address(), &system.folder().display().to_string()));
+    say(format_args!("listening on http://{}", system.address()));
+
+    signals.next().await;
+    remark("stopping: requests under way come to their end (once more quits at once)");
+    tokio::select! {
+        stopped = system.stop() => {
+            if stopped.connections_cut > 0 {
+                remark(format_args!("{} connections were cut at the deadline", stopped.connections_cut));
+            }
+            remark("stopped");
+            Ok(())
+        }
+        () = signals.next() => std::process::exit(INTERRUPTED),
+    }
+}
+
+/// Ctrl-C and SIGTERM, from the first moment on: one that comes while we start is not lost.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Failure> {
+        let on = |kind| {
+            signal(kind).map_err(|error| Failure::failed(anyhow!("can't listen for signals: {error}")))
+        };
+        Ok(Self { interrupt: on(SignalKind::interrupt())?, terminate: on(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+fn options(args: &Args, key: Key) -> Options {
+    let has_demo = !args.no_demo && args.clock == Clock::Live;
+    Options {
+        data: args.data.clone(),
+        partitions: args.partitions,
+        listen: SocketAddr::new(args.listen, args.port),
+        key,
+        clock: match args.clock {
+            Clock::Live => ClockMode::Live,
+            Clock::Replay => ClockMode::Replay,
+        },
+        demo_seed: has_demo.then_some(args.demo_seed),
+    }
+}
+
+fn greeting(options: &Options, is_key_given: bool, address: SocketAddr, folder: &str) -> String {
+    let key = options.key.as_str();
+    let (shown_key, curl_key) = match is_key_given {
+        true => ("as given".to_owned(), "$TANDEM_KEY"),
+        false => (format!("{key}   (random, of this start only; --key or TANDEM_KEY sets one)"), key),
+    };
+    let data = match options.data {
+        Some(_) => folder.to_owned(),
+        None => format!("{folder}   (temporary, removed at the end; --data DIR keeps it)"),
+    };
+    let (clock, demo) = match (options.clock, options.demo_seed) {
+        (ClockMode::Replay, _) => {
+            ("replay: `tandem ingest FILE --replay` moves it", "none, as time stands still")
+        }
+        (ClockMode::Live, Some(_)) => {
+            ("metronome", "six rooms, about 300 events/s; --no-demo leaves them out")
+        }
+        (ClockMode::Live, None) => ("metronome", "none"),
+    };
+    format!(
+        "Tandem is running. Ctrl-C stops it.\n\n  \
+           API     http://{address}/v1\n  \
+           Docs    http://{address}/v1/docs\n  \
+           Status  http://{address}/v1/status\n  \
+           Key     {shown_key}\n  \
+           Data    {data}\n  \
+           Clock   {clock}\n  \
+           Demo    {demo}\n\n\
+         Try:\n  \
+           curl -s -H \"Authorization: Bearer {curl_key}\" 'http://{address}/v1/sessions?limit=3'\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(arguments: &[&str]) -> Args {
+        #[derive(clap::Parser)]
+        struct Parsed {
+            #[command(flatten)]
+            args: Args,
+        }
+        let all = ["up"].iter().chain(arguments);
+        <Parsed as clap::Parser>::try_parse_from(all).unwrap().args
+    }
+
+    #[test]
+    fn a_replay_has_no_demo_and_a_given_key_is_not_printed() {
+        let key = || Key::new("secret").unwrap();
+        assert_eq!(options(&parsed(&[]), key()).demo_seed, Some(1));
+        assert_eq!(options(&parsed(&["--no-demo"]), key()).demo_seed, None);
+        let replay = options(&parsed(&["--clock", "replay", "--data", "d"]), key());
+        assert_eq!((replay.demo_seed, replay.clock), (None, ClockMode::Replay));
+
+        let address = SocketAddr::from(([127, 0, 0, 1], 9));
+        let text = greeting(&replay, true, address, "d");
+        assert!(!text.contains("secret") && text.contains("$TANDEM_KEY"), "{text}");
+        let text = greeting(&options(&parsed(&[]), key()), false, address, "d");
+        assert!(text.contains("Bearer secret") && text.contains("http://127.0.0.1:9/v1/docs"), "{text}");
+    }
+}

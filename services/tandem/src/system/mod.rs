@@ -1,0 +1,235 @@
+//! A whole Tandem in this process: log, both chains, control, gateway, and what moves time.
+//!
+//! [`System::start`] brings the parts up in the order in which they need each other, and
+//! [`System::stop`] takes them down in the opposite order: no more requests, the demo's rooms
+//! close, time stands still, both chains flush and take a snapshot, the data is closed.
+
+mod chain;
+mod error;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tandem_compute::{Compute, Settings};
+use tandem_control::Local;
+use tandem_embedded::Data;
+use tandem_gateway::{ClockMode, Drained, Gateway, GatewayConfig};
+use tandem_ingest::{Ingest, forget_receipts, metronome, wall_ms};
+use tandem_model::route::Chain;
+use tandem_query::Query;
+use tandem_storage::{ChainStores, EventLog};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::demo::drive::drive;
+use crate::key::Key;
+
+pub use error::StartError;
+
+/// How many partitions a new log has where nothing is said.
+pub const PARTITIONS: u32 = 4;
+
+/// What a system is started with.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where the data is kept; in a temporary folder that is removed at the end where absent.
+    pub data: Option<PathBuf>,
+    /// Partitions of the log. A new one has [`PARTITIONS`] where absent; one that is there keeps
+    /// its own, and refuses another number.
+    pub partitions: Option<u32>,
+    /// Where the gateway listens; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The operator's key.
+    pub key: Key,
+    /// What moves time.
+    pub clock: ClockMode,
+    /// Seed of the demo traffic; none where absent.
+    pub demo_seed: Option<u64>,
+}
+
+impl Options {
+    /// On a free local port, in a temporary folder, with a metronome and without demo traffic.
+    pub fn new(key: Key) -> Self {
+        let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self { data: None, partitions: None, listen, key, clock: ClockMode::Live, demo_seed: None }
+    }
+}
+
+/// A running system.
+pub struct System {
+    address: SocketAddr,
+    gateway: Gateway,
+    serving: JoinHandle<Drained>,
+    stop_serving: watch::Sender<bool>,
+    demo: Option<JoinHandle<()>>,
+    stop_demo: watch::Sender<bool>,
+    /// Metronome and housekeeping.
+    tasks: Vec<JoinHandle<()>>,
+    stop_tasks: watch::Sender<bool>,
+    ingest: Arc<Ingest>,
+    computes: [Compute; 2],
+    data: Data,
+}
+
+impl System {
+    /// Starts everything.
+    ///
+    /// # Errors
+    ///
+    /// When a part can't start; what has started by then is taken down again.
+    pub async fn start(options: Options) -> Result<Self, StartError> {
+        // The port comes first: what is most often wrong is said before anything is created.
+        let listen = options.listen;
+        let listener =
+            TcpListener::bind(listen).await.map_err(|source| StartError::Listen { listen, source })?;
+        let address = listener.local_addr().map_err(|source| StartError::Listen { listen, source })?;
+        let data = open(&options).await?;
+        let control = control(data.folder.clone()).await?;
+        let log: Arc<dyn EventLog> = data.log.clone();
+        let ingest = Arc::new(Ingest::new(Arc::clone(&log)));
+        let services = Chain::ALL.map(|chain| {
+            let stores = stores(&data, chain).clone();
+            chain::service(tandem_query::router(Query { chain, log: Arc::clone(&log), stores }))
+        });
+        let config = GatewayConfig::new(options.key.as_str());
+        let gateway = Gateway::new(config, services, Arc::new(control), Arc::clone(&ingest), options.clock)?;
+        let computes = [compute(&data, Chain::A)?, compute(&data, Chain::B)?];
+
+        let (stop_tasks, stopped) = watch::channel(false);
+        let mut tasks = vec![tokio::spawn(forget_receipts(Arc::clone(&log), stopped.clone(), wall_ms))];
+        if options.clock == ClockMode::Live {
+            tasks.push(tokio::spawn(metronome(log, stopped, wall_ms)));
+        }
+        let (stop_demo, demo_stopped) = watch::channel(false);
+        let demo = options.demo_seed.map(|seed| tokio::spawn(drive(Arc::clone(&ingest), seed, demo_stopped)));
+        let (stop_serving, mut serving_stopped) = watch::channel(false);
+        let serving = tokio::spawn({
+            let gateway = gateway.clone();
+            // An error means that the system was dropped: that is an end, too.
+            async move {
+                gateway.serve(listener, async { _ = serving_stopped.wait_for(|stop| *stop).await }).await
+            }
+        });
+        Ok(Self {
+            address,
+            gateway,
+            serving,
+            stop_serving,
+            demo,
+            stop_demo,
+            tasks,
+            stop_tasks,
+            ingest,
+            computes,
+            data,
+        })
+    }
+
+    /// Where the gateway listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where the data is.
+    pub fn folder(&self) -> &Path {
+        &self.data.folder
+    }
+
+    /// The event log.
+    pub fn log(&self) -> Arc<dyn EventLog> {
+        self.data.log.clone()
+    }
+
+    /// The way into the log.
+    pub fn ingest(&self) -> &Arc<Ingest> {
+        &self.ingest
+    }
+
+    /// The stores of a chain.
+    pub fn stores(&self, chain: Chain) -> &ChainStores {
+        stores(&self.data, chain)
+    }
+
+    /// The compute of a chain.
+    pub fn compute(&self, chain: Chain) -> &Compute {
+        &self.computes[chain as usize]
+    }
+
+    /// The gateway.
+    pub fn gateway(&self) -> &Gateway {
+        &self.gateway
+    }
+
+    /// Takes everything down: requests under way come to their end, both chains flush what they
+    /// have folded and take a snapshot, the data is closed.
+    pub async fn stop(self) -> Stopped {
+        self.stop_serving.send_replace(true);
+        let drained = self.serving.await.ok();
+        self.stop_demo.send_replace(true);
+        if let Some(demo) = self.demo {
+            log_panic("the demo", demo.await);
+        }
+        self.stop_tasks.send_replace(true);
+        for task in self.tasks {
+            log_panic("a background task", task.await);
+        }
+        let [a, b] = self.computes;
+        futures::join!(a.stop(), b.stop());
+        drop((self.gateway, self.ingest));
+        // Closing syncs files and may remove a folder: not for an async thread.
+        let data = self.data;
+        log_panic("closing the data", tokio::task::spawn_blocking(move || drop(data)).await);
+        Stopped { connections_cut: drained.map_or(0, |drained| drained.connections_cut) }
+    }
+}
+
+/// How a system ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stopped {
+    /// Connections whose requests did not come to their end in time.
+    pub connections_cut: usize,
+}
+
+async fn open(options: &Options) -> Result<Data, StartError> {
+    let (folder, partitions) = (options.data.clone(), options.partitions);
+    // Opening checks the log as a whole, which takes its time.
+    let opened = tokio::task::spawn_blocking(move || match (folder, partitions) {
+        (None, partitions) => Data::temporary(partitions.unwrap_or(PARTITIONS)),
+        // One that is there knows its partitions.
+        (Some(folder), None) if folder.join("log").exists() => Data::open_existing(&folder),
+        (Some(folder), partitions) => Data::open(&folder, partitions.unwrap_or(PARTITIONS)),
+    });
+    match opened.await {
+        Ok(opened) => opened.map_err(StartError::Data),
+        Err(error) => Err(StartError::Broken(error.to_string())),
+    }
+}
+
+async fn control(folder: PathBuf) -> Result<Local, StartError> {
+    match tokio::task::spawn_blocking(move || Local::open(&folder)).await {
+        Ok(opened) => opened.map_err(StartError::Control),
+        Err(error) => Err(StartError::Broken(error.to_string())),
+    }
+}
+
+fn compute(data: &Data, chain: Chain) -> Result<Compute, StartError> {
+    let stores = stores(data, chain).clone();
+    Compute::start(Settings::of(chain), data.log.clone(), stores, data.pseudonym_key)
+        .map_err(StartError::Compute)
+}
+
+/// The stores of `chain`.
+pub fn stores(data: &Data, chain: Chain) -> &ChainStores {
+    match chain {
+        Chain::A => &data.chains.a,
+        Chain::B => &data.chains.b,
+    }
+}
+
+fn log_panic(what: &str, outcome: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = outcome {
+        tracing::error!(%error, "{what} broke down");
+    }
+}
