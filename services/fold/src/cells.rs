@@ -7,7 +7,7 @@ use tandem_model::digest::{self, Digests};
 use tandem_model::{Breakdown, Row, RowKey, Stored, Table};
 
 use crate::columns::Columns;
-use crate::count::{Bits, Sums, columns};
+use crate::count::{Bits, Sums, columns, weight};
 use crate::keys::{AllKeys, KeyIndex, ROOM_KEY};
 
 /// One row of figures.
@@ -77,13 +77,17 @@ impl Cells {
     ) {
         let place = self.place_or_new(breakdown, key, change);
         let cell = &mut self.cells[place];
-        let mut difference = 0_u128;
+        let mut difference = sums.weight();
         for (column, amount) in sums.as_slice() {
-            difference = difference.wrapping_add(cell.raise(*column, *amount));
+            let missing = cell.raise(*column, *amount);
+            if missing > 0 {
+                difference = difference.wrapping_sub(weight(*column, missing));
+            }
         }
         if distinct != 0 {
             for column in columns(distinct) {
-                difference = difference.wrapping_add(cell.raise(column, 1));
+                cell.raise(column, 1);
+                difference = difference.wrapping_add(weight(column, 1));
             }
         }
         if difference != 0 {
@@ -181,12 +185,16 @@ pub(crate) struct Change<'c> {
 }
 
 impl Cell {
-    /// Adds `amount`, and answers by how much the row's weight changed. Sums stop at 2^64 − 1.
-    fn raise(&mut self, column: Stored, amount: u64) -> u128 {
+    /// Adds `amount`. Sums stop at 2^64 − 1; answers how much there was no room for.
+    fn raise(&mut self, column: Stored, amount: u64) -> u64 {
         let value = self.columns.get_mut(column);
-        let before = *value;
-        *value = before.saturating_add(amount);
-        digest::WEIGHTS[column as usize].wrapping_mul(u128::from(*value - before))
+        match value.checked_add(amount) {
+            Some(sum) => {
+                *value = sum;
+                0
+            }
+            None => amount - (u64::MAX - std::mem::replace(value, u64::MAX)),
+        }
     }
 
     fn set(&mut self, column: Stored, value: u64) -> u128 {

@@ -2,6 +2,7 @@
 
 use tandem_model::Stored;
 use tandem_model::catalogue::DISTINCT;
+use tandem_model::digest::WEIGHTS;
 use tandem_model::event::{Event, Kind};
 
 /// Distinct counts as bits, in the order of [`DISTINCT`].
@@ -13,12 +14,14 @@ const _: () = assert!(DISTINCT.len() <= Bits::BITS as usize);
 pub(crate) struct Sums {
     entries: [(Stored, u64); Self::MAX],
     length: usize,
+    /// What they add to a row's digest before its coefficient; worked out once for all cells.
+    weight: u128,
 }
 
 impl Sums {
     /// At most an order's three columns, the time watched, `events` and `suspect_views`.
     const MAX: usize = 6;
-    pub(crate) const NONE: Self = Self { entries: [(Stored::Events, 0); Self::MAX], length: 0 };
+    pub(crate) const NONE: Self = Self { entries: [(Stored::Events, 0); Self::MAX], length: 0, weight: 0 };
 
     fn of(entries: &[(Stored, u64)]) -> Self {
         let mut sums = Self::NONE;
@@ -33,12 +36,22 @@ impl Sums {
         if amount > 0 {
             self.entries[self.length] = (column, amount);
             self.length += 1;
+            self.weight = self.weight.wrapping_add(weight(column, amount));
         }
+    }
+
+    pub(crate) const fn weight(&self) -> u128 {
+        self.weight
     }
 
     pub(crate) fn as_slice(&self) -> &[(Stored, u64)] {
         &self.entries[..self.length]
     }
+}
+
+/// What `amount` in `column` weighs in a row's digest.
+pub(crate) const fn weight(column: Stored, amount: u64) -> u128 {
+    WEIGHTS[column as usize].wrapping_mul(amount as u128)
 }
 
 /// What an event counts, apart from the time watched.

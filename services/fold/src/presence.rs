@@ -1,6 +1,6 @@
 //! Who is there (rule 8).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 use tandem_model::event::Kind;
@@ -21,12 +21,17 @@ pub(crate) struct Presence {
 /// those whose second has passed.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Online {
-    /// Viewers by the last second at which they are online, from `from_second` on.
-    until_second: BTreeMap<u64, u64>,
     /// Seconds before this one have been taken away.
     from_second: u64,
+    /// Viewers by the last second at which they are online: the next [`NEAR`] seconds.
+    near: VecDeque<u32>,
+    /// Those beyond; only before the first beat may timestamps lie that far ahead.
+    far: BTreeMap<u64, u32>,
     count: u64,
 }
+
+/// Holds the lateness to come: 5 minutes ahead of the clock and 90 seconds of presence.
+const NEAR: u64 = 512;
 
 impl Presence {
     /// Takes in a viewer's event, and answers how long they were watching up to it, in
@@ -58,19 +63,14 @@ impl Presence {
 impl Online {
     fn add(&mut self, last_sign: Option<u64>) {
         if let Some(second) = self.counted_second(last_sign) {
-            *self.until_second.entry(second).or_insert(0) += 1;
+            *self.at(second) += 1;
             self.count += 1;
         }
     }
 
     fn remove(&mut self, last_sign: Option<u64>) {
-        if let Some(second) = self.counted_second(last_sign)
-            && let Some(viewers) = self.until_second.get_mut(&second)
-        {
-            *viewers -= 1;
-            if *viewers == 0 {
-                self.until_second.remove(&second);
-            }
+        if let Some(second) = self.counted_second(last_sign) {
+            *self.at(second) -= 1;
             self.count -= 1;
         }
     }
@@ -80,14 +80,32 @@ impl Online {
         last_sign.map(|ts| (ts + PRESENCE_MS) / SECOND_MS).filter(|second| *second >= self.from_second)
     }
 
+    fn at(&mut self, second: u64) -> &mut u32 {
+        let ahead = second - self.from_second;
+        if ahead >= NEAR {
+            return self.far.entry(second).or_insert(0);
+        }
+        let place = ahead as usize;
+        if self.near.len() <= place {
+            self.near.resize(place + 1, 0);
+        }
+        &mut self.near[place]
+    }
+
     /// How many viewers are online at the beat at `ts`. Beats must rise.
     pub(crate) fn sample(&mut self, ts: u64) -> u64 {
-        self.from_second = ts / SECOND_MS;
-        while let Some(entry) = self.until_second.first_entry() {
-            if *entry.key() >= self.from_second {
-                break;
+        let second = ts / SECOND_MS;
+        let passed = (second - self.from_second).min(self.near.len() as u64) as usize;
+        self.count -= self.near.drain(..passed).map(u64::from).sum::<u64>();
+        self.from_second = second;
+        // What was far may be near now, or have passed.
+        while let Some(entry) = self.far.first_entry().filter(|entry| *entry.key() < second + NEAR) {
+            let (at, viewers) = entry.remove_entry();
+            if at < second {
+                self.count -= u64::from(viewers);
+            } else {
+                *self.at(at) += viewers;
             }
-            self.count -= entry.remove();
         }
         self.count
     }
