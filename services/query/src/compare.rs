@@ -31,6 +31,7 @@ use crate::figures::{Number, Selection};
 use crate::reading::Reading;
 use crate::report::room_values;
 use crate::request::{Call, Given, Parameters, given};
+use crate::schemas::{AlignName, MetricName};
 use crate::sessions::Session;
 use crate::wire::Meta;
 
@@ -48,11 +49,11 @@ pub(crate) struct CompareParameters {
     #[param(required, style = Form, explode = false, value_type = Vec<String>, example = json!(["s2", "s3"]))]
     with: Option<String>,
     /// Only these metrics, separated by commas; all when absent.
-    #[param(style = Form, explode = false, schema_with = crate::schemas::metric_ids, example = json!(["views", "gmv_fen"]))]
+    #[param(style = Form, explode = false, value_type = Option<Vec<MetricName>>, example = json!(["views", "gmv_fen"]))]
     metrics: Option<String>,
     /// `start` (when absent) counts minutes from each session's own start, `clock` leaves them
     /// where they are.
-    #[param(schema_with = crate::schemas::align)]
+    #[param(value_type = Option<AlignName>, default = "start")]
     align: Option<String>,
     /// Figures as of this long after each session's start, in milliseconds; the present ones when
     /// absent.
@@ -63,13 +64,13 @@ pub(crate) struct CompareParameters {
 /// Sessions side by side.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Comparison<'a> {
-    #[schema(schema_with = crate::schemas::align)]
+    #[schema(value_type = AlignName)]
     align: &'static str,
     /// How long after their start the sessions are shown, in milliseconds; `null` for the present.
     #[schema(required)]
     at_ms: Option<u64>,
     /// The metrics that can't be told as of a moment, and are `null` therefore.
-    #[schema(schema_with = crate::schemas::metric_ids)]
+    #[schema(value_type = Vec<MetricName>)]
     not_at: Vec<&'static str>,
     /// The first is the one in the path; the others follow as they were named.
     sessions: Vec<Compared<'a>>,

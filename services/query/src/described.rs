@@ -6,6 +6,11 @@
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
+use crate::schemas::{ChainName, ClockName};
+
+/// Where events come in: the one call that is not a read.
+pub(crate) const EVENTS: &str = "/v1/events";
+
 /// Whether a call needs no key, and has no token.
 pub(crate) fn is_public(path: &str) -> bool {
     matches!(path, "/v1/openapi.json" | "/v1/docs" | "/v1/status")
@@ -16,32 +21,52 @@ pub(crate) fn is_public(path: &str) -> bool {
 #[into_params(parameter_in = Query)]
 pub(crate) struct EventsParameters {
     /// `replay` lets `beat` lines move time; operators only.
-    #[param(schema_with = clock)]
+    #[param(value_type = Option<ClockName>)]
     clock: Option<String>,
-}
-
-fn clock() -> utoipa::openapi::Object {
-    utoipa::openapi::ObjectBuilder::new()
-        .schema_type(utoipa::openapi::Type::String)
-        .enum_values(Some(["replay"]))
-        .build()
 }
 
 /// What became of a body.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct EventsAnswer {
     /// Lines that are events and are now in the log.
-    events: u64,
+    accepted: u64,
+    /// Lines that are beats and are now in every partition.
+    beats: u64,
+    /// Lines that are neither: 0 here, or the answer would be a 422.
+    malformed: u64,
+    meta: EventsMeta,
+}
+
+/// About an answer to events.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct EventsMeta {
+    /// Send it back in the `Tandem-Token` header, and your own events are in what you read.
+    token: String,
+}
+
+/// Some lines are no events. A problem with further members.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct MalformedEvents {
+    /// `urn:tandem:problem:malformed-events`
+    #[serde(rename = "type")]
+    kind: String,
+    title: String,
+    status: u16,
+    detail: String,
+    /// Lines that are events and are now in the log.
+    accepted: u64,
     /// Lines that are beats and are now in every partition.
     beats: u64,
     /// Lines that are neither.
     malformed: u64,
+    /// The first 100 of them.
+    errors: Vec<LineError>,
+    meta: EventsMeta,
 }
 
 /// A line that is no event.
 #[derive(Serialize, ToSchema)]
-#[schema(as = LineError)]
-pub(crate) struct Line {
+pub(crate) struct LineError {
     /// Its number in the body, from 1; blank lines count.
     line: u64,
     /// The field that is wrong, where it is a field.
@@ -73,21 +98,114 @@ pub(crate) struct Line {
         example = "{\"type\":\"enter\",\"event_id\":\"e1\",\"ts\":1732190400000,\"session_id\":\"s1\",\"user_id\":\"u1\",\"source\":\"recommend\"}",
     ),
     responses(
-        (status = 200, description = "All lines are in the log.", body = EventsAnswer),
-        (status = 409, description = "`urn:tandem:problem:conflict`: a body with this key is still under way."),
-        (status = 413, description = "`urn:tandem:problem:too-large`: more than 8 MiB or 50,000 lines."),
-        (status = 422, description = "`urn:tandem:problem:malformed-events`: some lines are no events; `errors` names the first of them, the others are kept. \
-            `urn:tandem:problem:idempotency-key-reused`: the key belongs to another body.", body = Vec<Line>),
+        (status = 200, description = "All lines are in the log.", body = EventsAnswer, headers(
+            ("Idempotency-Replayed" = String, description = "`true` where this is the first answer again."),
+        )),
+        (status = 422, description = "`urn:tandem:problem:malformed-events`: some lines are no events; the others are kept. \
+            `urn:tandem:problem:idempotency-key-reused`: the key belongs to another body, nothing was kept.",
+            body = MalformedEvents, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) fn post_events() {}
+
+/// How the system is.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Status {
+    /// Which chain serves.
+    route: Route,
+    /// What moves time: `live` (a metronome) or `replay` (the events' own).
+    clock: String,
+    log: Log,
+    /// Chain a, then chain b.
+    chains: Vec<ChainState>,
+    /// Whether both chains say the same.
+    parity: Parity,
+    /// Counters of the gateway that answered.
+    #[schema(value_type = Object)]
+    gateway: (),
+}
+
+/// Which chain serves, by decision of the control group.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Route {
+    #[schema(value_type = ChainName)]
+    active: String,
+    /// Rises by one with every decision.
+    epoch: u64,
+    /// Why it was decided.
+    reason: String,
+}
+
+/// The event log.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Log {
+    /// Its identity: a log that was created anew has another one.
+    id: String,
+    partitions: u32,
+}
+
+/// One chain.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ChainState {
+    #[schema(value_type = ChainName)]
+    chain: String,
+    /// Whether it answers reads.
+    ready: bool,
+    partitions: Vec<PartitionState>,
+    /// The clock of its slowest partition, in milliseconds; `null` before the first beat.
+    #[schema(required)]
+    as_of: Option<u64>,
+    /// How far that lies behind the wall clock, in milliseconds; `null` in a replay.
+    #[schema(required)]
+    freshness_ms: Option<u64>,
+}
+
+/// How far a chain is in one partition.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct PartitionState {
+    partition: u32,
+    /// The first offset it has not read.
+    next: u64,
+    /// Its clock there, in milliseconds.
+    clock: u64,
+    /// Events for sessions that were over for more than 30 days.
+    late_events: u64,
+    /// Malformed lines that name no session.
+    malformed_events: u64,
+    /// Beats that did not rise.
+    ignored_beats: u64,
+    /// Records it has still to read, at most.
+    lag_records: u64,
+}
+
+/// Whether both chains hold the same rows, by the digests of the newest beat that both have.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Parity {
+    /// `equal`, `different`, or `indeterminate` where there is nothing to compare.
+    verdict: String,
+    /// Every partition was compared at this beat or a later one.
+    #[schema(required)]
+    beat: Option<u64>,
+    partitions: Vec<PartitionParity>,
+}
+
+/// The same for one partition.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct PartitionParity {
+    partition: u32,
+    #[schema(required)]
+    beat: Option<u64>,
+    verdict: String,
+    /// The tables that differ.
+    tables: Vec<String>,
+}
 
 /// How the system is: both chains, positions, freshness, the last digest verdict.
 #[utoipa::path(
     get,
     path = "/v1/status",
     tag = "system",
-    responses((status = 200, description = "The state of both chains.", body = Object)),
+    responses((status = 200, description = "The state of both chains.", body = Status)),
 )]
 pub(crate) fn status() {}
 

@@ -5,6 +5,14 @@ use serde_json::{Value, json};
 /// The example for the call at `path`.
 pub(crate) fn answer(path: &str) -> Option<Value> {
     Some(match path {
+        "/v1/catalog/metrics" => json!({
+            "definitions": 1,
+            "metrics": [{"id": "gpm_fen", "zh": "千次观看成交金额", "en": "GMV per thousand views", "unit": "fen",
+                "group": "transaction", "kind": "computed", "formula": "1000·gmv_fen/views", "definition": 1,
+                "room_only": false, "trend": true}],
+            "breakdowns": [{"id": "item", "zh": "商品", "en": "Item", "keys": null, "keys_max": 5_000}],
+            "meta": meta(),
+        }),
         "/v1/sessions" => json!({"sessions": [session()], "next_cursor": null, "meta": meta()}),
         "/v1/sessions/{id}" => json!({"session": session(), "meta": meta()}),
         "/v1/sessions/{id}/report" => json!({

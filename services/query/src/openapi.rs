@@ -3,6 +3,7 @@
 //! Paths and shapes come from the handlers and types themselves. What all calls have in common
 //! (the token, the headers of every answer, the problems) is added here, in one place.
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use axum::response::{IntoResponse, Response};
@@ -10,7 +11,7 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use tandem_model::problem;
 use utoipa::OpenApi;
-use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::header::{Header, HeaderBuilder};
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Ref, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
@@ -42,6 +43,7 @@ const SECURITY: &str = "bearer";
         (name = "system", description = "The system itself."),
         (name = "operators", description = "For operators only."),
     ),
+    components(schemas(crate::report::BreakdownRow, crate::figures::RawSource)),
     paths(described::post_events, described::status, described::document, described::page),
 )]
 struct Port;
@@ -66,24 +68,28 @@ pub fn openapi() -> openapi::OpenApi {
 
 /// Adds to a call what it has in common with others.
 fn complete(path: &str, operation: &mut Operation) {
+    let is_read = path != described::EVENTS;
     if described::is_public(path) {
         // Not even a key is needed: an empty requirement.
         operation.security = Some(vec![SecurityRequirement::default()]);
-    } else {
-        operation.security = Some(vec![SecurityRequirement::new(SECURITY, Vec::<String>::new())]);
-        operation.parameters.get_or_insert_default().extend(common_parameters().map(RefOr::T));
-        add_problems(path, operation);
+        return;
     }
+    operation.security = Some(vec![SecurityRequirement::new(SECURITY, Vec::<String>::new())]);
+    let parameters = operation.parameters.get_or_insert_default();
+    parameters.push(RefOr::T(header_parameter(
+        "Tandem-Token",
+        "The token of your last answer: no answer will be older, and this one's token covers it.",
+    )));
+    if is_read {
+        parameters.extend(read_parameters().map(RefOr::T));
+    }
+    add_problems(path, operation);
     let Some(RefOr::T(answer)) = operation.responses.responses.get_mut("200") else { return };
-    if !described::is_public(path) {
-        for (name, description) in [
-            ("Tandem-Token", "How far you have read now. Send it back to never see anything older."),
-            ("Tandem-Chain", "The chain that answered: `a` or `b`."),
-        ] {
-            let header = HeaderBuilder::new().schema(Some(ObjectBuilder::new().schema_type(Type::String)));
-            let header = header.description(Some(description)).build();
-            answer.headers.insert(name.to_owned(), RefOr::T(header));
-        }
+    let token = "How far you have read now. Send it back to never see anything older.";
+    answer.headers.insert("Tandem-Token".to_owned(), RefOr::T(header(Type::String, token)));
+    if is_read {
+        let chain = "The chain that answered: `a` or `b`.";
+        answer.headers.insert("Tandem-Chain".to_owned(), RefOr::T(header(Type::String, chain)));
     }
     if let (Some(RefOr::T(content)), Some(example)) =
         (answer.content.get_mut("application/json"), examples::answer(path))
@@ -92,46 +98,55 @@ fn complete(path: &str, operation: &mut Operation) {
     }
 }
 
-fn common_parameters() -> [Parameter; 3] {
-    let header = |name: &str, description: &str| {
-        ParameterBuilder::new()
-            .name(name)
-            .parameter_in(ParameterIn::Header)
-            .required(Required::False)
-            .description(Some(description))
-            .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
-            .build()
-    };
+fn read_parameters() -> [Parameter; 2] {
     [
-        header("Tandem-Token", "The token of your last answer: this one will not be older."),
-        header(
+        header_parameter(
             "Prefer",
             "`fresh`: rather a problem `behind-token` (503) than an answer that is older than the token.",
         ),
-        header("Tandem-Chain", "Operators only: ask this chain, `a` or `b`."),
+        header_parameter("Tandem-Chain", "Operators only: ask this chain, `a` or `b`."),
     ]
+}
+
+fn header_parameter(name: &str, description: &str) -> Parameter {
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(description))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+        .build()
+}
+
+fn header(schema_type: Type, description: &str) -> Header {
+    let schema = ObjectBuilder::new().schema_type(schema_type);
+    HeaderBuilder::new().schema(Some(schema)).description(Some(description)).build()
 }
 
 /// The problems a call can end in, by status.
 fn add_problems(path: &str, operation: &mut Operation) {
-    for status in [400_u16, 401, 403, 404, 429, 500, 503] {
-        if status == 404 && !path.contains('{') {
-            continue;
-        }
-        let kinds = problem::KINDS.iter().filter(|(_, of, _)| *of == status);
-        let named: Vec<String> = kinds
-            .filter(|(name, ..)| *name != "unknown-session" || path.contains("{id}"))
-            .map(|(name, _, title)| format!("`urn:tandem:problem:{name}`: {title}."))
-            .collect();
-        let description = if named.is_empty() { "Too many requests.".to_owned() } else { named.join(" ") };
+    let (is_read, has_place, has_session) =
+        (path != described::EVENTS, path.contains('{'), path.contains("{id}"));
+    let can_end_in = |name: &str, status: u16| match status {
+        404 => has_place && (has_session || name != "unknown-session"),
+        // There is a method for every path, or it would not be described.
+        405 => false,
+        408 | 409 | 413 | 415 => !is_read,
+        422 => false,
+        _ => is_read || name != "behind-token",
+    };
+    let mut sentences: BTreeMap<u16, Vec<String>> = BTreeMap::new();
+    for (name, status, title) in problem::KINDS.iter().filter(|(name, status, _)| can_end_in(name, *status)) {
+        sentences.entry(*status).or_default().push(format!("`urn:tandem:problem:{name}`: {title}."));
+    }
+    sentences.entry(429).or_insert_with(|| vec!["Too many requests.".to_owned()]);
+    for (status, sentences) in sentences {
         let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
         let mut response =
-            ResponseBuilder::new().description(description).content(problem::CONTENT_TYPE, content);
+            ResponseBuilder::new().description(sentences.join(" ")).content(problem::CONTENT_TYPE, content);
         if matches!(status, 429 | 503) {
-            let header = HeaderBuilder::new()
-                .schema(Some(ObjectBuilder::new().schema_type(Type::Integer)))
-                .description(Some("In how many seconds to try again."));
-            response = response.header("Retry-After", header.build());
+            response =
+                response.header("Retry-After", header(Type::Integer, "In how many seconds to try again."));
         }
         operation.responses.responses.entry(status.to_string()).or_insert_with(|| response.build().into());
     }

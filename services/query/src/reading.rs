@@ -146,8 +146,12 @@ impl Query {
     ) -> Result<Option<Seen>, StoreError> {
         match source {
             Source::Hot => {
-                let progress = self.stores.hot.progress(partition).await?;
+                let before = self.stores.hot.progress(partition).await?;
                 let rows = self.stores.hot.session(id).await?;
+                // A loss in between takes the progress with it; the session may have been put
+                // back since, from a row store that was behind it.
+                let after = self.stores.hot.progress(partition).await?;
+                let progress = before.filter(|_| after.is_some());
                 Ok(rows.map(|rows| Seen { cut: farther(rows.cut, progress), rows: Some(rows) }))
             }
             Source::Rows => {

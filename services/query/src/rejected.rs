@@ -15,6 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::answer::{Failure, json};
 use crate::reading::numbered;
 use crate::request::{Call, Parameters, given};
+use crate::schemas::ReasonName;
 use crate::sessions::{LIMIT, LIMIT_MAX};
 use crate::wire::Meta;
 use crate::{Query, cursor};
@@ -25,7 +26,7 @@ use crate::{Query, cursor};
 #[into_params(parameter_in = Query)]
 pub(crate) struct RejectedParameters {
     /// Only those refused for this reason.
-    #[param(schema_with = crate::schemas::reason)]
+    #[param(value_type = Option<ReasonName>)]
     reason: Option<String>,
     /// How many at most.
     #[param(value_type = Option<u64>, minimum = 1, maximum = 1000, default = 100)]
@@ -50,7 +51,7 @@ pub(crate) struct RejectedAnswer<'a> {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Rejected)]
 pub(crate) struct Item<'a> {
-    #[schema(schema_with = crate::schemas::reason)]
+    #[schema(value_type = ReasonName)]
     reason: &'static str,
     /// Malformed ones only: what is wrong.
     #[schema(required)]

@@ -15,6 +15,7 @@ use crate::Query;
 use crate::answer::{Failure, json};
 use crate::figures::{DistinctFigures, Figures, RawSource, Selection, rank};
 use crate::request::{Call, Parameters, given};
+use crate::schemas::{BreakdownName, MetricName};
 use crate::sessions::Session;
 use crate::wire::Meta;
 
@@ -24,11 +25,11 @@ use crate::wire::Meta;
 #[into_params(parameter_in = Query)]
 pub(crate) struct ReportParameters {
     /// Only these breakdowns, separated by commas; all when absent, none when empty.
-    #[param(style = Form, explode = false, schema_with = crate::schemas::breakdown_names, example = json!(["source", "item"]))]
+    #[param(style = Form, explode = false, value_type = Option<Vec<BreakdownName>>, example = json!(["source", "item"]))]
     breakdowns: Option<String>,
     /// Only these metrics, separated by commas; all when absent. Those that only the session as
     /// a whole has are left out of the breakdowns.
-    #[param(style = Form, explode = false, schema_with = crate::schemas::metric_ids, example = json!(["views", "gmv_fen"]))]
+    #[param(style = Form, explode = false, value_type = Option<Vec<MetricName>>, example = json!(["views", "gmv_fen"]))]
     metrics: Option<String>,
     /// Reserved for reports as of an earlier token or time; not supported yet.
     at: Option<String>,

@@ -1,5 +1,7 @@
 //! Schemas that can't be derived from a type: they follow from the catalogue and the model.
 
+use std::borrow::Cow;
+
 use tandem_model::catalogue::{Kind, Metric, STORED, Unit, Value};
 use tandem_model::rejected::Reason;
 use tandem_model::route::Chain;
@@ -10,6 +12,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{
     AdditionalProperties, Array, ArrayBuilder, Object, ObjectBuilder, Ref, Schema, SchemaType, Type,
 };
+use utoipa::{PartialSchema, ToSchema};
 
 /// Names of the hand-made components.
 const METRICS: &str = "Metrics";
@@ -34,7 +37,8 @@ pub(crate) fn components() -> Vec<(String, RefOr<Schema>)> {
         .description(Some(
             "A count of distinct users: exact up to 4,096, beyond that with a relative standard error of at most 1 %.",
         ));
-    vec![
+    let mut components = name_components();
+    components.extend([
         (METRICS.to_owned(), metrics_object("The session's metrics.", |_| true).into()),
         (
             KEY_METRICS.to_owned(),
@@ -56,7 +60,8 @@ pub(crate) fn components() -> Vec<(String, RefOr<Schema>)> {
         ),
         (DISTINCT.to_owned(), distinct.into()),
         (DISTINCT_COUNT.to_owned(), count.into()),
-    ]
+    ]);
+    components
 }
 
 fn metrics_object(description: &str, has: impl Fn(Metric) -> bool) -> ObjectBuilder {
@@ -158,47 +163,6 @@ pub(crate) fn would_add() -> Object {
         .build()
 }
 
-/// Metrics whose totals can't be cut at a moment, as an answer's list.
-pub(crate) fn metric_ids() -> Array {
-    ArrayBuilder::new().items(one_of(Metric::all().map(Metric::id))).build()
-}
-
-/// A list of breakdowns, as a parameter.
-pub(crate) fn breakdown_names() -> Array {
-    ArrayBuilder::new().items(breakdown()).build()
-}
-
-/// One breakdown.
-pub(crate) fn breakdown() -> Object {
-    one_of(Breakdown::PUBLIC.into_iter().map(Breakdown::name))
-}
-
-/// The step of a trend.
-pub(crate) fn step() -> Object {
-    one_of(Window::ALL.into_iter().map(Window::name))
-}
-
-/// How far a session has come.
-pub(crate) fn state() -> Object {
-    let all = [SessionState::Live, SessionState::Final, SessionState::Corrected];
-    one_of(all.into_iter().map(SessionState::name))
-}
-
-/// Why an event was not counted.
-pub(crate) fn reason() -> Object {
-    one_of(Reason::NAMES.into_iter())
-}
-
-/// One of the chains.
-pub(crate) fn chain() -> Object {
-    one_of(Chain::ALL.into_iter().map(Chain::name))
-}
-
-/// How series are laid side by side.
-pub(crate) fn align() -> Object {
-    one_of(["start", "clock"].into_iter())
-}
-
 /// Rows on the wire.
 pub(crate) fn rows() -> Array {
     let row = ArrayBuilder::new()
@@ -226,14 +190,54 @@ pub(crate) fn problem() -> Object {
         .build()
 }
 
+/// Declares closed sets of names as components of their own: each is spelt out once.
+macro_rules! names {
+    ($($(#[$meta:meta])* $type:ident $name:literal $values:expr;)+) => {
+        $($(#[$meta])*
+        pub(crate) struct $type;
+
+        impl PartialSchema for $type {
+            fn schema() -> RefOr<Schema> {
+                let values = $values;
+                ObjectBuilder::new().schema_type(Type::String).enum_values(Some(values)).into()
+            }
+        }
+
+        impl ToSchema for $type {
+            fn name() -> Cow<'static, str> {
+                Cow::Borrowed($name)
+            }
+        })+
+
+        fn name_components() -> Vec<(String, RefOr<Schema>)> {
+            vec![$(($name.to_owned(), $type::schema())),+]
+        }
+    };
+}
+
+names! {
+    /// A metric.
+    MetricName "MetricName" Metric::all().map(Metric::id);
+    /// A breakdown.
+    BreakdownName "BreakdownName" Breakdown::PUBLIC.into_iter().map(Breakdown::name);
+    /// The step of a trend.
+    StepName "Step" Window::ALL.into_iter().map(Window::name);
+    /// How far a session has come.
+    StateName "State" [SessionState::Live, SessionState::Final, SessionState::Corrected].map(SessionState::name);
+    /// Why an event was not counted.
+    ReasonName "Reason" Reason::NAMES;
+    /// One of the chains.
+    ChainName "Chain" Chain::ALL.map(Chain::name);
+    /// How series are laid side by side.
+    AlignName "Align" ["start", "clock"];
+    /// What may be the clock of events that come in.
+    ClockName "Clock" ["replay"];
+}
+
 fn described(object: ObjectBuilder, description: &str) -> ObjectBuilder {
     object.description(Some(description))
 }
 
 fn whole() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0))
-}
-
-fn one_of(names: impl Iterator<Item = &'static str>) -> Object {
-    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names)).build()
 }

@@ -14,6 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::answer::{Failure, json};
 use crate::reading::numbered;
 use crate::request::{Call, Parameters, given};
+use crate::schemas::StateName;
 use crate::wire::Meta;
 use crate::{Query, cursor};
 
@@ -44,7 +45,7 @@ pub(crate) struct Session<'a> {
     ended_at: Option<u64>,
     /// `live` while figures may change, `final` once the lateness bound has passed, `corrected`
     /// when a refund or presale balance came after that.
-    #[schema(schema_with = crate::schemas::state)]
+    #[schema(value_type = StateName)]
     status: SessionState,
     #[schema(required)]
     anchor_name: Option<&'a str>,
@@ -124,7 +125,7 @@ pub(crate) struct SessionsParameters {
     /// Only this anchor's.
     anchor_id: Option<String>,
     /// Only in this state.
-    #[param(schema_with = crate::schemas::state)]
+    #[param(value_type = Option<StateName>)]
     status: Option<String>,
     /// Only sessions that started at or after this moment, in milliseconds. A session whose
     /// `session_start` is not known yet counts by its first accepted event.

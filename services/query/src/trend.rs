@@ -18,6 +18,7 @@ use crate::answer::{Failure, json};
 use crate::buckets::{Points, Series, check_points, clip, count, span};
 use crate::figures::rank;
 use crate::request::{Call, Parameters, given};
+use crate::schemas::{BreakdownName, MetricName, StepName};
 use crate::wire::Meta;
 
 /// Which trend.
@@ -26,13 +27,13 @@ use crate::wire::Meta;
 #[into_params(parameter_in = Query)]
 pub(crate) struct TrendParameters {
     /// Only these metrics, separated by commas; all that have a trend when absent.
-    #[param(style = Form, explode = false, schema_with = crate::schemas::metric_ids, example = json!(["views", "gmv_fen"]))]
+    #[param(style = Form, explode = false, value_type = Option<Vec<MetricName>>, example = json!(["views", "gmv_fen"]))]
     metrics: Option<String>,
     /// How long a bucket is; `1m` when absent.
-    #[param(schema_with = crate::schemas::step)]
+    #[param(value_type = Option<StepName>, default = "1m")]
     step: Option<String>,
     /// One series per key of this breakdown; one of the session as a whole when absent.
-    #[param(schema_with = crate::schemas::breakdown)]
+    #[param(value_type = Option<BreakdownName>)]
     by: Option<String>,
     /// Only buckets that end after this moment, in milliseconds.
     #[param(value_type = Option<u64>)]

@@ -22,6 +22,8 @@ use tandem_model::row::{BeatDigest, PartitionRow, SessionState};
 use tandem_model::{Breakdown, Cut, PartitionId, Record, Row, RowKey, SessionId, SessionRow, Stored, Table};
 use utoipa::ToSchema;
 
+use crate::schemas::{ChainName, StateName};
+
 /// The header that carries a token, in requests and in answers.
 pub const TOKEN_HEADER: &str = "tandem-token";
 /// In answers: the chain that gave them.
@@ -42,7 +44,7 @@ pub const WAIT_MS_MAX: u64 = 300;
     "state": "live", "definitions": 1, "stale": false, "degraded": []}))]
 pub struct Meta {
     /// The chain that answered.
-    #[schema(schema_with = crate::schemas::chain)]
+    #[schema(value_type = ChainName)]
     pub chain: Chain,
     /// The epoch of the newest route.
     pub epoch: u64,
@@ -52,7 +54,7 @@ pub struct Meta {
     /// Send it back in the `Tandem-Token` header to never see anything older.
     pub token: String,
     /// How far the session has come; `live` for answers that may always change.
-    #[schema(schema_with = crate::schemas::state)]
+    #[schema(value_type = StateName)]
     pub state: SessionState,
     /// The version of the metrics' definitions.
     pub definitions: u32,
@@ -216,7 +218,7 @@ pub struct SessionDump {
     #[schema(value_type = Object)]
     pub session: SessionRow,
     /// The rows of figures.
-    #[schema(value_type = Vec<Vec<Object>>, schema_with = crate::schemas::rows)]
+    #[schema(schema_with = crate::schemas::rows)]
     pub rows: Vec<FigureRow>,
 }
 
