@@ -123,32 +123,52 @@ def measure(path, wanted, arguments):
     with path.open("rb") as lines:
         events = sum(1 for line in lines if line.strip())
     print(f"{events:,} lines, {path.stat().st_size:,} bytes; one thread on one CPU; best of {arguments.runs} runs")
-    answer, last = {}, None
+    # Variants take turns, so that a busy moment of the machine does not hit one of them alone.
+    order = [(name, variant) for name in wanted for variant in variants(name)]
+    runs = {which: [] for which in order}
+    last = None
+    for number in range(arguments.runs):
+        for name, variant in order:
+            done = in_process(name, variant, path, number + 1 == arguments.runs)
+            runs[name, variant].append(done)
+            found = (f"{name} ({variant})", done.pop("cells"))
+            if found[1] is not None:
+                difference = last and cells.compare(*last, *found)
+                if difference:
+                    print(f"WRONG: {difference}")
+                    return 1
+                last = found
+    answer = {}
     for name in wanted:
-        measured = {}
-        for variant in variants(name):
-            runs = []
-            for run in range(arguments.runs):
-                runs.append(in_process(name, variant, path, run + 1 == arguments.runs))
-            best = min(runs, key=lambda run: run["seconds"])
-            measured[variant] = {"events_per_second": round(events / best["seconds"]),
-                                 "seconds": round(best["seconds"], 3),
-                                 "cpu_seconds": round(best["cpu_seconds"], 3)}
-            print(f"  {name:<7} {variant:<11} {measured[variant]['events_per_second']:>9,} events/s "
-                  f"{best['seconds']:7.2f} s ({best['cpu_seconds']:.2f} s CPU)", flush=True)
-            found = (f"{name} ({variant})", runs[-1]["cells"])
-            difference = last and cells.compare(*last, *found)
-            if difference:
-                print(f"WRONG: {difference}")
-                return 1
-            last = found
+        measured = {variant: best_of(runs[name, variant], events) for variant in variants(name)}
+        for variant, figures in measured.items():
+            print(f"  {name:<7} {variant:<11} {figures['events_per_second']:>9,} events/s "
+                  f"{figures['seconds']:7.2f} s ({figures['cpu_seconds']:.2f} s CPU)")
         best = max(measured, key=lambda variant: measured[variant]["events_per_second"])
-        answer[name] = {**measured[best], "version": runs[-1]["version"], "variant": best, "variants": measured}
-    figures = {"file": str(arguments.file), "events": events, "cells": len(last[1]), "runs": arguments.runs, **answer}
+        version = runs[name, best][0]["version"]
+        answer[name] = {**measured[best], "version": version, "variant": best, "variants": measured}
+    figures = {"file": str(arguments.file), "events": events, "runs": arguments.runs, **answer,
+               "cells": len(last[1]), "sums": sums(last[1])}
     print(f"  {len(last[1]):,} cells, the same from each of them")
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     return 0
+
+
+def best_of(runs, events):
+    best = min(runs, key=lambda run: run["seconds"])
+    return {"events_per_second": round(events / best["seconds"]), "seconds": round(best["seconds"], 3),
+            "cpu_seconds": round(best["cpu_seconds"], 3)}
+
+
+def sums(found):
+    """All cells added up per breakdown and metric, for whoever wants to compare."""
+    totals = {}
+    for (_, _, breakdown, _), values in found.items():
+        sums_of = totals.setdefault(breakdown, dict.fromkeys(cells.METRICS, 0))
+        for metric, value in zip(cells.METRICS, values, strict=True):
+            sums_of[metric] += value
+    return totals
 
 
 def variants(name):

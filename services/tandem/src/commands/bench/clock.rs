@@ -1,0 +1,52 @@
+//! How long something took: by the wall, and on the CPU. Both, because on a busy machine only the
+//! second says what a core can do, and on a quiet one they must agree.
+
+use std::time::{Duration, Instant};
+
+/// What a measured piece of work took.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Took {
+    pub(super) wall: Duration,
+    /// Time this thread was on a CPU, where the system tells.
+    pub(super) cpu: Option<Duration>,
+}
+
+impl Took {
+    /// Of two runs the better.
+    pub(super) fn better(self, other: Self) -> Self {
+        if other.wall < self.wall { other } else { self }
+    }
+
+    /// `count` per second.
+    pub(super) fn per_second(self, count: u64) -> u64 {
+        (count as f64 / self.wall.as_secs_f64()) as u64
+    }
+}
+
+/// Does `work` on this thread and tells how long it took.
+pub(super) fn measure<T>(work: impl FnOnce() -> T) -> (T, Took) {
+    let (cpu, wall) = (cpu(), Instant::now());
+    let result = work();
+    let wall = wall.elapsed();
+    let cpu = self::cpu().zip(cpu).map(|(after, before)| after.saturating_sub(before));
+    (result, Took { wall, cpu })
+}
+
+/// Linux: the first number of the thread's `schedstat` is its time on CPUs, in nanoseconds.
+fn cpu() -> Option<Duration> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    Some(Duration::from_nanos(text.split(' ').next()?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_better_of_two_is_the_shorter() {
+        let took = |ms| Took { wall: Duration::from_millis(ms), cpu: None };
+        assert_eq!(took(20).better(took(10)).wall, took(10).wall);
+        assert_eq!(took(10).better(took(20)).wall, took(10).wall);
+        assert_eq!(took(500).per_second(1_000), 2_000);
+    }
+}
