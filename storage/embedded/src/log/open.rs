@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use redb::{Database, ReadTransaction, ReadableDatabase, TableError};
+use redb::{Database, ReadTransaction, ReadableDatabase};
 use serde::de::DeserializeOwned;
 use tandem_model::{LogId, PartitionId};
 use tandem_storage::{Result, StoreError, StoredReceipt};
@@ -39,14 +39,13 @@ pub(super) fn open(folder: &Path, partitions: Option<u32>) -> Result<Log> {
         Err(error) => return Err(io_error(&path)(error)),
     };
     if length == 0 {
-        // redb would take it for a new file.
         if mark != Found::Nothing {
             return Err(damaged(&path, "it is gone, or empty, but its mark is there"));
         }
-        if partitions.is_none() {
+        let Some(partitions) = partitions else {
             return Err(StoreError::Refused(format!("{}: there is no log here", path.display())));
-        }
-        create_folder(folder).map_err(io_error(folder))?;
+        };
+        create(folder, &path, partitions)?;
     }
     // A damaged file may make redb panic; then it is just that: damaged.
     let opened = catch_unwind(AssertUnwindSafe(|| open_checked(&path, partitions)));
@@ -62,40 +61,47 @@ fn open_checked(path: &Path, partitions: Option<u32>) -> Result<(Database, Ident
         .set_cache_size(CACHE_BYTES)
         // Else redb trusts its pages after a clean end, and a damaged one misleads it.
         .set_check_integrity_on_open(true)
-        .create(path)
+        .open(path)
         .map_err(tables::error(path))?;
     let transaction = database.begin_read().map_err(tables::error(path))?;
-    let (identity, state) = match transaction.open_table(META) {
-        Ok(_) => check(&transaction, path, partitions)?,
-        // Nothing was ever committed: it is new, or we died while it was.
-        Err(TableError::TableDoesNotExist(_)) => match partitions {
-            Some(partitions) => create(&database, path, partitions)?,
-            None => return Err(StoreError::Refused(format!("{}: there is no log here", path.display()))),
-        },
-        Err(error) => return Err(tables::error(path)(error)),
-    };
+    let (identity, state) = check(&transaction, path, partitions)?;
     drop(transaction);
     Ok((database, identity, state))
 }
 
-/// Writes the empty log.
-fn create(database: &Database, path: &Path, partitions: u32) -> Result<(Identity, State)> {
+/// Creates the empty log: under another name first, because redb can't open a file in whose
+/// creation it died.
+fn create(folder: &Path, path: &Path, partitions: u32) -> Result<()> {
+    create_folder(folder).map_err(io_error(folder))?;
+    let unfinished = path.with_extension("unfinished");
+    match fs::remove_file(&unfinished) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io_error(&unfinished)(error)),
+        _ => {}
+    }
+    let database = Database::create(&unfinished).map_err(tables::error(&unfinished))?;
+    write_empty(&database, partitions).map_err(|error| tables::error(&unfinished)(error))?;
+    database.close().map_err(tables::error(&unfinished))?;
+    let rename = || {
+        fs::rename(&unfinished, path)?;
+        File::open(folder)?.sync_all()
+    };
+    rename().map_err(io_error(path))
+}
+
+fn write_empty(database: &Database, partitions: u32) -> std::result::Result<(), redb::Error> {
     let identity = Identity { id: LogId(*uuid::Uuid::new_v4().as_bytes()), partitions };
     let state = State { sequence: 0, next: vec![0; partitions as usize] };
-    let transaction = database.begin_write().map_err(tables::error(path))?;
+    let transaction = database.begin_write()?;
     {
-        let mut meta = transaction.open_table(META).map_err(tables::error(path))?;
-        let sealed = tables::seal(IDENTITY, &identity);
-        meta.insert(IDENTITY, sealed.as_slice()).map_err(tables::error(path))?;
-        let sealed = tables::seal(STATE, &state);
-        meta.insert(STATE, sealed.as_slice()).map_err(tables::error(path))?;
+        let mut meta = transaction.open_table(META)?;
+        meta.insert(IDENTITY, tables::seal(IDENTITY, &identity).as_slice())?;
+        meta.insert(STATE, tables::seal(STATE, &state).as_slice())?;
         // So that readers find all tables.
-        transaction.open_table(BATCHES).map_err(tables::error(path))?;
-        transaction.open_table(RECEIPTS).map_err(tables::error(path))?;
-        transaction.open_table(RECEIPTS_BY_TIME).map_err(tables::error(path))?;
+        transaction.open_table(BATCHES)?;
+        transaction.open_table(RECEIPTS)?;
+        transaction.open_table(RECEIPTS_BY_TIME)?;
     }
-    transaction.commit().map_err(tables::error(path))?;
-    Ok((identity, state))
+    Ok(transaction.commit()?)
 }
 
 /// Checks everything that is stored.
