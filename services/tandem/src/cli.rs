@@ -3,7 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 
 use crate::client::{Client, ServerUrl};
-use crate::commands::{bench, ingest, status, up};
+use crate::commands::{bench, ingest, status, up, verify};
 use crate::failure::Failure;
 use crate::key::Key;
 
@@ -67,6 +67,21 @@ Examples:
     Ingest(ingest::Args),
     /// Show which chain serves, how far both are and whether they agree
     Status(status::Args),
+    /// Recompute everything from the log and compare it with both chains
+    #[command(long_about = "\
+Recompute every figure from the log by an independent, plain method and compare it with every row \
+of both chains. Names the first difference and counts all. Exit code 1 if there is any.
+
+A running system (needs the operator's key) may go on taking events meanwhile: each session is \
+compared as of the moment its chain answered for. The data of a stopped system is read from its \
+folder; there the events that were not counted and the digests are compared as well.
+
+Examples:
+
+  TANDEM_KEY=secret tandem verify                       the local system
+  TANDEM_KEY=secret tandem verify --to http://host:8080 another one
+  tandem verify --data ./data                           a stopped one")]
+    Verify(verify::Args),
     /// Measure a running Tandem or its parts
     #[command(hide = true)]
     Bench(bench::Args),

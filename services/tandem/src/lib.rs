@@ -21,6 +21,7 @@ pub mod progress;
 pub mod status;
 pub mod system;
 pub mod terminal;
+pub mod verify;
 
 use cli::{Cli, Command};
 use failure::Failure;
@@ -40,6 +41,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
             Command::Up(args) => commands::up::run(args).await,
             Command::Ingest(args) => commands::ingest::run(args).await,
             Command::Status(args) => commands::status::run(args).await,
+            Command::Verify(args) => commands::verify::run(args).await,
             Command::Bench(args) => commands::bench::run(args).await,
         }
     })

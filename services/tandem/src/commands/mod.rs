@@ -4,3 +4,4 @@ pub mod bench;
 pub mod ingest;
 pub mod status;
 pub mod up;
+pub mod verify;
