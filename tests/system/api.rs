@@ -1,0 +1,201 @@
+//! A user of a server. Every answer to a read is checked against the server's own description.
+
+use std::sync::Mutex;
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderMap, Method, Request};
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde_json::Value;
+use tandem_model::route::Chain;
+use tokio::sync::OnceCell;
+
+use crate::description::Description;
+use crate::program::KEY;
+
+/// Both chains, as the header names them.
+pub(crate) const CHAINS: [Chain; 2] = Chain::ALL;
+
+/// Talks to one server.
+pub(crate) struct Api {
+    url: String,
+    client: Client<HttpConnector, Full<Bytes>>,
+    description: OnceCell<Description>,
+    /// The path of every answer that was checked.
+    checked: Mutex<Vec<String>>,
+}
+
+/// A request.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    method: Method,
+    path: String,
+    headers: Vec<(&'static str, String)>,
+    has_key: bool,
+    body: Bytes,
+}
+
+impl Call {
+    pub(crate) fn new(method: Method, path: impl Into<String>) -> Self {
+        Self { method, path: path.into(), headers: Vec::new(), has_key: true, body: Bytes::new() }
+    }
+
+    pub(crate) fn get(path: impl Into<String>) -> Self {
+        Self::new(Method::GET, path)
+    }
+
+    pub(crate) fn events(body: impl Into<Bytes>) -> Self {
+        Self { body: body.into(), ..Self::new(Method::POST, "/v1/events") }
+    }
+
+    /// Events that carry their own beats.
+    pub(crate) fn replay(body: impl Into<Bytes>) -> Self {
+        Self { body: body.into(), ..Self::new(Method::POST, "/v1/events?clock=replay") }
+    }
+
+    pub(crate) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    pub(crate) fn token(self, token: &str) -> Self {
+        self.header("tandem-token", token)
+    }
+
+    pub(crate) fn chain(self, chain: Chain) -> Self {
+        self.header("tandem-chain", chain.name())
+    }
+
+    /// Without the key, so that another one, or none, can be shown.
+    pub(crate) fn without_key(mut self) -> Self {
+        self.has_key = false;
+        self
+    }
+}
+
+/// What came back.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    /// What was asked, for failures.
+    pub(crate) call: String,
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{}: {error}: {self:?}", self.call))
+    }
+
+    /// The token to send back.
+    pub(crate) fn token(&self) -> &str {
+        let token = self.header("tandem-token");
+        assert!(!token.is_empty(), "{}: no token: {self:?}", self.call);
+        token
+    }
+
+    /// Its JSON, where it is an answer and no problem.
+    pub(crate) fn ok(&self) -> Value {
+        assert_eq!(self.status, 200, "{}: {self:?}", self.call);
+        self.json()
+    }
+
+    /// Its detail, where it is this problem, in the one form that problems have.
+    pub(crate) fn problem(&self, status: u16, kind: &str) -> Value {
+        assert_eq!(self.status, status, "{}: {self:?}", self.call);
+        assert_eq!(self.header("content-type"), "application/problem+json", "{}", self.call);
+        let problem = self.json();
+        assert_eq!(problem["type"], format!("urn:tandem:problem:{kind}"), "{}: {problem}", self.call);
+        assert_eq!(problem["status"], status, "{}: {problem}", self.call);
+        for member in ["title", "detail"] {
+            let text = problem[member].as_str().unwrap_or_default();
+            assert!(!text.is_empty(), "{}: {member} in {problem}", self.call);
+        }
+        problem
+    }
+}
+
+impl Api {
+    pub(crate) fn new(url: &str) -> Self {
+        Self {
+            url: url.to_owned(),
+            client: Client::builder(TokioExecutor::new()).build_http(),
+            description: OnceCell::new(),
+            checked: Mutex::default(),
+        }
+    }
+
+    /// Reads something.
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.call(Call::get(path)).await
+    }
+
+    /// Reads something from one chain.
+    pub(crate) async fn get_from(&self, chain: Chain, path: &str) -> Value {
+        let answer = self.call(Call::get(path).chain(chain)).await;
+        let json = answer.ok();
+        assert_eq!(json["meta"]["chain"], chain.name(), "{path}");
+        json
+    }
+
+    /// Sends a request, and checks the answer where it is one to a read.
+    pub(crate) async fn call(&self, call: Call) -> Answer {
+        let is_read = call.method == Method::GET && call.path.starts_with("/v1/");
+        let path = call.path.clone();
+        let answer = self.send(call).await;
+        if is_read {
+            let description = self.description().await;
+            description.check(&path, &answer);
+            self.checked.lock().expect("no test fails while it holds it").push(path);
+        }
+        answer
+    }
+
+    /// The server's description of itself.
+    pub(crate) async fn description(&self) -> &Description {
+        let read = async || Description::new(self.send(Call::get("/v1/openapi.json")).await.ok());
+        self.description.get_or_init(read).await
+    }
+
+    /// The paths that were read, and whose answers were found to be as described.
+    pub(crate) fn checked(&self) -> Vec<String> {
+        self.checked.lock().expect("no test fails while it holds it").clone()
+    }
+
+    async fn send(&self, call: Call) -> Answer {
+        self.try_send(&call).await.unwrap_or_else(|error| panic!("{} {}: {error:?}", call.method, call.path))
+    }
+
+    /// Sends a request to a server that may not be there.
+    pub(crate) async fn try_send(
+        &self,
+        call: &Call,
+    ) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
+        let mut request = Request::builder()
+            .method(&call.method)
+            .uri(format!("{}{}", self.url, call.path))
+            .header(CONTENT_TYPE, "application/x-ndjson");
+        if call.has_key {
+            request = request.header(AUTHORIZATION, format!("Bearer {KEY}"));
+        }
+        for (name, value) in &call.headers {
+            request = request.header(*name, value);
+        }
+        let answer = self.client.request(request.body(Full::new(call.body.clone()))?).await?;
+        let (head, body) = answer.into_parts();
+        Ok(Answer {
+            status: head.status.as_u16(),
+            headers: head.headers,
+            body: body.collect().await?.to_bytes(),
+            call: format!("{} {}", call.method, call.path),
+        })
+    }
+}

@@ -1,0 +1,36 @@
+//! Whole-system tests: they start the real `tandem` as a process of its own, and talk to it as a
+//! user would, over HTTP and the command line.
+//!
+//! | what is shown | where |
+//! |---|---|
+//! | real broadcasts give the expected figures on both chains, also through five kills | `real_input.rs` |
+//! | nasty events give the plain method's figures on both chains | `nasty_input.rs` |
+//! | `tandem verify` finds a row that was changed behind a chain's back | `verify.rs` |
+//! | the contract's answers, good and bad | `contract.rs`, `events.rs`, `idempotency.rs` |
+//! | no reader goes backwards, everybody reads their own writes | `tokens.rs` |
+//! | `tandem up` with its demo, and a second start on the same data | `demo.rs` |
+//! | no line and no token makes anything panic | `mutations.rs` |
+//!
+//! What the tests stand on: `program.rs` (the binary), `server.rs` (a running one), `api.rs` (its
+//! user), `description.rs` (every answer is as OpenAPI says), `figures.rs` (what is expected, and
+//! the comparison), `input.rs` (where events come from), `proxy.rs` (kills at a chosen byte).
+//!
+//! Nothing here sleeps to wait for something: conditions are polled, each with a deadline that is
+//! far beyond what is needed. Nothing asserts how fast anything is.
+
+mod api;
+mod contract;
+mod demo;
+mod description;
+mod events;
+mod figures;
+mod idempotency;
+mod input;
+mod mutations;
+mod nasty_input;
+mod program;
+mod proxy;
+mod real_input;
+mod server;
+mod tokens;
+mod verify;

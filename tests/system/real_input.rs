@@ -1,0 +1,110 @@
+//! The main job on real input: eight recorded broadcasts go in by `tandem ingest --replay`, and
+//! every figure of both chains is the one that was worked out for them elsewhere.
+//!
+//! Where the recordings are not at hand (they may not be republished), made-up events take their
+//! place, and the plain method says what is expected.
+
+use tandem_model::Stored;
+
+use crate::api::{Api, Call};
+use crate::figures;
+use crate::input::{Input, Packing};
+use crate::program::{Finished, Running, run, until};
+use crate::proxy::{At, Moment, Proxy};
+use crate::server::{Kind, Server, text};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_figure_is_as_expected() {
+    let input = Input::real();
+    let server = Server::start(Kind::Replay);
+    let loaded = run(&["ingest", text(&input.file), "--replay", "--to", &server.url()]).await;
+    check_loaded(&loaded, &input);
+    let api = server.api();
+    figures::check(&api, &input.expected).await;
+    check_other_readings(&api, &input).await;
+}
+
+/// The server dies five times: in the middle of bodies, and with answers on their way. `ingest`
+/// is never told; it waits, sends again, and nothing counts twice, late or malformed that isn't.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_figure_is_as_expected_after_five_kills() {
+    let input = Input::real();
+    let kills = [(9, At::Sending), (26, At::Answering), (43, At::Sending), (44, At::Answering), (81, At::Answering)];
+    let moments = kills.map(|(percent, at)| Moment { after_bytes: input.bytes * percent / 100, at });
+    let proxy = Proxy::start(Server::start(Kind::Replay), moments.into()).await;
+    let url = proxy.url();
+    let mut ingest = Running::start(&["ingest", text(&input.file), "--replay", "--to", &url]);
+    for kill in 1..=kills.len() {
+        until("the server is killed", async || (proxy.kills() == kill).then_some(())).await;
+        assert!(ingest.is_running(), "kill {kill} was not on the way");
+        proxy.restart();
+    }
+    check_loaded(&ingest.finished().await, &input);
+    let mut server = proxy.into_server();
+    figures::check(&server.api(), &input.expected).await;
+
+    let verified = run(&["verify", "--to", &server.url()]).await;
+    assert_eq!(verified.code, Some(0), "{verified:?}");
+    assert_eq!(server.stop().await, Some(0));
+    let verified = run(&["verify", "--data", text(&server.data())]).await;
+    assert_eq!(verified.code, Some(0), "{verified:?}");
+}
+
+/// Made-up events from a file with malformed lines among them: they are named and counted, the
+/// others are loaded, and the figures are the plain method's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_with_malformed_lines_is_loaded_all_the_same() {
+    let input = Input::generated(Packing::Gzip);
+    assert!(input.malformed > 0);
+    let server = Server::start(Kind::Replay);
+    let loaded = run(&["ingest", text(&input.file), "--replay", "--to", &server.url()]).await;
+    check_loaded(&loaded, &input);
+    assert!(loaded.stdout.contains("\n  line "), "{loaded:?}");
+    figures::check(&server.api(), &input.expected).await;
+    let verified = run(&["verify", "--to", &server.url()]).await;
+    assert_eq!(verified.code, Some(0), "{verified:?}");
+}
+
+fn check_loaded(loaded: &Finished, input: &Input) {
+    assert_eq!(loaded.code, Some(0), "{loaded:?}");
+    let events = format!(": {} events in", grouped(input.events));
+    assert!(loaded.stdout.contains(&events), "{events}: {loaded:?}");
+    let malformed = format!("{} malformed line", grouped(input.malformed));
+    assert_eq!(loaded.stdout.contains(&malformed), input.malformed > 0, "{malformed}: {loaded:?}");
+}
+
+/// `1,234,567`
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let first = digits.len() % 3;
+    let (head, rest) = digits.split_at(first);
+    let groups = rest.as_bytes().chunks(3).map(|group| String::from_utf8_lossy(group).into_owned());
+    let head = (!head.is_empty()).then(|| head.to_owned());
+    head.into_iter().chain(groups).collect::<Vec<_>>().join(",")
+}
+
+/// What else can be read of the same sessions is described, and agrees with their reports.
+async fn check_other_readings(api: &Api, input: &Input) {
+    let ids: Vec<&str> = input.expected.sessions.keys().map(String::as_str).collect();
+    let (first, others) = ids.split_first().expect("there are sessions");
+    for id in &ids {
+        let report = api.get(&format!("/v1/sessions/{id}/report?breakdowns=&metrics=late_events")).await.ok();
+        let late = report["metrics"][Stored::LateEvents.id()].as_u64().expect("a count");
+        let listed = api.get(&format!("/v1/sessions/{id}/rejected?reason=late&limit=1000")).await.ok();
+        let listed = listed["rejected"].as_array().expect("a list").len() as u64;
+        assert_eq!(listed, late.min(1_000), "{id}");
+        api.get(&format!("/v1/sessions/{id}")).await.ok();
+        api.get(&format!("/v1/sessions/{id}/trend?by=fan&step=5m")).await.ok();
+    }
+    let others = others.iter().take(3).copied().collect::<Vec<_>>().join(",");
+    api.get(&format!("/v1/sessions/{first}/compare?with={others}&align=start")).await.ok();
+    api.get(&format!("/v1/sessions/{first}/compare?with={others}&align=clock&metrics=views")).await.ok();
+    for path in ["/v1/deadletters", "/v1/catalog/metrics", "/v1/log/0", "/v1/rows?limit=2", "/v1/partitions"] {
+        api.get(path).await.ok();
+    }
+    for path in ["/v1/status", "/v1/openapi.json", "/v1/docs"] {
+        assert_eq!(api.call(Call::get(path).without_key()).await.status, 200, "{path}");
+    }
+    let missing = api.description().await.missing(&api.checked());
+    assert!(missing.is_empty(), "described, but not read here: {missing:?}");
+}
