@@ -6,7 +6,7 @@ use http::{Response, StatusCode};
 use serde::Serialize;
 use tandem_model::problem::{self, Problem};
 
-/// An answer inside the gateway: whole, since every one of them is small.
+/// An answer inside the gateway: whole, since the largest is a page of some megabytes.
 pub(crate) type Answer = Response<Bytes>;
 
 /// An answer in JSON.

@@ -1,6 +1,6 @@
 //! The gateway: one port for everything, in front of two chains.
 //!
-//! A request passes a stack of small layers ([`mod@stack`] puts them together in one place) and
+//! A request passes a stack of small layers (`stack.rs` puts them together in one place) and
 //! ends at one of three things: the ingest for events, the chain router for reads, or the
 //! gateway's own answers (status, health).
 //!

@@ -135,7 +135,7 @@ mod tests {
             let parity = compare(&a, &b, 1);
             assert_eq!((parity.verdict, parity.beat), (Verdict::Indeterminate, None));
         }
-        let parity = compare(&[equal.clone()], &[equal], 2);
+        let parity = compare(std::slice::from_ref(&equal), std::slice::from_ref(&equal), 2);
         assert_eq!((parity.verdict, parity.beat), (Verdict::Indeterminate, None));
         assert_eq!(parity.partitions[0].verdict, Verdict::Equal);
     }

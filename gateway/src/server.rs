@@ -83,12 +83,11 @@ pub(crate) async fn serve(
     }
     // New connections are refused from here on, not left waiting.
     drop(listener);
-    let deadline = tokio::time::sleep(config.drain);
-    tokio::select! {
-        () = graceful.shutdown() => {}
-        () = deadline => {}
-    }
-    while tasks.try_join_next().is_some() {}
+    let draining = async {
+        graceful.shutdown().await;
+        while tasks.join_next().await.is_some() {}
+    };
+    _ = tokio::time::timeout(config.drain, draining).await;
     let connections_cut = tasks.len();
     if connections_cut > 0 {
         tracing::warn!(connections_cut, "requests were still under way at the deadline");

@@ -44,6 +44,9 @@ const TOKEN_WAIT: Duration = Duration::from_millis(300);
 /// How many reads may be under way at one time that were asked of a second chain after a failure.
 const FAILOVERS_MAX: usize = 1_024;
 
+/// How many times the usual timeout a chain gets that was asked for by name.
+const FORCED_PATIENCE: u32 = 5;
+
 /// Asks the chains.
 pub(crate) struct ChainRouter {
     chains: [ChainService; 2],
@@ -63,11 +66,12 @@ pub(crate) struct RouterConfig {
     pub(crate) reads_max: usize,
 }
 
-/// Which chains a read may ask, in which order.
+/// Which chains a read may ask, in which order, and how long each may take.
 #[derive(Clone, Copy)]
 struct Order {
     first: Chain,
     second: Option<Chain>,
+    timeout: Duration,
 }
 
 impl ChainRouter {
@@ -110,8 +114,12 @@ impl ChainRouter {
         };
         let route = self.route();
         let order = match forced {
-            Some(first) => Order { first, second: None },
-            None => Order { first: route.active, second: Some(route.active.other()) },
+            // There is nobody else to ask, so patience costs nothing.
+            Some(first) => Order { first, second: None, timeout: self.upstream_timeout * FORCED_PATIENCE },
+            None => {
+                let second = Some(route.active.other());
+                Order { first: route.active, second, timeout: self.upstream_timeout }
+            }
         };
         self.hedge_budget.deposit();
         let ask = Ask::new(parts, route.epoch);
@@ -137,7 +145,7 @@ impl ChainRouter {
     /// No chain has reached the token; `behind` are those that answered so.
     async fn answer_behind(&self, order: Order, ask: &Ask, behind: Vec<Chain>, parts: &Parts) -> Answer {
         self.counters.reads.waited.add_one();
-        if let Some(answer) = self.race(&behind, ask, Leave::Wait(TOKEN_WAIT)).await {
+        if let Some(answer) = self.race(&behind, order, ask, Leave::Wait(TOKEN_WAIT)).await {
             return answer;
         }
         if prefers_fresh(&parts.headers) {

@@ -56,7 +56,7 @@ impl ChainRouter {
     pub(super) async fn round(&self, order: Order, ask: &Ask, leave: Leave) -> Round {
         let counts = &self.counters.reads;
         let mut open = FuturesUnordered::new();
-        open.push(self.ask(order.first, ask, leave));
+        open.push(self.ask(order.first, order, ask, leave));
         let mut second = order.second;
         let mut failures = Failures::default();
         let mut hedge: Option<Chain> = None;
@@ -81,7 +81,7 @@ impl ChainRouter {
                             failover = self.failovers.try_acquire().ok();
                             if failover.is_some() {
                                 counts.failovers.add_one();
-                                open.push(self.ask(chain, ask, leave));
+                                open.push(self.ask(chain, order, ask, leave));
                             }
                         }
                     }
@@ -98,7 +98,7 @@ impl ChainRouter {
                     } else if let Some(chain) = second.take() {
                         counts.hedges.add_one();
                         hedge = Some(chain);
-                        open.push(self.ask(chain, ask, leave));
+                        open.push(self.ask(chain, order, ask, leave));
                     }
                 }
             }
@@ -106,8 +106,15 @@ impl ChainRouter {
     }
 
     /// Asks all of `chains` at once; the first good answer wins.
-    pub(super) async fn race(&self, chains: &[Chain], ask: &Ask, leave: Leave) -> Option<Answer> {
-        let mut open: FuturesUnordered<_> = chains.iter().map(|chain| self.ask(*chain, ask, leave)).collect();
+    pub(super) async fn race(
+        &self,
+        chains: &[Chain],
+        order: Order,
+        ask: &Ask,
+        leave: Leave,
+    ) -> Option<Answer> {
+        let mut open: FuturesUnordered<_> =
+            chains.iter().map(|chain| self.ask(*chain, order, ask, leave)).collect();
         while let Some((_, outcome)) = open.next().await {
             if let Outcome::Good(answer) = outcome {
                 return Some(answer);
@@ -116,11 +123,11 @@ impl ChainRouter {
         None
     }
 
-    async fn ask(&self, chain: Chain, ask: &Ask, leave: Leave) -> (Chain, Outcome) {
+    async fn ask(&self, chain: Chain, order: Order, ask: &Ask, leave: Leave) -> (Chain, Outcome) {
         let counts = self.counters.chain(chain);
         counts.asked.add_one();
         let service = self.chains[chain as usize].clone();
-        let outcome = ask.of(service, leave, self.upstream_timeout).await;
+        let outcome = ask.of(service, leave, order.timeout).await;
         match &outcome {
             Outcome::Good(_) => {}
             Outcome::Behind(_) => counts.behind.add_one(),

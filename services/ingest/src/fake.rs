@@ -60,11 +60,12 @@ impl FakeLog {
 
     /// The seconds of the beats in `partition`.
     pub(crate) fn beats(&self, partition: u32) -> Vec<u64> {
-        let second = |line: &String| {
-            let value: serde_json::Value = serde_json::from_str(line).unwrap();
+        let second = |record: Record| {
+            let value: serde_json::Value = serde_json::from_slice(&record.value).unwrap();
             value["beat"].as_u64()
         };
-        self.lines(partition).iter().filter_map(second).collect()
+        let good = self.records(partition).into_iter().filter(|record| record.malformed.is_none());
+        good.filter_map(second).collect()
     }
 
     fn next_failure(&self) -> Option<(StoreError, bool)> {
