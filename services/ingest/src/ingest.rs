@@ -222,7 +222,8 @@ fn prepare(body: &Bytes, replay: bool, partitions: u32) -> Result<Prepared, Inge
                 continue;
             }
             Ok(Line::Beat { .. }) => {
-                Malformed { problem: Problem::BeatNotAllowed, field: None, session_id: None }
+                let session_id = tandem_model::decode::session_of(line);
+                Malformed { problem: Problem::BeatNotAllowed, field: None, session_id }
             }
             Err(malformed) => malformed,
         };

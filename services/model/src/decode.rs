@@ -33,6 +33,13 @@ pub fn decode(line: &[u8]) -> Result<Line<'_>, Malformed> {
     slots.line().map_err(|(field, problem)| malformed((Some(field), problem)))
 }
 
+/// The session that a line names: set where it is a JSON object with a valid `session_id`.
+pub fn session_of(line: &[u8]) -> Option<SessionId> {
+    let mut slots = Slots([const { Slot::Absent }; Field::ALL.len()]);
+    slots.read(line).ok()?;
+    slots.session_id()
+}
+
 type FieldResult<T> = Result<T, (Field, Problem)>;
 
 /// What was seen in a field.

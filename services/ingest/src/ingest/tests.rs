@@ -105,6 +105,16 @@ async fn malformed_lines_are_kept_with_reason_beside_the_good_ones() {
 }
 
 #[tokio::test]
+async fn a_beat_that_is_not_allowed_counts_for_the_session_it_names() {
+    let setup = setup();
+    let beat = BEAT.replacen('{', r#"{"session_id":"s9","#, 1);
+    setup.post(&beat, Post::default()).await.unwrap();
+    let refusal = setup.log.records(home("s9"))[0].malformed.clone().unwrap();
+    assert_eq!(refusal.reason.problem, Problem::BeatNotAllowed);
+    assert_eq!(refusal.reason.session_id.unwrap().as_str(), "s9");
+}
+
+#[tokio::test]
 async fn many_bad_lines_are_all_counted_and_the_first_hundred_named() {
     let setup = setup();
     let accepted = setup.post(&"x\n".repeat(250), Post::default()).await.unwrap();
