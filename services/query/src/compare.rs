@@ -13,7 +13,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
@@ -30,7 +30,7 @@ use crate::buckets::{Points, Series, check_points, count, span};
 use crate::figures::{Number, Selection};
 use crate::reading::Reading;
 use crate::report::room_values;
-use crate::request::{Call, Given, Parameters, given};
+use crate::request::{Call, Given, Named, Parameters, given};
 use crate::schemas::{AlignName, MetricName};
 use crate::sessions::Session;
 use crate::wire::Meta;
@@ -105,7 +105,7 @@ pub(crate) struct Compared<'a> {
 pub(crate) async fn compare(
     State(query): State<Arc<Query>>,
     call: Call,
-    Path(id): Path<String>,
+    Named(id): Named,
     Parameters(parameters): Parameters<CompareParameters>,
 ) -> Result<Response, Failure> {
     let metrics = Selection::of(given("metrics", &parameters.metrics))?.room;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;
 use tandem_model::problem::Problem;
@@ -16,7 +16,7 @@ use utoipa::IntoParams;
 use crate::Query;
 use crate::answer::{Failure, json};
 use crate::reading::{farther, numbered};
-use crate::request::{Call, Parameters, given};
+use crate::request::{Call, Named, Parameters, given};
 use crate::sessions::NoParameters;
 use crate::wire::{
     BEATS_REPORTED, Beat, ChainStatus, FigureRow, LogPage, LogRecord, PartitionDump, PartitionStatus,
@@ -103,7 +103,7 @@ pub(crate) struct LogParameters {
 pub(crate) async fn log(
     State(query): State<Arc<Query>>,
     call: Call,
-    Path(partition): Path<String>,
+    Named(partition): Named,
     Parameters(parameters): Parameters<LogParameters>,
 ) -> Result<Response, Failure> {
     let from = given("from", &parameters.from).integer(0, u64::MAX)?.unwrap_or(0);

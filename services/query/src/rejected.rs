@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::answer::{Failure, json};
 use crate::reading::numbered;
-use crate::request::{Call, Parameters, given};
+use crate::request::{Call, Named, Parameters, given};
 use crate::schemas::ReasonName;
 use crate::sessions::{LIMIT, LIMIT_MAX};
 use crate::wire::Meta;
@@ -147,7 +147,7 @@ impl Serialize for WouldAdd<'_> {
 pub(crate) async fn rejected(
     State(query): State<Arc<Query>>,
     call: Call,
-    Path(id): Path<String>,
+    Named(id): Named,
     Parameters(parameters): Parameters<RejectedParameters>,
 ) -> Result<Response, Failure> {
     let (wanted, limit) = wanted(&parameters)?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use serde::ser::{SerializeMap, SerializeSeq, Serializer};
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::Query;
 use crate::answer::{Failure, json};
 use crate::figures::{DistinctFigures, Figures, RawSource, Selection, rank};
-use crate::request::{Call, Parameters, given};
+use crate::request::{Call, Named, Parameters, given};
 use crate::schemas::{BreakdownName, MetricName};
 use crate::sessions::Session;
 use crate::wire::Meta;
@@ -82,7 +82,7 @@ pub(crate) struct BreakdownRow<'a> {
 pub(crate) async fn report(
     State(query): State<Arc<Query>>,
     call: Call,
-    Path(id): Path<String>,
+    Named(id): Named,
     Parameters(parameters): Parameters<ReportParameters>,
 ) -> Result<Response, Failure> {
     if given("at", &parameters.at).text().is_some() {

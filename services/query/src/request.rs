@@ -1,10 +1,11 @@
 //! What a request says beside its path: the headers of the token protocol, and its parameters.
 
+use std::convert::Infallible;
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{FromRequestParts, Query as QueryString};
+use axum::extract::{FromRequestParts, Path, Query as QueryString};
 use http::HeaderMap;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
@@ -63,6 +64,20 @@ fn number(headers: &HeaderMap, name: &'static str) -> Result<u64, Failure> {
     let Some(value) = headers.get(name) else { return Ok(0) };
     let value = value.to_str().ok().and_then(|text| text.parse().ok());
     value.ok_or_else(|| Problem::bad_request(format!("the header `{name}` must be a whole number")).into())
+}
+
+/// The variable part of a path. One that is no text at all names nothing, as an empty one does:
+/// whoever looks it up answers that there is no such thing.
+#[derive(Debug)]
+pub(crate) struct Named(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        let path = Path::<String>::from_request_parts(parts, state).await;
+        Ok(Self(path.map(|Path(name)| name).unwrap_or_default()))
+    }
 }
 
 /// The parameters of the query string, into a struct of optional texts that denies unknown ones.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use tandem_model::partition::partition_of;
@@ -13,7 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::answer::{Failure, json};
 use crate::reading::numbered;
-use crate::request::{Call, Parameters, given};
+use crate::request::{Call, Named, Parameters, given};
 use crate::schemas::StateName;
 use crate::wire::Meta;
 use crate::{Query, cursor};
@@ -104,7 +104,7 @@ pub(crate) struct SessionAnswer<'a> {
 pub(crate) async fn session(
     State(query): State<Arc<Query>>,
     call: Call,
-    Path(id): Path<String>,
+    Named(id): Named,
     Parameters(NoParameters {}): Parameters<NoParameters>,
 ) -> Result<Response, Failure> {
     let reading = query.session(&call, &id, &Select::Session).await?;

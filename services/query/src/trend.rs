@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use tandem_model::catalogue::{Metric, ROOM};
@@ -17,7 +17,7 @@ use crate::Query;
 use crate::answer::{Failure, json};
 use crate::buckets::{Points, Series, check_points, clip, count, span};
 use crate::figures::rank;
-use crate::request::{Call, Parameters, given};
+use crate::request::{Call, Named, Parameters, given};
 use crate::schemas::{BreakdownName, MetricName, StepName};
 use crate::wire::Meta;
 
@@ -72,7 +72,7 @@ pub(crate) struct Trend<'a> {
 pub(crate) async fn trend(
     State(query): State<Arc<Query>>,
     call: Call,
-    Path(id): Path<String>,
+    Named(id): Named,
     Parameters(parameters): Parameters<TrendParameters>,
 ) -> Result<Response, Failure> {
     let window = given("step", &parameters.step).one_of(Window::ALL, Window::name)?.unwrap_or(Window::Minute);

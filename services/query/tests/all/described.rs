@@ -163,8 +163,10 @@ fn the_document_is_sound() {
         let pointer = reference.strip_prefix('#').unwrap();
         assert!(document.pointer(pointer).is_some(), "{reference}");
     }
+    let mut names = BTreeSet::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
+            assert!(names.insert(operation["operationId"].as_str().unwrap()), "{method} {path}");
             assert!(operation["summary"].is_string(), "{method} {path}");
             assert_eq!(operation["tags"].as_array().map(Vec::len), Some(1), "{method} {path}");
             let content = &operation["responses"]["200"]["content"]["application/json"];

@@ -5,6 +5,7 @@
 mod world;
 
 mod comparing;
+mod consistency;
 mod described;
 mod figures;
 mod lists;

@@ -66,9 +66,16 @@ async fn an_empty_parameter_is_none() {
 #[tokio::test]
 async fn paths_and_methods_there_are_not() {
     let world = World::with_session().await;
-    for path in
-        ["/", "/v1", "/v1/sessions/", "/v1/sessions/s1/mood", "/v2/sessions", "/v1/log/3", "/v1/log/x"]
-    {
+    for path in [
+        "/",
+        "/v1",
+        "/v1/sessions/",
+        "/v1/sessions/s1/mood",
+        "/v2/sessions",
+        "/v1/log/3",
+        "/v1/log/x",
+        "/v1/log/%FF",
+    ] {
         let answer = world.get(path).await;
         assert_eq!((answer.status, answer.problem().as_str()), (404, "not-found"), "{path}");
     }
