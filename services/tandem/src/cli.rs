@@ -82,8 +82,7 @@ Examples:
   TANDEM_KEY=secret tandem verify --to http://host:8080 another one
   tandem verify --data ./data                           a stopped one")]
     Verify(verify::Args),
-    /// Measure a running Tandem or its parts
-    #[command(hide = true)]
+    /// Measure how fast it is, and make files to measure with
     Bench(bench::Args),
 }
 
@@ -101,7 +100,7 @@ pub struct Connection {
 /// The key, as an option or from the environment. One meaning for servers and clients.
 #[derive(Clone, Debug, Default, Args)]
 pub struct KeyOption {
-    /// The server's key
+    /// The server's key; `up` makes a random one where none is given, and prints it
     #[arg(long, value_name = "KEY", env = "TANDEM_KEY", hide_env_values = true)]
     key: Option<String>,
 }

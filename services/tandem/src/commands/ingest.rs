@@ -60,6 +60,7 @@ pub async fn run(args: Args) -> Result<(), Failure> {
         .map_err(|error| Failure::failed(anyhow!(error)))?
         .with_context(|| format!("can't read {name}"))
         .map_err(Failure::usage)?;
+    let name = source.name().to_owned();
     let wait = Duration::from_secs(args.wait);
     let progress = Progress::new(source.bytes(), "events", true);
     let server_clock = server_clock(&client, wait, &progress).await?;

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::anyhow;
 use tandem_gateway::ClockMode;
@@ -15,6 +16,8 @@ use crate::terminal::{remark, say};
 
 /// What a shell reports of a process that Ctrl-C ended.
 const INTERRUPTED: i32 = 130;
+/// A recovery that takes longer than this is worth a remark.
+const RECOVERY_IS_LONG: Duration = Duration::from_secs(2);
 const PARTITIONS_MAX: i64 = 256;
 
 /// What `tandem up` takes.
@@ -75,9 +78,13 @@ pub async fn run(args: Args) -> Result<(), Failure> {
         false => Failure::failed(error),
     })?;
     say(greeting(&options, is_key_given, system.address(), &system.folder().display().to_string()));
-    say(format_args!("listening on http://{}", system.address()));
-
-    signals.next().await;
+    tokio::select! {
+        () = recovered(&system) => {
+            say(format_args!("listening on http://{}", system.address()));
+            signals.next().await;
+        }
+        () = signals.next() => {}
+    }
     remark("stopping: requests under way come to their end (once more quits at once)");
     tokio::select! {
         stopped = system.stop() => {
@@ -88,6 +95,16 @@ pub async fn run(args: Args) -> Result<(), Failure> {
             Ok(())
         }
         () = signals.next() => std::process::exit(INTERRUPTED),
+    }
+}
+
+/// Waits for the chains, and says so if that takes a while.
+async fn recovered(system: &System) {
+    let recovered = system.recovered();
+    tokio::pin!(recovered);
+    if tokio::time::timeout(RECOVERY_IS_LONG, &mut recovered).await.is_err() {
+        remark("the chains are reading the log again from their last snapshot");
+        recovered.await;
     }
 }
 

@@ -198,7 +198,8 @@ impl Broadcast {
     /// How strongly the broadcast draws people at the moment: 1 is usual.
     fn pull(&self, now_ms: u64) -> f64 {
         let elapsed_min = (now_ms - self.started_ms) as f64 / MINUTE_MS as f64;
-        let warm_up = (0.35 + elapsed_min / 4.0).min(1.0);
+        // A push message brings the fans at once; the recommendation takes its time.
+        let warm_up = if elapsed_min < 1.5 { 1.9 } else { (0.6 + elapsed_min / 10.0).min(1.0) };
         let wind_down = if now_ms + 2 * MINUTE_MS > self.ends_ms { 0.5 } else { 1.0 };
         let stage = match (self.shelf.is_flash_sale(now_ms), self.shelf.explained(now_ms)) {
             (true, _) => 2.1,

@@ -100,9 +100,10 @@ pub async fn load(
             let due = Duration::from_secs_f64((summary.events + summary.malformed) as f64 / f64::from(rate));
             tokio::time::sleep_until((started + due).into()).await;
         }
-        let posted = sender.send(&body, progress).await.map_err(|failure| {
-            failure.context(format!("{name} is loaded up to line {last_line} and no further"))
-        })?;
+        let posted = sender
+            .send(&body, progress)
+            .await
+            .map_err(|failure| failure.context(format!("{name}: {}", loaded(last_line))))?;
         last_line = body.last_line().unwrap_or(last_line);
         summary.add(&posted, &body);
         progress.advance(body.read_bytes, summary.events + summary.malformed);
@@ -111,6 +112,14 @@ pub async fn load(
     summary.took = started.elapsed();
     summary.token = sender.token().cloned();
     Ok(summary)
+}
+
+/// How far a file is loaded that won't be loaded any further.
+fn loaded(last_line: u64) -> String {
+    match last_line {
+        0 => "nothing of it is loaded".to_owned(),
+        line => format!("it is loaded up to line {line} and no further"),
+    }
 }
 
 impl Summary {

@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tandem_compute::{Compute, Settings};
+use tandem_compute::{Compute, Phase, Settings};
 use tandem_control::Local;
 use tandem_embedded::Data;
 use tandem_gateway::{ClockMode, Drained, Gateway, GatewayConfig};
@@ -127,6 +127,15 @@ impl System {
         })
     }
 
+    /// Waits until both chains have come back to where they were before the last stop, or can't.
+    /// Until then reads are answered with 503.
+    pub async fn recovered(&self) {
+        for status in self.computes.iter().flat_map(Compute::statuses) {
+            // An error means that the partition ended, which compute has said.
+            _ = status.clone().wait_for(|status| status.phase != Phase::Recovering).await;
+        }
+    }
+
     /// Where the gateway listens.
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -233,3 +242,6 @@ fn log_panic(what: &str, outcome: Result<(), tokio::task::JoinError>) {
         tracing::error!(%error, "{what} broke down");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,7 +24,7 @@ impl Took {
 }
 
 /// Does `work` on this thread and tells how long it took.
-pub(super) fn measure<T>(work: impl FnOnce() -> T) -> (T, Took) {
+pub(super) fn timed<T>(work: impl FnOnce() -> T) -> (T, Took) {
     let (cpu, wall) = (cpu(), Instant::now());
     let result = work();
     let wall = wall.elapsed();

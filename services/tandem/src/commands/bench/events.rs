@@ -20,17 +20,21 @@ use rand::{Rng, SeedableRng};
 use crate::failure::Failure;
 use room::Room;
 
+const SESSIONS: u32 = 40;
+const EVENTS: u32 = 975_000;
+const SEED: u64 = 1;
+
 /// `tandem bench events`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Broadcasts
-    #[arg(long, value_name = "N", default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, value_name = "N", default_value_t = SESSIONS, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     sessions: u32,
     /// Lines to write
-    #[arg(long, value_name = "N", default_value_t = 975_000, value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
+    #[arg(long, value_name = "N", default_value_t = EVENTS, value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
     events: u32,
     /// The same seed writes the same file
-    #[arg(long, value_name = "S", default_value_t = 1)]
+    #[arg(long, value_name = "S", default_value_t = SEED)]
     seed: u64,
 }
 
@@ -46,6 +50,11 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             done.map_err(|error| Failure::failed(anyhow::Error::new(error).context("can't write the events")))
         }
     }
+}
+
+/// The lines that are written where no option is given.
+pub(super) fn default_lines() -> Vec<String> {
+    lines(SESSIONS, EVENTS, SEED)
 }
 
 /// The lines of the file with their line ends.

@@ -6,7 +6,7 @@
 //! taking the changed rows every 4,000 records of a partition. Four partitions take turns on one
 //! thread, so the figure is that of one core.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::ensure;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
@@ -15,13 +15,14 @@ use tandem_fold::Fold;
 use tandem_model::PartitionId;
 use tandem_model::digest::Digests;
 
-use super::clock::{Took, measure};
+use super::clock::{Took, timed};
+use super::events;
 use super::input::{Input, PARTITIONS, key};
 use super::memory::{self, Peak};
 use super::peers::{self, Peer};
 use super::sums;
 use crate::failure::Failure;
-use crate::terminal::{remark, say, thousands};
+use crate::terminal::thousands;
 
 /// `tandem bench fold`.
 #[derive(Debug, clap::Args)]
@@ -30,17 +31,12 @@ Write a file to measure with:  tandem bench events > events.ndjson
 
 Exit code 1 when runs, restored state or peers do not arrive at the same figures.")]
 pub(super) struct Args {
-    /// Events, one JSON object per line; may be packed with gzip or zstd
+    /// Events, one JSON object per line; may be packed with gzip or zstd [default: made-up events,
+    /// those of `tandem bench events`]
     #[arg(long, value_name = "EVENTS")]
-    file: PathBuf,
-    /// Print JSON instead of a table
-    #[arg(long)]
-    json: bool,
-    /// Write the JSON to a file too
-    #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
+    file: Option<PathBuf>,
     /// Measure DuckDB and ClickHouse on the same file too (see services/tandem/bench)
-    #[arg(long)]
+    #[arg(long, requires = "file")]
     peers: bool,
     /// Runs; the best counts
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
@@ -49,7 +45,8 @@ pub(super) struct Args {
 
 /// Everything that was measured.
 #[derive(Debug, Serialize)]
-struct Report {
+pub(super) struct Report {
+    /// Where the events come from.
     file: String,
     events: u64,
     bytes: u64,
@@ -109,18 +106,21 @@ struct PeersReport {
     equal: bool,
 }
 
-/// Measures, prints, and complains if figures differ.
-pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let input = Input::read(&args.file)?;
+/// Measures; answers in what fold and peers differ too, if they do.
+pub(super) fn measure(args: &Args) -> Result<(Report, Option<String>), Failure> {
+    let (name, input) = match &args.file {
+        Some(file) => (file.display().to_string(), Input::read(file)?),
+        None => ("made-up events".to_owned(), Input::new(events::default_lines().concat().into())),
+    };
     if input.events() == 0 {
-        return Err(Failure::usage(anyhow::anyhow!("there are no events in {}", args.file.display())));
+        return Err(Failure::usage(anyhow::anyhow!("there are no events in {name}")));
     }
     let peak = memory::peak(&input);
     let snapshot = snapshot(&input, &peak)?;
     let decode = decode(&input, args.runs);
     let fold = fold(&input, args.runs)?;
     let mut report = Report {
-        file: args.file.display().to_string(),
+        file: name,
         events: input.events(),
         bytes: input.bytes(),
         runs: args.runs,
@@ -139,16 +139,15 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         snapshot,
         peers: None,
     };
-    let difference = if args.peers { add_peers(&mut report, &input, args)? } else { None };
-    print(&report, args)?;
-    match difference {
-        Some(difference) => Err(Failure::failed(anyhow::anyhow!(difference))),
-        None => Ok(()),
-    }
+    let difference = match &args.file {
+        Some(file) if args.peers => add_peers(&mut report, &input, file, args.runs)?,
+        _ => None,
+    };
+    Ok((report, difference))
 }
 
 fn decode(input: &Input, runs: u32) -> Took {
-    let run = || measure(|| input.decode()).1;
+    let run = || timed(|| input.decode()).1;
     (1..runs).fold(run(), |best, _| best.better(run()))
 }
 
@@ -157,7 +156,7 @@ fn fold(input: &Input, runs: u32) -> anyhow::Result<Took> {
     let (mut expected, mut best) = (None, None);
     for _ in 0..runs {
         let mut folds = input.folds();
-        let ((), took) = measure(|| {
+        let ((), took) = timed(|| {
             for batch in input.batches() {
                 std::hint::black_box(input.apply(batch, &mut folds));
             }
@@ -176,8 +175,8 @@ fn snapshot(input: &Input, peak: &Peak) -> anyhow::Result<Snapshot> {
     for batch in before {
         input.apply(batch, &mut folds);
     }
-    let (snapshots, write) = measure(|| folds.iter().map(Fold::snapshot).collect::<Vec<_>>());
-    let (restored, restore) = measure(|| {
+    let (snapshots, write) = timed(|| folds.iter().map(Fold::snapshot).collect::<Vec<_>>());
+    let (restored, restore) = timed(|| {
         let restore =
             |(index, bytes): (u32, &Vec<u8>)| Fold::restore(bytes, PartitionId(index), PARTITIONS, key());
         (0..).zip(&snapshots).map(restore).collect::<Result<Vec<_>, _>>()
@@ -200,8 +199,8 @@ fn digests(folds: &[Fold]) -> [Digests; PARTITIONS as usize] {
 }
 
 /// Measures the peers; answers in what they differ from the fold.
-fn add_peers(report: &mut Report, input: &Input, args: &Args) -> Result<Option<String>, Failure> {
-    let Some(peers) = peers::measure(&args.file, args.runs)? else { return Ok(None) };
+fn add_peers(report: &mut Report, input: &Input, file: &Path, runs: u32) -> Result<Option<String>, Failure> {
+    let Some(peers) = peers::measure(file, runs)? else { return Ok(None) };
     let difference = sums::difference(&sums::of(input), &peers.sums, "the peers");
     let better = peers.duckdb.events_per_second.max(peers.chdb.events_per_second).max(1);
     report.peers = Some(PeersReport {
@@ -230,27 +229,8 @@ impl Memory {
     }
 }
 
-fn print(report: &Report, args: &Args) -> anyhow::Result<()> {
-    let json = serde_json::to_string_pretty(report)?;
-    if let Some(out) = &args.out {
-        std::fs::write(out, format!("{json}\n"))?;
-    }
-    if args.json {
-        say(json);
-    } else {
-        remark(format_args!(
-            "{}: {} events, {} bytes; one thread, best of {} runs",
-            report.file,
-            thousands(report.events),
-            thousands(report.bytes),
-            report.runs
-        ));
-        say(table(report));
-    }
-    Ok(())
-}
-
-fn table(report: &Report) -> Table {
+/// What was measured, for people.
+pub(super) fn table(report: &Report) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     let mut row = |what: &str, value: String, note: String| {
@@ -260,15 +240,29 @@ fn table(report: &Report) -> Table {
     let bytes = |count: Option<u64>| {
         count.map_or_else(|| "unknown".to_owned(), |count| format!("{} bytes", thousands(count)))
     };
+    let seconds = |wall: f64, cpu: Option<f64>| match cpu {
+        Some(cpu) => format!("{wall:.2} s ({cpu:.2} s CPU)"),
+        None => format!("{wall:.2} s"),
+    };
     let ms = |seconds: f64| format!("{:.1} ms", seconds * 1e3);
     let Report { decode, fold, memory, snapshot, .. } = report;
-    row("decode", per_second(decode.events_per_second), format!("{:.2} s", decode.seconds));
+    row(
+        "events",
+        thousands(report.events),
+        format!(
+            "{} bytes of {}; one thread, best of {} runs",
+            thousands(report.bytes),
+            report.file,
+            report.runs
+        ),
+    );
+    row("decode", per_second(decode.events_per_second), seconds(decode.seconds, decode.cpu_seconds));
     row(
         "decode and fold",
         per_second(fold.events_per_second_per_core),
         format!(
-            "{:.2} s, {:.0} % of what decoding alone reaches",
-            fold.seconds,
+            "{}, {:.0} % of what decoding alone reaches",
+            seconds(fold.seconds, fold.cpu_seconds),
             fold.share_of_decode * 100.0
         ),
     );

@@ -2,45 +2,137 @@
 //!
 //! - [`fold`]: events per second of the pure core on one thread, its memory, its snapshots; and
 //!   what DuckDB and ClickHouse reach on the same file in the same run
+//! - [`system`]: a whole system over HTTP: from POST to visible, reports at rising load, restart
 //! - [`events`]: writes a big, realistic, reproducible file to measure with
 
 mod clock;
 mod events;
 mod fold;
 mod input;
+mod latency;
 mod memory;
 mod peers;
 mod sums;
+mod system;
 
-use clap::Subcommand;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use serde::Serialize;
 
 use crate::failure::Failure;
+use crate::terminal::say;
 
 /// What to measure.
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
     #[command(subcommand)]
-    what: What,
+    what: Option<What>,
+    #[command(flatten)]
+    output: Output,
 }
 
 #[derive(Debug, Subcommand)]
 enum What {
     /// Measure the fold on a file of events: one thread, from JSON bytes to changed rows
-    Fold(fold::Args),
+    Fold {
+        #[command(flatten)]
+        fold: fold::Args,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Measure a whole system over HTTP: from POST to visible, reports at rising load, restart
+    System {
+        #[command(flatten)]
+        system: system::Args,
+        #[command(flatten)]
+        output: Output,
+    },
     /// Write a big file of made-up events to measure with, to stdout
     Events(events::Args),
 }
 
-/// Runs the measurements that were asked for.
+/// Where the figures go.
+#[derive(Debug, clap::Args)]
+struct Output {
+    /// Print JSON instead of a table
+    #[arg(long)]
+    json: bool,
+    /// Write the JSON to a file too
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// The figures of what was measured, side by side.
+#[derive(Debug, Default, Serialize)]
+struct Report {
+    #[serde(flatten)]
+    fold: Option<fold::Report>,
+    #[serde(flatten)]
+    system: Option<system::Report>,
+}
+
+/// What `tandem bench` measures with where nothing else is said.
+#[derive(Parser)]
+struct Defaults {
+    #[command(flatten)]
+    fold: fold::Args,
+    #[command(flatten)]
+    system: system::Args,
+}
+
+/// Runs the measurements that were asked for; all of them where nothing is said.
 ///
 /// # Errors
 ///
-/// When a measurement can't be made.
+/// When a measurement can't be made, or figures that must be equal are not.
 pub async fn run(args: Args) -> Result<(), Failure> {
-    let done = tokio::task::spawn_blocking(|| match args.what {
-        What::Fold(args) => fold::run(&args),
-        What::Events(args) => events::run(&args),
-    });
-    done.await
-        .map_err(|error| Failure::failed(anyhow::Error::new(error).context("the measurement broke off")))?
+    let (fold, system, output) = match args.what {
+        Some(What::Events(args)) => return blocking(move || events::run(&args)).await,
+        Some(What::Fold { fold, output }) => (Some(fold), None, output),
+        Some(What::System { system, output }) => (None, Some(system), output),
+        None => {
+            let Defaults { fold, system } = Defaults::parse_from(["bench"]);
+            (Some(fold), Some(system), args.output)
+        }
+    };
+    let mut report = Report::default();
+    let mut difference = None;
+    if let Some(fold) = fold {
+        let (measured, found) = blocking(move || fold::measure(&fold)).await?;
+        (report.fold, difference) = (Some(measured), found);
+    }
+    if let Some(system) = system {
+        report.system = Some(system::measure(&system).await?);
+    }
+    output.print(&report)?;
+    match difference {
+        Some(difference) => Err(Failure::failed(anyhow::anyhow!(difference))),
+        None => Ok(()),
+    }
+}
+
+/// Measurements that keep a thread busy run beside the runtime.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| Failure::failed(anyhow::Error::new(error).context("the measurement broke off")))?
+}
+
+impl Output {
+    fn print(&self, report: &Report) -> anyhow::Result<()> {
+        let json = serde_json::to_string_pretty(report)?;
+        if let Some(out) = &self.out {
+            std::fs::write(out, format!("{json}\n"))?;
+        }
+        if self.json {
+            say(json);
+            return Ok(());
+        }
+        let tables = [report.fold.as_ref().map(fold::table), report.system.as_ref().map(system::table)];
+        tables.into_iter().flatten().for_each(say);
+        Ok(())
+    }
 }
