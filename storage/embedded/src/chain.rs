@@ -1,5 +1,6 @@
 //! The stores of one chain in one folder.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use tandem_model::LogId;
 use tandem_model::catalogue::Stored;
 use tandem_storage::{ChainStores, HotStore, Result, StoreError};
 
+use crate::blocking::panic_text;
 use crate::{Letters, Rows, Snapshots};
 
 /// Blocks of tables kept in memory, in bytes.
@@ -60,10 +62,15 @@ impl Tables {
     pub(crate) fn open(path: &Path, log: LogId) -> Result<Self> {
         let wrap = |error: std::io::Error| StoreError::Unavailable(format!("{}: {error}", path.display()));
         std::fs::create_dir_all(path).map_err(wrap)?;
-        let database = Database::builder(path)
-            .cache_size(CACHE_BYTES)
-            .max_journaling_size(JOURNAL_BYTES_MAX)
-            .open()
+        // Damaged files may make fjall panic; then they are just that: damaged.
+        let opened = catch_unwind(AssertUnwindSafe(|| {
+            Database::builder(path).cache_size(CACHE_BYTES).max_journaling_size(JOURNAL_BYTES_MAX).open()
+        }));
+        let database = opened
+            .map_err(|panic| {
+                let text = panic_text(&*panic);
+                StoreError::Damaged(format!("{}: fjall can't read it: {text}", path.display()))
+            })?
             .map_err(|error| store_error(path, &error))?;
         let tables = Self { database, path: Arc::new(path.to_owned()) };
         tables.check_identity(log)?;
@@ -120,11 +127,11 @@ fn store_error(path: &Path, error: &fjall::Error) -> StoreError {
     }
 }
 
-/// fjall reports bytes that make no sense as I/O errors, too.
+/// fjall reports bytes that make no sense, and files that should be there, as I/O errors, too.
 fn io_error(path: &std::path::Display<'_>, error: &std::io::Error) -> StoreError {
-    use std::io::ErrorKind::{InvalidData, UnexpectedEof};
+    use std::io::ErrorKind::{InvalidData, NotFound, UnexpectedEof};
     match error.kind() {
-        InvalidData | UnexpectedEof => StoreError::Damaged(format!("{path}: {error}")),
+        InvalidData | NotFound | UnexpectedEof => StoreError::Damaged(format!("{path}: {error}")),
         _ => StoreError::Unavailable(format!("{path}: {error}")),
     }
 }

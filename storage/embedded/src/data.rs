@@ -92,7 +92,14 @@ fn open(folder: &Path, partitions: Option<u32>, temporary: Option<Temporary>) ->
         None => Log::open_existing(&log_folder)?,
     });
     let chain = |name: &str| {
-        let chain = Chain::open(&folder.join(name), log.id())?;
+        let folder = folder.join(name);
+        let chain = Chain::open(&folder, log.id()).map_err(|error| match error {
+            StoreError::Damaged(text) => StoreError::Damaged(format!(
+                "{text}; remove {} to have it computed anew from the log",
+                folder.display()
+            )),
+            other => other,
+        })?;
         Ok(chain.stores(Arc::new(MemoryHotStore::new(HOT_SESSIONS_MAX))))
     };
     let chains = Chains { a: chain("chain-a")?, b: chain("chain-b")? };
