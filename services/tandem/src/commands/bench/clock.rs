@@ -21,6 +21,20 @@ impl Took {
     pub(super) fn per_second(self, count: u64) -> u64 {
         (count as f64 / self.wall.as_secs_f64()) as u64
     }
+
+    /// `count` per second on a CPU.
+    pub(super) fn per_cpu_second(self, count: u64) -> Option<u64> {
+        let cpu = self.cpu.filter(|cpu| !cpu.is_zero())?;
+        Some((count as f64 / cpu.as_secs_f64()) as u64)
+    }
+
+    /// How much of `whole` this is; by the CPU where that is known of both.
+    pub(super) fn share_of(self, whole: Self) -> f64 {
+        match (self.cpu, whole.cpu) {
+            (Some(part), Some(whole)) if !whole.is_zero() => part.as_secs_f64() / whole.as_secs_f64(),
+            _ => self.wall.as_secs_f64() / whole.wall.as_secs_f64(),
+        }
+    }
 }
 
 /// Does `work` on this thread and tells how long it took.
@@ -48,5 +62,10 @@ mod tests {
         assert_eq!(took(20).better(took(10)).wall, took(10).wall);
         assert_eq!(took(10).better(took(20)).wall, took(10).wall);
         assert_eq!(took(500).per_second(1_000), 2_000);
+        assert_eq!(took(500).per_cpu_second(1_000), None);
+        let on_cpu = |ms| Took { cpu: Some(Duration::from_millis(ms)), ..took(1_000) };
+        assert_eq!(on_cpu(250).per_cpu_second(1_000), Some(4_000));
+        assert_eq!(on_cpu(250).share_of(on_cpu(500)), 0.5);
+        assert_eq!(took(250).share_of(on_cpu(500)), 0.25);
     }
 }

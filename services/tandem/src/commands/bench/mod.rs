@@ -73,13 +73,18 @@ struct Report {
     system: Option<system::Report>,
 }
 
-/// What `tandem bench` measures with where nothing else is said.
+/// The options of a measurement as a command line of their own: where nothing is said, each has
+/// the default that its own help tells.
 #[derive(Parser)]
-struct Defaults {
+struct Alone<T: clap::Args> {
     #[command(flatten)]
-    fold: fold::Args,
-    #[command(flatten)]
-    system: system::Args,
+    args: T,
+}
+
+impl<T: clap::Args> Alone<T> {
+    fn defaults() -> Result<T, Failure> {
+        Self::try_parse_from(["bench"]).map(|alone| alone.args).map_err(Failure::failed)
+    }
 }
 
 /// Runs the measurements that were asked for; all of them where nothing is said.
@@ -92,10 +97,7 @@ pub async fn run(args: Args) -> Result<(), Failure> {
         Some(What::Events(args)) => return blocking(move || events::run(&args)).await,
         Some(What::Fold { fold, output }) => (Some(fold), None, output),
         Some(What::System { system, output }) => (None, Some(system), output),
-        None => {
-            let Defaults { fold, system } = Defaults::parse_from(["bench"]);
-            (Some(fold), Some(system), args.output)
-        }
+        None => (Some(Alone::defaults()?), Some(Alone::defaults()?), args.output),
     };
     let mut report = Report::default();
     let mut difference = None;
@@ -134,5 +136,16 @@ impl Output {
         let tables = [report.fold.as_ref().map(fold::table), report.system.as_ref().map(system::table)];
         tables.into_iter().flatten().for_each(say);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_measurement_has_defaults() {
+        assert!(Alone::<fold::Args>::defaults().is_ok());
+        assert!(Alone::<system::Args>::defaults().is_ok());
     }
 }
