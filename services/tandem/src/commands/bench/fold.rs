@@ -115,7 +115,7 @@ struct PeersReport {
 pub(super) fn measure(args: &Args) -> Result<(Report, Option<String>), Failure> {
     let (name, input) = match &args.file {
         Some(file) => (file.display().to_string(), Input::read(file)?),
-        None => ("made-up events".to_owned(), Input::new(events::default_lines().concat().into())),
+        None => ("made-up events".to_owned(), Input::new(events::made_elsewhere()?.into())),
     };
     if input.events() == 0 {
         return Err(Failure::usage(anyhow::anyhow!("there are no events in {name}")));
