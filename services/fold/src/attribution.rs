@@ -5,7 +5,7 @@ use tandem_model::Breakdown;
 use tandem_model::catalogue::UNKNOWN;
 use tandem_model::event::{Kind, Viewer};
 
-use crate::keys::{AllKeys, KeyIndex, Keys};
+use crate::keys::{FANS_FROM, KeyNumber, Keys, SOURCES_FROM, listed_source};
 
 /// How many breakdowns every viewer event is attributed to.
 pub(crate) const ATTRIBUTED: usize = 5;
@@ -14,23 +14,23 @@ pub(crate) const ATTRIBUTED_BREAKDOWNS: [Breakdown; ATTRIBUTED] =
     [Breakdown::Channel, Breakdown::Source, Breakdown::Fan, Breakdown::Region, Breakdown::Device];
 
 /// The key of an event in each of [`ATTRIBUTED_BREAKDOWNS`].
-pub(crate) type Attribution = [KeyIndex; ATTRIBUTED];
+pub(crate) type Attribution = [KeyNumber; ATTRIBUTED];
 
 // Numbers of the fixed keys: their places in the catalogue's `SOURCES` and `FANS`.
-const SOURCE_OTHER: KeyIndex = 13;
-const SOURCE_UNKNOWN: KeyIndex = 14;
-const FAN: KeyIndex = 0;
-const NEW_FAN: KeyIndex = 1;
-const GUEST: KeyIndex = 2;
-const FAN_UNKNOWN: KeyIndex = 3;
+const SOURCE_OTHER: KeyNumber = SOURCES_FROM + 13;
+const SOURCE_UNKNOWN: KeyNumber = SOURCES_FROM + 14;
+const FAN: KeyNumber = FANS_FROM;
+const NEW_FAN: KeyNumber = FANS_FROM + 1;
+const GUEST: KeyNumber = FANS_FROM + 2;
+const FAN_UNKNOWN: KeyNumber = FANS_FROM + 3;
 
 /// What is remembered of a viewer for events that do not say it themselves.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Remembered {
-    channel: Option<KeyIndex>,
-    source: Option<KeyIndex>,
-    region: Option<KeyIndex>,
-    device: Option<KeyIndex>,
+    channel: Option<KeyNumber>,
+    source: Option<KeyNumber>,
+    region: Option<KeyNumber>,
+    device: Option<KeyNumber>,
     is_fan: Option<bool>,
     /// Whether the viewer has followed during the session.
     followed: bool,
@@ -43,22 +43,19 @@ impl Remembered {
         &mut self,
         viewer: &Viewer<'_>,
         kind: &Kind<'_>,
-        keys: &mut AllKeys,
+        keys: &mut Keys,
         session_id: &str,
     ) -> Attribution {
-        let mut claim = |breakdown, own: Option<&str>, remembered: Option<KeyIndex>| {
-            let keys = keys.of_mut(breakdown);
-            match (own, remembered) {
-                (Some(name), _) => keys.claim(name, session_id),
-                (None, Some(number)) => number,
-                (None, None) => keys.claim(UNKNOWN, session_id),
-            }
+        let mut claim = |breakdown, own: Option<&str>, remembered: Option<KeyNumber>| match (own, remembered)
+        {
+            (Some(name), _) => keys.claim(breakdown, name, session_id),
+            (None, Some(number)) => number,
+            (None, None) => keys.claim(breakdown, UNKNOWN, session_id),
         };
         let channel = claim(Breakdown::Channel, viewer.channel.as_deref(), self.channel);
         let region = claim(Breakdown::Region, viewer.region.as_deref(), self.region);
         let device = claim(Breakdown::Device, viewer.device.as_deref(), self.device);
-        let own_source =
-            viewer.source.as_deref().map(|name| Keys::listed_source(name).unwrap_or(SOURCE_OTHER));
+        let own_source = viewer.source.as_deref().map(|name| listed_source(name).unwrap_or(SOURCE_OTHER));
         let source = own_source.or(self.source).unwrap_or(SOURCE_UNKNOWN);
         let is_fan = viewer.is_fan.or(self.is_fan);
 
@@ -88,13 +85,13 @@ impl Remembered {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tandem_model::catalogue::{FANS, OTHER, SOURCES};
+    use tandem_model::catalogue::{FANS, OTHER};
 
     #[test]
     fn the_fixed_keys_stand_where_the_catalogue_has_them() {
-        assert_eq!(SOURCES[usize::from(SOURCE_OTHER)], OTHER);
-        assert_eq!(SOURCES[usize::from(SOURCE_UNKNOWN)], UNKNOWN);
-        let fans = [FAN, NEW_FAN, GUEST, FAN_UNKNOWN].map(|number| FANS[usize::from(number)]);
+        assert_eq!(listed_source(OTHER), Some(SOURCE_OTHER));
+        assert_eq!(listed_source(UNKNOWN), Some(SOURCE_UNKNOWN));
+        let fans = [FAN, NEW_FAN, GUEST, FAN_UNKNOWN].map(|number| FANS[usize::from(number - FANS_FROM)]);
         assert_eq!(fans, FANS);
     }
 }

@@ -4,17 +4,16 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tandem_model::digest::{self, Digests};
-use tandem_model::{Breakdown, Row, RowKey, Stored, Table};
+use tandem_model::{Row, RowKey, Stored, Table};
 
 use crate::columns::Columns;
 use crate::count::{Bits, Sums, columns, weight};
-use crate::keys::{AllKeys, KeyIndex, ROOM_KEY};
+use crate::keys::{Key, KeyNumber, Keys, ROOM_KEY};
 
 /// One row of figures.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Cell {
-    breakdown: Breakdown,
-    key: KeyIndex,
+    key: KeyNumber,
     columns: Columns,
     /// Offset of the last record that changed it.
     offset: u64,
@@ -30,17 +29,17 @@ pub(crate) struct Cells {
     table: Table,
     bucket: u64,
     cells: Vec<Cell>,
-    /// Per breakdown and key: the cell's place, plus 1; 0 is none.
+    /// Per key: its cell's place, plus 1; 0 is none.
     #[serde(skip)]
-    places: [Vec<u32>; Breakdown::ALL.len()],
+    places: Vec<u16>,
     /// Places of cells that changed since they were last taken.
     #[serde(skip)]
-    changed: Vec<u32>,
+    changed: Vec<u16>,
 }
 
 impl Cells {
     pub(crate) fn new(table: Table, bucket: u64) -> Self {
-        Self { table, bucket, cells: Vec::new(), places: Default::default(), changed: Vec::new() }
+        Self { table, bucket, cells: Vec::new(), places: Vec::new(), changed: Vec::new() }
     }
 
     pub(crate) const fn bucket(&self) -> u64 {
@@ -57,25 +56,18 @@ impl Cells {
     }
 
     /// Builds what a snapshot leaves out.
-    pub(crate) fn index(&mut self, keys: &AllKeys) {
+    pub(crate) fn index(&mut self, keys: &Keys) {
         for place in 0..self.cells.len() {
-            let Cell { breakdown, key, .. } = self.cells[place];
-            let seed = keys.of(breakdown).seed(key);
+            let key = self.cells[place].key;
+            let seed = keys.get(key).seed;
             self.cells[place].coefficient = digest::coefficient(seed, self.table, self.bucket);
-            self.set_place(breakdown, key, place);
+            self.set_place(key, place, keys);
         }
     }
 
     /// Adds to the cell of `key`, which comes to be if it is not there yet.
-    pub(crate) fn add(
-        &mut self,
-        breakdown: Breakdown,
-        key: KeyIndex,
-        sums: &Sums,
-        distinct: Bits,
-        change: &mut Change<'_>,
-    ) {
-        let place = self.place_or_new(breakdown, key, change);
+    pub(crate) fn add(&mut self, key: KeyNumber, sums: &Sums, distinct: Bits, change: &mut Change<'_>) {
+        let place = self.place_or_new(key, change);
         let cell = &mut self.cells[place];
         let mut difference = sums.weight();
         for (column, amount) in sums.as_slice() {
@@ -97,10 +89,10 @@ impl Cells {
 
     /// Takes in a sample of `online_viewers`. A sample of 0 makes no room row.
     pub(crate) fn sample(&mut self, online_viewers: u64, change: &mut Change<'_>) {
-        let place = match self.place(Breakdown::Room, ROOM_KEY) {
+        let place = match self.place(ROOM_KEY) {
             Some(place) => place,
             None if online_viewers == 0 => return,
-            None => self.place_or_new(Breakdown::Room, ROOM_KEY, change),
+            None => self.place_or_new(ROOM_KEY, change),
         };
         let cell = &mut self.cells[place];
         let peak = cell.columns.get(Stored::OnlinePeak).max(online_viewers);
@@ -112,55 +104,49 @@ impl Cells {
     }
 
     /// The rows that changed since they were last taken.
-    pub(crate) fn take_changed(&mut self, keys: &AllKeys, rows: &mut Vec<Row>) {
+    pub(crate) fn take_changed(&mut self, keys: &Keys, rows: &mut Vec<Row>) {
         for place in self.changed.drain(..) {
-            let cell = &mut self.cells[place as usize];
+            let cell = &mut self.cells[usize::from(place)];
             cell.is_changed = false;
+            let Key { breakdown, name, .. } = keys.get(cell.key);
             let key = RowKey {
                 table: self.table,
-                breakdown: cell.breakdown,
-                key: Arc::clone(keys.of(cell.breakdown).name(cell.key)),
+                breakdown: *breakdown,
+                key: Arc::clone(name),
                 bucket: self.bucket,
             };
             rows.push(Row { key, values: cell.columns.values(), offset: cell.offset });
         }
     }
 
-    fn place(&self, breakdown: Breakdown, key: KeyIndex) -> Option<usize> {
-        match self.places[breakdown as usize].get(usize::from(key)) {
-            None | Some(0) => None,
-            Some(place) => Some(*place as usize - 1),
+    fn place(&self, key: KeyNumber) -> Option<usize> {
+        let place = self.places.get(usize::from(key)).copied().unwrap_or(0);
+        usize::from(place).checked_sub(1)
+    }
+
+    fn place_or_new(&mut self, key: KeyNumber, change: &mut Change<'_>) -> usize {
+        match self.place(key) {
+            Some(place) => place,
+            None => self.new_cell(key, change),
         }
     }
 
-    fn place_or_new(&mut self, breakdown: Breakdown, key: KeyIndex, change: &mut Change<'_>) -> usize {
-        if let Some(place) = self.place(breakdown, key) {
-            return place;
-        }
-        let seed = change.keys.of(breakdown).seed(key);
-        let coefficient = digest::coefficient(seed, self.table, self.bucket);
-        let place = self.cells.len();
-        self.cells.push(Cell {
-            breakdown,
-            key,
-            columns: Columns::default(),
-            offset: change.offset,
-            coefficient,
-            is_changed: true,
-        });
-        self.set_place(breakdown, key, place);
-        self.changed.push(place as u32);
-        let weight = digest::EXISTS.wrapping_add(digest::OFFSET.wrapping_mul(u128::from(change.offset)));
+    fn new_cell(&mut self, key: KeyNumber, change: &mut Change<'_>) -> usize {
+        let coefficient = digest::coefficient(change.keys.get(key).seed, self.table, self.bucket);
+        let (place, offset) = (self.cells.len(), change.offset);
+        self.cells.push(Cell { key, columns: Columns::default(), offset, coefficient, is_changed: true });
+        self.set_place(key, place, change.keys);
+        self.changed.push(place as u16);
+        let weight = digest::EXISTS.wrapping_add(digest::OFFSET.wrapping_mul(u128::from(offset)));
         change.digests.add(self.table, coefficient.wrapping_mul(weight));
         place
     }
 
-    fn set_place(&mut self, breakdown: Breakdown, key: KeyIndex, place: usize) {
-        let places = &mut self.places[breakdown as usize];
-        if places.len() <= usize::from(key) {
-            places.resize(usize::from(key) + 1, 0);
+    fn set_place(&mut self, key: KeyNumber, place: usize, keys: &Keys) {
+        if self.places.len() <= usize::from(key) {
+            self.places.resize(keys.len(), 0);
         }
-        places[usize::from(key)] = place as u32 + 1;
+        self.places[usize::from(key)] = place as u16 + 1;
     }
 
     fn note_change(&mut self, place: usize, difference: u128, change: &mut Change<'_>) {
@@ -171,7 +157,7 @@ impl Cells {
         change.digests.add(self.table, cell.coefficient.wrapping_mul(difference));
         if !cell.is_changed {
             cell.is_changed = true;
-            self.changed.push(place as u32);
+            self.changed.push(place as u16);
         }
     }
 }
@@ -180,7 +166,7 @@ impl Cells {
 pub(crate) struct Change<'c> {
     /// Of the record that changes it.
     pub(crate) offset: u64,
-    pub(crate) keys: &'c AllKeys,
+    pub(crate) keys: &'c Keys,
     pub(crate) digests: &'c mut Digests,
 }
 

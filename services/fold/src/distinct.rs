@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::Map;
 use crate::attribution::{ATTRIBUTED, Attribution};
 use crate::count::Bits;
-use crate::keys::KeyIndex;
+use crate::keys::KeyNumber;
 
 /// From this many attributions of one viewer on, entries are kept per key, so that a viewer who
 /// changes all the time costs no more than others.
@@ -32,8 +32,7 @@ pub(crate) enum Seen {
 /// Bits per key, for viewers who come under many attributions.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct PerKey {
-    /// Per breakdown (its place in an attribution) and key.
-    attributed: Map<(u8, KeyIndex), Bits>,
+    attributed: Map<KeyNumber, Bits>,
     room: Bits,
 }
 
@@ -78,8 +77,8 @@ impl Seen {
                 let fresh_room = bits & !many.room;
                 many.room |= bits;
                 let mut attributed = [0; ATTRIBUTED];
-                for (place, (new, key)) in attributed.iter_mut().zip(attribution).enumerate() {
-                    let had = many.attributed.entry((place as u8, *key)).or_insert(0);
+                for (new, key) in attributed.iter_mut().zip(attribution) {
+                    let had = many.attributed.entry(*key).or_insert(0);
                     *new = bits & !*had;
                     *had |= bits;
                 }
@@ -115,8 +114,8 @@ fn per_key(entries: &[(Attribution, Bits)]) -> PerKey {
     let mut many = PerKey::default();
     for (attribution, bits) in entries {
         many.room |= bits;
-        for (place, key) in attribution.iter().enumerate() {
-            *many.attributed.entry((place as u8, *key)).or_insert(0) |= bits;
+        for key in attribution {
+            *many.attributed.entry(*key).or_insert(0) |= bits;
         }
     }
     many
@@ -137,7 +136,8 @@ mod tests {
             let mut seen = Seen::default();
             let mut set = BTreeSet::new();
             for (first, second, bits) in steps {
-                let attribution = [first, second, 0, first ^ second, 7];
+                // Numbers of keys are unique over all breakdowns.
+                let attribution = [first, 10 + second, 20, 30 + (first ^ second), 47];
                 let fresh = seen.note(&attribution, bits);
                 for bit in (0..8).map(|shift| 1_u8 << shift).filter(|bit| bits & bit != 0) {
                     prop_assert_eq!(fresh.room & bit != 0, set.insert((usize::MAX, 0, bit)));

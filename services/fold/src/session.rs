@@ -14,7 +14,7 @@ use crate::cells::{Cells, Change};
 use crate::count::{Bits, Count, Sums};
 use crate::dedup::AcceptedIds;
 use crate::distinct::{Fresh, Seen};
-use crate::keys::{AllKeys, KeyIndex, ROOM_KEY};
+use crate::keys::{KeyNumber, Keys, ROOM_KEY};
 use crate::presence::{Online, Presence};
 use crate::windows::{Buckets, ViewerIndex};
 
@@ -24,7 +24,7 @@ pub(crate) struct Session {
     id: SessionId,
     row: SessionRow,
     pub(crate) accepted_ids: AcceptedIds,
-    keys: AllKeys,
+    keys: Keys,
     totals: Cells,
     /// There until the session is final.
     live: Option<Box<Live>>,
@@ -46,7 +46,7 @@ struct Live {
     viewer_by_pseudonym: Map<u128, ViewerIndex>,
     viewers: Vec<ViewerState>,
     /// Distinct counts of the totals, by item.
-    seen_with_item: Map<(ViewerIndex, KeyIndex), Bits>,
+    seen_with_item: Map<(ViewerIndex, KeyNumber), Bits>,
     windows: [Buckets; Window::ALL.len()],
     online: Online,
     last_sample: u64,
@@ -66,7 +66,7 @@ impl Session {
         let row = SessionRow { offset, ..SessionRow::default() };
         digests.replace_session(id.as_str(), None, &row);
         Self {
-            keys: AllKeys::new(id.as_str()),
+            keys: Keys::new(id.as_str()),
             id,
             row,
             accepted_ids: AcceptedIds::default(),
@@ -95,7 +95,7 @@ impl Session {
         let mut sums = Sums::NONE;
         sums.push(column, 1);
         let mut change = Change { offset, keys: &self.keys, digests };
-        self.totals.add(Breakdown::Room, ROOM_KEY, &sums, 0, &mut change);
+        self.totals.add(ROOM_KEY, &sums, 0, &mut change);
     }
 
     /// Counts an accepted event.
@@ -109,7 +109,7 @@ impl Session {
     ) {
         self.note_attributes(event, offset, digests);
         self.count_raw_source(event, offset, digests);
-        let item = count.item_id.map(|item| self.keys.of_mut(Breakdown::Item).claim(item, self.id.as_str()));
+        let item = count.item_id.map(|item| self.keys.claim(Breakdown::Item, item, self.id.as_str()));
         let viewer = event.viewer.as_ref().zip(pseudonym);
         match &mut self.live {
             Some(live) => {
@@ -237,11 +237,11 @@ impl Session {
     fn count_raw_source(&mut self, event: &Event<'_>, offset: u64, digests: &mut Digests) {
         let source = event.viewer.as_ref().and_then(|viewer| viewer.source.as_deref());
         if let Some(source) = source.filter(|source| !SOURCES.contains(source)) {
-            let key = self.keys.of_mut(Breakdown::RawSource).claim(source, self.id.as_str());
+            let key = self.keys.claim(Breakdown::RawSource, source, self.id.as_str());
             let mut sums = Sums::NONE;
             sums.push(Stored::Events, 1);
             let mut change = Change { offset, keys: &self.keys, digests };
-            self.totals.add(Breakdown::RawSource, key, &sums, 0, &mut change);
+            self.totals.add(key, &sums, 0, &mut change);
         }
     }
 
@@ -262,7 +262,7 @@ impl Session {
         let mut names = [channel, source, fan, region, device].into_iter();
         ATTRIBUTED_BREAKDOWNS.map(|breakdown| {
             let name = names.next().unwrap_or(UNKNOWN);
-            self.keys.of_mut(breakdown).claim(name, self.id.as_str())
+            self.keys.claim(breakdown, name, self.id.as_str())
         })
     }
 }
@@ -274,8 +274,8 @@ impl Live {
         event: &Event<'_>,
         count: &Count<'_>,
         viewer: Option<(&Viewer<'_>, u128)>,
-        item: Option<KeyIndex>,
-        keys: &mut AllKeys,
+        item: Option<KeyNumber>,
+        keys: &mut Keys,
         session_id: &str,
     ) -> Addition {
         let Some((viewer, pseudonym)) = viewer else {
@@ -325,9 +325,9 @@ impl Live {
 
 /// Notes `bits` of a viewer with an item, and answers which are new.
 fn note_item(
-    seen: &mut Map<(ViewerIndex, KeyIndex), Bits>,
+    seen: &mut Map<(ViewerIndex, KeyNumber), Bits>,
     viewer: ViewerIndex,
-    item: Option<KeyIndex>,
+    item: Option<KeyNumber>,
     bits: Bits,
 ) -> Bits {
     match item {
@@ -353,7 +353,7 @@ struct Addition {
     viewer: Option<ViewerIndex>,
     /// None for events without a viewer: they count under `room` only.
     attribution: Option<Attribution>,
-    item: Option<KeyIndex>,
+    item: Option<KeyNumber>,
 }
 
 impl Addition {
@@ -362,7 +362,7 @@ impl Addition {
         watch_ms: u64,
         viewer: Option<ViewerIndex>,
         attribution: Option<Attribution>,
-        item: Option<KeyIndex>,
+        item: Option<KeyNumber>,
     ) -> Self {
         let mut sums = count.sums;
         sums.push(Stored::WatchMs, watch_ms);
@@ -373,14 +373,14 @@ impl Addition {
     }
 
     fn add_to(&self, cells: &mut Cells, fresh: &Fresh, fresh_with_item: Bits, change: &mut Change<'_>) {
-        cells.add(Breakdown::Room, ROOM_KEY, &self.room_sums, fresh.room, change);
+        cells.add(ROOM_KEY, &self.room_sums, fresh.room, change);
         if let Some(attribution) = &self.attribution {
-            for (place, breakdown) in ATTRIBUTED_BREAKDOWNS.into_iter().enumerate() {
-                cells.add(breakdown, attribution[place], &self.sums, fresh.attributed[place], change);
+            for (key, fresh) in attribution.iter().zip(fresh.attributed) {
+                cells.add(*key, &self.sums, fresh, change);
             }
         }
         if let Some(item) = self.item {
-            cells.add(Breakdown::Item, item, &self.item_sums, fresh_with_item, change);
+            cells.add(item, &self.item_sums, fresh_with_item, change);
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::Map;
 use crate::cells::Cells;
 use crate::count::Bits;
 use crate::distinct::Seen;
-use crate::keys::{AllKeys, KeyIndex};
+use crate::keys::{KeyNumber, Keys};
 
 /// The number of a viewer within their session.
 pub(crate) type ViewerIndex = u32;
@@ -19,7 +19,7 @@ pub(crate) type ViewerIndex = u32;
 pub(crate) struct Bucket {
     pub(crate) cells: Cells,
     pub(crate) seen: Map<ViewerIndex, Seen>,
-    pub(crate) seen_with_item: Map<(ViewerIndex, KeyIndex), Bits>,
+    pub(crate) seen_with_item: Map<(ViewerIndex, KeyNumber), Bits>,
 }
 
 /// The open buckets of one window, by their start.
@@ -66,7 +66,7 @@ impl Buckets {
 
     /// Gives up the buckets that no accepted event can fall into any more, after taking what
     /// changed in them.
-    pub(crate) fn close(&mut self, clock: u64, keys: &AllKeys, rows: &mut Vec<Row>) {
+    pub(crate) fn close(&mut self, clock: u64, keys: &Keys, rows: &mut Vec<Row>) {
         let length_ms = self.window.length_ms();
         let is_open = |bucket: &Bucket| bucket.cells.bucket() + length_ms + LATENESS_MS > clock;
         if self.open.first().is_none_or(is_open) {
@@ -87,14 +87,14 @@ impl Buckets {
         self.open.iter().map(|bucket| bucket.cells.changed()).sum()
     }
 
-    pub(crate) fn take_changed(&mut self, keys: &AllKeys, rows: &mut Vec<Row>) {
+    pub(crate) fn take_changed(&mut self, keys: &Keys, rows: &mut Vec<Row>) {
         for bucket in &mut self.open {
             bucket.cells.take_changed(keys, rows);
         }
     }
 
     /// Builds what a snapshot leaves out.
-    pub(crate) fn index(&mut self, keys: &AllKeys) {
+    pub(crate) fn index(&mut self, keys: &Keys) {
         self.open.iter_mut().for_each(|bucket| bucket.cells.index(keys));
     }
 }

@@ -23,7 +23,10 @@ use crate::time::{INT_MAX, SECOND_MS};
 /// The first thing that is wrong with it, and the session it names where it is a JSON object
 /// with a valid `session_id`.
 pub fn decode(line: &[u8]) -> Result<Line<'_>, Malformed> {
-    let mut slots = Slots([const { Slot::Absent }; Field::ALL.len()]);
+    if let Some(beat) = usual_beat(line) {
+        return Ok(beat);
+    }
+    let mut slots = Slots::new();
     slots.read(line)?;
     let session_id = slots.session_id();
     let malformed = |(field, problem)| Malformed { problem, field, session_id: session_id.clone() };
@@ -35,20 +38,39 @@ pub fn decode(line: &[u8]) -> Result<Line<'_>, Malformed> {
 
 /// The session that a line names: set where it is a JSON object with a valid `session_id`.
 pub fn session_of(line: &[u8]) -> Option<SessionId> {
-    let mut slots = Slots([const { Slot::Absent }; Field::ALL.len()]);
+    let mut slots = Slots::new();
     slots.read(line).ok()?;
     slots.session_id()
+}
+
+/// A beat exactly as [`crate::Record::beat`] writes it: every partition has one each second, so
+/// it is known at a glance. Any other form goes the long way.
+fn usual_beat(line: &[u8]) -> Option<Line<'static>> {
+    let rest = line.strip_prefix(br#"{"type":"beat","beat":"#)?;
+    let (beat, rest) = usual_integer(rest)?;
+    let (ts, rest) = usual_integer(rest.strip_prefix(br#","ts":"#)?)?;
+    (rest == b"}" && ts.is_multiple_of(SECOND_MS) && beat == ts / SECOND_MS).then_some(Line::Beat { ts })
+}
+
+/// An integer in range and as JSON writes it: no sign, no zero before other digits.
+fn usual_integer(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let length = bytes.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let (digits, rest) = bytes.split_at(length);
+    let number: u64 = std::str::from_utf8(digits).ok()?.parse().ok()?;
+    (number <= INT_MAX && (digits[0] != b'0' || length == 1)).then_some((number, rest))
 }
 
 type FieldResult<T> = Result<T, (Field, Problem)>;
 
 /// What was seen in a field.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Default)]
 enum Slot<'a> {
     /// Nothing, or `null`.
     #[default]
     Absent,
-    Text(Text<'a>),
+    Text(&'a str),
+    /// A text that was written with escapes: the place of what it says in [`Slots::unescaped`].
+    Unescaped(usize),
     /// An integer that is not negative.
     Integer(u64),
     /// Any other number.
@@ -58,9 +80,18 @@ enum Slot<'a> {
     Other,
 }
 
-struct Slots<'a>([Slot<'a>; Field::ALL.len()]);
+/// What was seen in each field.
+struct Slots<'a> {
+    seen: [Slot<'a>; Field::ALL.len()],
+    /// Aside, so that slots own nothing and cost nothing to make and to drop.
+    unescaped: Vec<String>,
+}
 
 impl<'a> Slots<'a> {
+    fn new() -> Self {
+        Self { seen: [Slot::Absent; Field::ALL.len()], unescaped: Vec::new() }
+    }
+
     fn read(&mut self, line: &'a [u8]) -> Result<(), Malformed> {
         let not = |problem| Malformed { problem, field: None, session_id: None };
         let text = std::str::from_utf8(line).map_err(|_| not(Problem::NotJson))?;
@@ -71,17 +102,18 @@ impl<'a> Slots<'a> {
     }
 
     fn session_id(&self) -> Option<SessionId> {
-        match &self.0[Field::SessionId as usize] {
+        match self.seen[Field::SessionId as usize] {
             Slot::Text(text) => SessionId::new(text),
+            Slot::Unescaped(place) => SessionId::new(&self.unescaped[place]),
             _ => None,
         }
     }
 
-    fn take(&mut self, field: Field) -> Slot<'a> {
-        std::mem::take(&mut self.0[field as usize])
+    const fn seen(&self, field: Field) -> Slot<'a> {
+        self.seen[field as usize]
     }
 
-    fn line(&mut self) -> FieldResult<Line<'a>> {
+    fn line(&self) -> FieldResult<Line<'a>> {
         let name = required(Field::Type, self.string(Field::Type)?)?;
         let event_type = EventType::from_name(&name).ok_or((Field::Type, Problem::UnknownType))?;
         if event_type == EventType::Beat {
@@ -95,7 +127,7 @@ impl<'a> Slots<'a> {
         Ok(Line::Event(Event { event_id, ts, session_id, viewer, kind }))
     }
 
-    fn beat(&mut self) -> FieldResult<Line<'a>> {
+    fn beat(&self) -> FieldResult<Line<'a>> {
         let ts = self.int(Field::Ts)?;
         let beat = self.int(Field::Beat)?;
         if !ts.is_multiple_of(SECOND_MS) {
@@ -107,7 +139,7 @@ impl<'a> Slots<'a> {
         Ok(Line::Beat { ts })
     }
 
-    fn viewer(&mut self) -> FieldResult<Viewer<'a>> {
+    fn viewer(&self) -> FieldResult<Viewer<'a>> {
         Ok(Viewer {
             user_id: self.id(Field::UserId)?,
             source: self.label_optional(Field::Source)?,
@@ -119,7 +151,7 @@ impl<'a> Slots<'a> {
         })
     }
 
-    fn kind(&mut self, event_type: EventType) -> FieldResult<Kind<'a>> {
+    fn kind(&self, event_type: EventType) -> FieldResult<Kind<'a>> {
         Ok(match event_type {
             EventType::SessionStart => Kind::SessionStart(Box::new(Start {
                 anchor_id: self.id(Field::AnchorId)?,
@@ -181,11 +213,11 @@ impl<'a> Slots<'a> {
         })
     }
 
-    fn order(&mut self) -> FieldResult<(Option<Text<'a>>, Text<'a>, u64)> {
+    fn order(&self) -> FieldResult<(Option<Text<'a>>, Text<'a>, u64)> {
         Ok((self.id_optional(Field::ItemId)?, self.id(Field::OrderId)?, self.int(Field::AmountFen)?))
     }
 
-    fn shelf(&mut self) -> FieldResult<Box<Shelf<'a>>> {
+    fn shelf(&self) -> FieldResult<Box<Shelf<'a>>> {
         Ok(Box::new(Shelf {
             item_id: self.id(Field::ItemId)?,
             item_title: self.text_optional(Field::ItemTitle)?,
@@ -194,16 +226,17 @@ impl<'a> Slots<'a> {
         }))
     }
 
-    fn string(&mut self, field: Field) -> FieldResult<Option<Text<'a>>> {
-        match self.take(field) {
+    fn string(&self, field: Field) -> FieldResult<Option<Text<'a>>> {
+        match self.seen(field) {
             Slot::Absent => Ok(None),
-            Slot::Text(text) => Ok(Some(text)),
+            Slot::Text(text) => Ok(Some(Cow::Borrowed(text))),
+            Slot::Unescaped(place) => Ok(Some(Cow::Owned(self.unescaped[place].clone()))),
             _ => Err((field, Problem::NotAString)),
         }
     }
 
     fn checked(
-        &mut self,
+        &self,
         field: Field,
         check: fn(&str) -> bool,
         problem: Problem,
@@ -214,36 +247,36 @@ impl<'a> Slots<'a> {
         }
     }
 
-    fn id_optional(&mut self, field: Field) -> FieldResult<Option<Text<'a>>> {
+    fn id_optional(&self, field: Field) -> FieldResult<Option<Text<'a>>> {
         self.checked(field, is_id, Problem::BadId)
     }
 
-    fn label_optional(&mut self, field: Field) -> FieldResult<Option<Text<'a>>> {
+    fn label_optional(&self, field: Field) -> FieldResult<Option<Text<'a>>> {
         self.checked(field, is_label, Problem::BadLabel)
     }
 
-    fn text_optional(&mut self, field: Field) -> FieldResult<Option<Text<'a>>> {
+    fn text_optional(&self, field: Field) -> FieldResult<Option<Text<'a>>> {
         self.checked(field, is_text, Problem::TextTooLong)
     }
 
-    fn int_optional(&mut self, field: Field) -> FieldResult<Option<u64>> {
-        match self.take(field) {
+    fn int_optional(&self, field: Field) -> FieldResult<Option<u64>> {
+        match self.seen(field) {
             Slot::Absent => Ok(None),
             Slot::Integer(number) if number <= INT_MAX => Ok(Some(number)),
             _ => Err((field, Problem::NotAnInteger)),
         }
     }
 
-    fn boolean_optional(&mut self, field: Field) -> FieldResult<Option<bool>> {
-        match self.take(field) {
+    fn boolean_optional(&self, field: Field) -> FieldResult<Option<bool>> {
+        match self.seen(field) {
             Slot::Absent => Ok(None),
             Slot::Boolean(boolean) => Ok(Some(boolean)),
             _ => Err((field, Problem::NotABoolean)),
         }
     }
 
-    fn fraction_ppm(&mut self, field: Field) -> FieldResult<u32> {
-        match self.take(field) {
+    fn fraction_ppm(&self, field: Field) -> FieldResult<u32> {
+        match self.seen(field) {
             Slot::Absent => Err((field, Problem::Missing)),
             Slot::Integer(number @ 0..=1) => Ok(number as u32 * 1_000_000),
             Slot::Number(number) if (0.0..=1.0).contains(&number) => Ok((number * 1e6) as u32),
@@ -251,19 +284,19 @@ impl<'a> Slots<'a> {
         }
     }
 
-    fn id(&mut self, field: Field) -> FieldResult<Text<'a>> {
+    fn id(&self, field: Field) -> FieldResult<Text<'a>> {
         required(field, self.id_optional(field)?)
     }
 
-    fn label(&mut self, field: Field) -> FieldResult<Text<'a>> {
+    fn label(&self, field: Field) -> FieldResult<Text<'a>> {
         required(field, self.label_optional(field)?)
     }
 
-    fn text(&mut self, field: Field) -> FieldResult<Text<'a>> {
+    fn text(&self, field: Field) -> FieldResult<Text<'a>> {
         required(field, self.text_optional(field)?)
     }
 
-    fn int(&mut self, field: Field) -> FieldResult<u64> {
+    fn int(&self, field: Field) -> FieldResult<u64> {
         required(field, self.int_optional(field)?)
     }
 }
@@ -285,7 +318,9 @@ impl<'de> Visitor<'de> for TopVisitor<'_, 'de> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         while let Some(field) = map.next_key_seed(FieldSeed)? {
             match field {
-                Some(field) => self.0.0[field as usize] = map.next_value_seed(SlotSeed)?,
+                Some(field) => {
+                    self.0.seen[field as usize] = map.next_value_seed(SlotSeed(&mut self.0.unescaped))?
+                }
                 None => _ = map.next_value::<IgnoredAny>()?,
             }
         }
@@ -346,9 +381,9 @@ impl Visitor<'_> for FieldSeed {
 }
 
 /// Reads the value of a field, whatever it is.
-struct SlotSeed;
+struct SlotSeed<'s>(&'s mut Vec<String>);
 
-impl<'de> DeserializeSeed<'de> for SlotSeed {
+impl<'de> DeserializeSeed<'de> for SlotSeed<'_> {
     type Value = Slot<'de>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
@@ -356,7 +391,7 @@ impl<'de> DeserializeSeed<'de> for SlotSeed {
     }
 }
 
-impl<'de> Visitor<'de> for SlotSeed {
+impl<'de> Visitor<'de> for SlotSeed<'_> {
     type Value = Slot<'de>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -364,11 +399,12 @@ impl<'de> Visitor<'de> for SlotSeed {
     }
 
     fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Slot::Text(Cow::Borrowed(text)))
+        Ok(Slot::Text(text))
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Slot::Text(Cow::Owned(text.to_owned())))
+        self.0.push(text.to_owned());
+        Ok(Slot::Unescaped(self.0.len() - 1))
     }
 
     fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
@@ -506,5 +542,17 @@ mod tests {
     #[test]
     fn a_beat_is_a_whole_second() {
         assert_eq!(decode(br#"{"type":"beat","beat":2,"ts":2000}"#), Ok(Line::Beat { ts: 2000 }));
+        assert_eq!(decode(br#"{"ts":2000, "type":"beat","beat":2}"#), Ok(Line::Beat { ts: 2000 }));
+        let ours = crate::Record::beat(1_732_190_400).value;
+        assert_eq!(usual_beat(&ours), Some(Line::Beat { ts: 1_732_190_400_000 }));
+        for other in
+            ["2,\"ts\":2000}x", "02,\"ts\":2000}", "2,\"ts\":2001}", "3,\"ts\":2000}", ",\"ts\":}", "2"]
+        {
+            assert_eq!(
+                usual_beat(format!("{{\"type\":\"beat\",\"beat\":{other}").as_bytes()),
+                None,
+                "{other}"
+            );
+        }
     }
 }

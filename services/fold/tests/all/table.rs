@@ -10,14 +10,14 @@ use tandem_model::{
     Changes, PartitionId, PseudonymKey, Record, RowKey, SessionId, SessionRow, Values, digest,
 };
 
-pub const PARTITIONS: u32 = 3;
-pub const KEY: PseudonymKey = PseudonymKey::new([7; 16]);
+pub(crate) const PARTITIONS: u32 = 3;
+pub(crate) const KEY: PseudonymKey = PseudonymKey::new([7; 16]);
 
 /// The log of one partition: offsets with gaps, as a real log has them.
-pub type Log = Vec<(u64, Record)>;
+pub(crate) type Log = Vec<(u64, Record)>;
 
 /// A log of several partitions, each record with the offset it has in its own.
-pub fn logs(seed: u64) -> BTreeMap<PartitionId, Log> {
+pub(crate) fn logs(seed: u64) -> BTreeMap<PartitionId, Log> {
     let lines = tandem_plain::nasty::generate(seed);
     let mut logs: BTreeMap<PartitionId, Log> =
         (0..PARTITIONS).map(|id| (PartitionId(id), Log::new())).collect();
@@ -31,22 +31,22 @@ pub fn logs(seed: u64) -> BTreeMap<PartitionId, Log> {
     logs
 }
 
-pub fn fold(partition: PartitionId) -> Fold {
+pub(crate) fn fold(partition: PartitionId) -> Fold {
     Fold::new(partition, PARTITIONS, KEY)
 }
 
 /// Everything a chain's stores would hold of one partition.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Stored {
-    pub sessions: BTreeMap<SessionId, SessionRow>,
-    pub rows: BTreeMap<(SessionId, RowKey), (Values, u64)>,
-    pub partition: PartitionRow,
-    pub rejected: Vec<Rejected>,
-    pub beats: Vec<BeatDigest>,
+pub(crate) struct Stored {
+    pub(crate) sessions: BTreeMap<SessionId, SessionRow>,
+    pub(crate) rows: BTreeMap<(SessionId, RowKey), (Values, u64)>,
+    pub(crate) partition: PartitionRow,
+    pub(crate) rejected: Vec<Rejected>,
+    pub(crate) beats: Vec<BeatDigest>,
 }
 
 impl Stored {
-    pub fn apply(&mut self, changes: Changes) {
+    pub(crate) fn apply(&mut self, changes: Changes) {
         self.partition = changes.partition_row;
         self.rejected.extend(changes.rejected);
         self.beats.extend(changes.beats);
@@ -65,7 +65,7 @@ impl Stored {
     }
 
     /// The digests, summed afresh over the rows as stored.
-    pub fn digests(&self) -> Digests {
+    pub(crate) fn digests(&self) -> Digests {
         let mut digests = Digests::default();
         for ((session, key), (values, offset)) in &self.rows {
             let row = tandem_model::Row { key: key.clone(), values: *values, offset: *offset };
@@ -80,7 +80,7 @@ impl Stored {
 }
 
 /// Folds `log`, taking changes after every `batch` records.
-pub fn run(partition: PartitionId, log: &Log, batch: usize) -> (Fold, Stored) {
+pub(crate) fn run(partition: PartitionId, log: &Log, batch: usize) -> (Fold, Stored) {
     let mut fold = fold(partition);
     let mut stored = Stored::default();
     for records in log.chunks(batch) {
