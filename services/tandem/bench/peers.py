@@ -28,7 +28,9 @@ import sys
 import tempfile
 import time
 
-import cells
+sys.dont_write_bytecode = True  # nothing appears in the checkout
+
+import cells  # noqa: E402
 
 PEERS = ("duckdb", "chdb")
 NOT_INSTALLED = 77  # what test runners take for "skipped"
