@@ -4,7 +4,9 @@
 #![allow(dead_code, reason = "these only carry descriptions")]
 
 use serde::Serialize;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::openapi::schema::AnyOfBuilder;
+use utoipa::openapi::{Ref, RefOr, Schema};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use crate::schemas::{ChainName, ClockName};
 
@@ -64,6 +66,23 @@ pub(crate) struct MalformedEvents {
     meta: EventsMeta,
 }
 
+/// Either of the two reasons for a 422, told apart by their `type`.
+pub(crate) struct RefusedEvents;
+
+impl PartialSchema for RefusedEvents {
+    fn schema() -> RefOr<Schema> {
+        let malformed = Ref::from_schema_name(MalformedEvents::name());
+        AnyOfBuilder::new().item(malformed).item(Ref::from_schema_name("Problem")).into()
+    }
+}
+
+impl ToSchema for RefusedEvents {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((MalformedEvents::name().into_owned(), MalformedEvents::schema()));
+        MalformedEvents::schemas(schemas);
+    }
+}
+
 /// A line that is no event.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct LineError {
@@ -103,7 +122,7 @@ pub(crate) struct LineError {
         )),
         (status = 422, description = "`urn:tandem:problem:malformed-events`: some lines are no events; the others are kept. \
             `urn:tandem:problem:idempotency-key-reused`: the key belongs to another body, nothing was kept.",
-            body = MalformedEvents, content_type = "application/problem+json"),
+            body = RefusedEvents, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) fn post_events() {}
