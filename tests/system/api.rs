@@ -1,4 +1,4 @@
-//! A user of a server. Every answer to a read is checked against the server's own description.
+//! A user of a server. Every answer is checked against the server's own description.
 
 use std::sync::Mutex;
 
@@ -146,14 +146,14 @@ impl Api {
         json
     }
 
-    /// Sends a request, and checks the answer where it is one to a read.
+    /// Sends a request, and checks the answer.
     pub(crate) async fn call(&self, call: Call) -> Answer {
-        let is_read = call.method == Method::GET && call.path.starts_with("/v1/");
-        let path = call.path.clone();
+        let (method, path) = (call.method.clone(), call.path.clone());
         let answer = self.send(call).await;
-        if is_read {
-            let description = self.description().await;
-            description.check(&path, &answer);
+        if matches!(method, Method::GET | Method::POST) && path.starts_with("/v1/") {
+            self.description().await.check(&method, &path, &answer);
+        }
+        if method == Method::GET {
             self.checked.lock().expect("no test fails while it holds it").push(path);
         }
         answer
@@ -171,14 +171,11 @@ impl Api {
     }
 
     async fn send(&self, call: Call) -> Answer {
-        self.try_send(&call).await.unwrap_or_else(|error| panic!("{} {}: {error:?}", call.method, call.path))
+        let name = format!("{} {}", call.method, call.path);
+        self.try_send(call).await.unwrap_or_else(|error| panic!("{name}: {error:?}"))
     }
 
-    /// Sends a request to a server that may not be there.
-    pub(crate) async fn try_send(
-        &self,
-        call: &Call,
-    ) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
+    async fn try_send(&self, call: Call) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
         let mut request = Request::builder()
             .method(&call.method)
             .uri(format!("{}{}", self.url, call.path))
@@ -189,7 +186,7 @@ impl Api {
         for (name, value) in &call.headers {
             request = request.header(*name, value);
         }
-        let answer = self.client.request(request.body(Full::new(call.body.clone()))?).await?;
+        let answer = self.client.request(request.body(Full::new(call.body))?).await?;
         let (head, body) = answer.into_parts();
         Ok(Answer {
             status: head.status.as_u16(),

@@ -10,12 +10,11 @@ use tandem_ingest::lines;
 use tandem_ingest::replay::{Item, Replay};
 use tandem_model::decode::decode;
 use tandem_model::event::Line;
-use tandem_model::malformed::{Malformed, Problem};
 use tandem_model::partition::partition_of;
 use tandem_model::record::partition_of_refused;
 use tandem_model::{PartitionId, PseudonymKey, Record};
-use tandem_plain::nasty::Run;
 use tandem_plain::Plain;
+use tandem_plain::nasty::Run;
 use tempfile::TempDir;
 
 use crate::figures::{Expected, Session};
@@ -57,7 +56,7 @@ impl Input {
         Self {
             bytes: unpack(&file).len() as u64,
             file,
-            expected: Expected { sessions, has_trend_gauges: false },
+            expected: Expected { sessions, has_room_trend: false },
             events: count("lines") - count("malformed"),
             malformed: count("malformed"),
             _folder: None,
@@ -84,7 +83,7 @@ impl Input {
         let (mut events, mut malformed) = (0, 0);
         let mut lay = |item: Item<'_>| {
             let laid = match item {
-                Item::Line(line) => lay(&Bytes::copy_from_slice(line), false),
+                Item::Line(line) => lay(&Bytes::copy_from_slice(line)),
                 Item::Beat(second) => beat(second),
             };
             let is_line = matches!(item, Item::Line(_));
@@ -135,7 +134,7 @@ const PARTITIONS: u32 = 4;
 
 /// The figures of the plain method for lines that are posted as they are, beats included.
 pub(crate) fn plainly_of_lines(lines: &[Bytes]) -> Expected {
-    plainly(lines.iter().flat_map(|line| lay(line, true)))
+    plainly(lines.iter().flat_map(|line| lay(line)))
 }
 
 fn plainly(records: impl IntoIterator<Item = (PartitionId, Record)>) -> Expected {
@@ -151,19 +150,18 @@ fn plainly(records: impl IntoIterator<Item = (PartitionId, Record)>) -> Expected
         let figures = |id: &str| plain.session(id).expect("it is one of its own");
         plain.sessions().map(move |id| (id.to_string(), Session::from_plain(&figures(id.as_str()))))
     });
-    Expected { sessions: sessions.collect(), has_trend_gauges: true }
+    Expected { sessions: sessions.collect(), has_room_trend: true }
 }
 
-/// Where a line goes, by the contract.
-fn lay(line: &Bytes, may_beat: bool) -> Vec<(PartitionId, Record)> {
+/// Where a line goes, by the contract. A `beat` line is one of a replay, which may move time.
+fn lay(line: &Bytes) -> Vec<(PartitionId, Record)> {
     let line = line.slice_ref(lines::content(line).expect("no line is blank"));
     let refusal = match decode(&line) {
         Ok(Line::Event(event)) => {
             let partition = partition_of(event.session_id.as_bytes(), PARTITIONS);
             return vec![(partition, Record::line(line.clone()))];
         }
-        Ok(Line::Beat { ts }) if may_beat => return beat(ts / 1_000),
-        Ok(Line::Beat { .. }) => Malformed { problem: Problem::BeatNotAllowed, field: None, session_id: None },
+        Ok(Line::Beat { ts }) => return beat(ts / 1_000),
         Err(refusal) => refusal,
     };
     let record = Record::refused(&line, refusal);

@@ -2,6 +2,7 @@
 //! plain method's figures, and `tandem verify` finds every row of both as it recomputes it.
 
 use bytes::Bytes;
+use tandem_model::Token;
 use tandem_plain::nasty;
 
 use crate::api::Call;
@@ -29,16 +30,22 @@ async fn check_run(seed: u64) {
     let server = Server::start(Kind::Replay);
     let api = server.api();
     let mut rest = &lines[..];
+    let mut token: Option<Token> = None;
     while !rest.is_empty() {
         let (body, next) = rest.split_at(body_length(rest));
         let answer = api.call(Call::replay(body.join(&b'\n'))).await;
         assert!(matches!(answer.status, 200 | 422), "seed {seed}: {answer:?}");
+        let sent = Token::decode(answer.token()).expect("a token");
+        match &mut token {
+            Some(token) => token.join(&sent),
+            None => token = Some(sent),
+        }
         let answer = answer.json();
         let count = |name: &str| answer[name].as_u64().unwrap_or_else(|| panic!("{name} in {answer}"));
         assert_eq!(count("accepted") + count("beats") + count("malformed"), body.len() as u64, "seed {seed}");
         rest = next;
     }
-    server.has_read_all().await;
+    server.has_read(&token.expect("there are lines")).await;
     figures::check(&api, &plainly_of_lines(&lines)).await;
     let verified = run(&["verify", "--to", &server.url()]).await;
     assert_eq!(verified.code, Some(0), "seed {seed}: {verified:?}");

@@ -57,7 +57,8 @@ impl Proxy {
     pub(crate) async fn start(server: Server, mut moments: Vec<Moment>) -> Self {
         moments.reverse();
         let port = server.port();
-        let shared = Arc::new(Mutex::new(State { server: Some(server), port, sent_bytes: 0, moments, kills: 0 }));
+        let shared =
+            Arc::new(Mutex::new(State { server: Some(server), port, sent_bytes: 0, moments, kills: 0 }));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("it listens");
         let mut accepting = JoinSet::new();

@@ -29,7 +29,8 @@ async fn every_figure_is_as_expected() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_figure_is_as_expected_after_five_kills() {
     let input = Input::real();
-    let kills = [(9, At::Sending), (26, At::Answering), (43, At::Sending), (44, At::Answering), (81, At::Answering)];
+    let kills =
+        [(9, At::Sending), (26, At::Answering), (43, At::Sending), (44, At::Answering), (81, At::Answering)];
     let moments = kills.map(|(percent, at)| Moment { after_bytes: input.bytes * percent / 100, at });
     let proxy = Proxy::start(Server::start(Kind::Replay), moments.into()).await;
     let url = proxy.url();
@@ -99,7 +100,8 @@ async fn check_other_readings(api: &Api, input: &Input) {
     let others = others.iter().take(3).copied().collect::<Vec<_>>().join(",");
     api.get(&format!("/v1/sessions/{first}/compare?with={others}&align=start")).await.ok();
     api.get(&format!("/v1/sessions/{first}/compare?with={others}&align=clock&metrics=views")).await.ok();
-    for path in ["/v1/deadletters", "/v1/catalog/metrics", "/v1/log/0", "/v1/rows?limit=2", "/v1/partitions"] {
+    for path in ["/v1/deadletters", "/v1/catalog/metrics", "/v1/log/0", "/v1/rows?limit=2", "/v1/partitions"]
+    {
         api.get(path).await.ok();
     }
     for path in ["/v1/status", "/v1/openapi.json", "/v1/docs"] {

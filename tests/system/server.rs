@@ -11,6 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+use tandem_model::Token;
 use tempfile::TempDir;
 
 use crate::api::Api;
@@ -133,17 +135,21 @@ impl Server {
         process.ended().await.code()
     }
 
-    /// Waits until both chains have read everything that is in the log by now.
-    pub(crate) async fn has_read_all(&self) {
+    /// Waits until both chains have read everything that `token` stands for.
+    pub(crate) async fn has_read(&self, token: &Token) {
         let api = self.api();
-        until("both chains have read everything", async || {
-            let status = api.get("/v1/status").await.json();
-            let chains = status["chains"].as_array().expect("a list of chains").clone();
-            let has_read = |chain: &serde_json::Value| {
+        until("both chains have read it", async || {
+            let status = api.get("/v1/status").await.ok();
+            let reached = |chain: &Value| {
                 let partitions = chain["partitions"].as_array().cloned().unwrap_or_default();
-                !partitions.is_empty() && partitions.iter().all(|partition| partition["lag_records"] == 0)
+                token.next.iter().all(|(id, needed)| {
+                    let partition = partitions.iter().find(|partition| partition["partition"] == id.0);
+                    partition
+                        .and_then(|partition| partition["next"].as_u64())
+                        .is_some_and(|next| next >= *needed)
+                })
             };
-            chains.iter().all(has_read).then_some(())
+            status["chains"].as_array().expect("a list of chains").iter().all(reached).then_some(())
         })
         .await;
     }
