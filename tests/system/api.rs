@@ -11,10 +11,11 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 use tandem_model::route::Chain;
+use tandem_model::{LogId, PartitionId, Token};
 use tokio::sync::OnceCell;
 
 use crate::description::Description;
-use crate::program::KEY;
+use crate::program::{KEY, until};
 
 /// Both chains, as the header names them.
 pub(crate) const CHAINS: [Chain; 2] = Chain::ALL;
@@ -138,12 +139,47 @@ impl Api {
         self.call(Call::get(path)).await
     }
 
-    /// Reads something from one chain.
-    pub(crate) async fn get_from(&self, chain: Chain, path: &str) -> Value {
-        let answer = self.call(Call::get(path).chain(chain)).await;
-        let json = answer.ok();
+    /// Reads something that is as new as `token`, from whichever chain.
+    pub(crate) async fn read(&self, path: &str, token: &str) -> Value {
+        self.fresh(Call::get(path).token(token)).await
+    }
+
+    /// Reads something that is as new as `token`, from one chain.
+    pub(crate) async fn read_from(&self, chain: Chain, path: &str, token: &str) -> Value {
+        let json = self.fresh(Call::get(path).token(token).chain(chain)).await;
         assert_eq!(json["meta"]["chain"], chain.name(), "{path}");
         json
+    }
+
+    /// A chain that can't get as far as the token within 300 ms says so, rather than something
+    /// older; then it is asked again.
+    async fn fresh(&self, call: Call) -> Value {
+        let call = call.header("prefer", "fresh");
+        let json = until("a chain is as far as the token", async || {
+            let answer = self.call(call.clone()).await;
+            if answer.status == 503 {
+                answer.problem(503, "behind-token");
+                return None;
+            }
+            Some(answer.ok())
+        })
+        .await;
+        assert_eq!(json["meta"]["stale"], false, "{call:?}");
+        json
+    }
+
+    /// The token of somebody who has read as far as either chain has.
+    pub(crate) async fn newest_token(&self) -> String {
+        let status = self.get("/v1/status").await.ok();
+        let id = status["log"]["id"].as_str().and_then(|id| u128::from_str_radix(id, 16).ok());
+        let mut token = Token::new(LogId(id.expect("32 hexadecimal digits").to_be_bytes()));
+        for chain in status["chains"].as_array().expect("a list") {
+            for partition in chain["partitions"].as_array().expect("a list") {
+                let number = |name: &str| partition[name].as_u64().expect("a number");
+                token.advance(PartitionId(number("partition") as u32), number("next"));
+            }
+        }
+        token.encode()
     }
 
     /// Sends a request, and checks the answer.

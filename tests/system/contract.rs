@@ -86,6 +86,7 @@ async fn every_path_has_its_methods() {
     let server = LIVE.server();
     let api = server.api();
     let token = send(&api, &[enter("methods", "e1", now_ms(&api).await)]).await;
+    api.read("/v1/sessions/methods", &token).await;
     for path in ["/v1/sessions", "/v1/sessions/methods/report", "/v1/status", "/v1/docs", "/v1/openapi.json"]
     {
         let head = api.call(Call::new(Method::HEAD, path).token(&token)).await;
@@ -170,7 +171,7 @@ async fn a_wrong_token_is_a_bad_request() {
         api.call(Call::events(enter("wrong-token", "e2", 0)).token(wrong)).await.problem(400, "bad-token");
     }
     // Nothing of it was taken.
-    let report = api.call(Call::get("/v1/sessions/wrong-token/report?breakdowns=").token(&good)).await.ok();
+    let report = api.read("/v1/sessions/wrong-token/report?breakdowns=", &good).await;
     assert_eq!((&report["metrics"]["views"], &report["metrics"]["late_events"]), (&1.into(), &0.into()));
 }
 
@@ -212,7 +213,7 @@ async fn lists_are_paged_by_place() {
     let mut seen = Vec::new();
     let mut path = "/v1/sessions?anchor_id=paged&limit=3".to_owned();
     loop {
-        let page = api.call(Call::get(&path).token(&token)).await.ok();
+        let page = api.read(&path, &token).await;
         let sessions = page["sessions"].as_array().expect("a list").clone();
         assert!(sessions.len() <= 3, "{page}");
         seen.extend(sessions.iter().map(|session| session["id"].as_str().expect("an id").to_owned()));

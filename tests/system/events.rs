@@ -48,7 +48,7 @@ async fn each_malformed_line_is_named_and_the_good_ones_are_kept() {
         assert!(error["detail"].as_str().is_some_and(|detail| !detail.is_empty()), "{error}");
     }
 
-    let read = async |path: &str| api.call(Call::get(path).token(answer.token())).await.ok();
+    let read = async |path: &str| api.read(path, answer.token()).await;
     let report = read("/v1/sessions/malformed/report?breakdowns=").await;
     assert_eq!(report["metrics"]["views"], 3);
     // All that name the session, in whatever way they are malformed.
@@ -75,7 +75,7 @@ async fn late_future_and_duplicate_events_are_counted_and_listed() {
         enter("quality", "e3", now + 10 * minute),
     ];
     let token = crate::contract::send(&api, &lines).await;
-    let read = async |path: &str| api.call(Call::get(path).token(&token)).await.ok();
+    let read = async |path: &str| api.read(path, &token).await;
     let report = read("/v1/sessions/quality/report?breakdowns=").await;
     for (metric, count) in
         [("views", 1), ("events", 1), ("duplicate_events", 2), ("late_events", 1), ("future_events", 1)]
@@ -115,8 +115,8 @@ async fn bodies_have_their_limits() {
     full += &"\n".repeat((8 << 20) - full.len());
     let answer = api.call(Call::events(full)).await;
     assert_eq!(answer.ok()["accepted"], 50_000);
-    let report = api.call(Call::get("/v1/sessions/limits/report?breakdowns=").token(answer.token())).await;
-    assert_eq!(report.ok()["metrics"]["duplicate_events"], 49_999);
+    let report = api.read("/v1/sessions/limits/report?breakdowns=", answer.token()).await;
+    assert_eq!(report["metrics"]["duplicate_events"], 49_999);
 
     for (body, accepted) in [("", 0), ("\n\r\n \n", 0)] {
         let answer = api.call(Call::events(body)).await.ok();

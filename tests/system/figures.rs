@@ -91,33 +91,47 @@ fn values(row: &Value) -> Values {
     values
 }
 
-/// Fails at the first figure of either chain that is not as expected.
-pub(crate) async fn check(api: &Api, expected: &Expected) {
+/// Fails at the first figure of either chain, read as far as `token`, that is not as expected.
+pub(crate) async fn check(api: &Api, token: &str, expected: &Expected) {
     for chain in CHAINS {
-        check_list(api, chain, expected).await;
+        let reader = Reader { api, chain, token };
+        check_list(&reader, expected).await;
         for (id, session) in &expected.sessions {
-            check_report(api, chain, id, session).await;
-            check_trends(api, chain, id, session, expected.has_room_trend).await;
+            check_report(&reader, id, session).await;
+            check_trends(&reader, id, session, expected.has_room_trend).await;
         }
     }
 }
 
-async fn check_list(api: &Api, chain: Chain, expected: &Expected) {
+/// Reads one chain.
+struct Reader<'a> {
+    api: &'a Api,
+    chain: Chain,
+    token: &'a str,
+}
+
+impl Reader<'_> {
+    async fn read(&self, path: &str) -> Value {
+        self.api.read_from(self.chain, path, self.token).await
+    }
+}
+
+async fn check_list(reader: &Reader<'_>, expected: &Expected) {
     let mut listed = BTreeSet::new();
     let mut path = "/v1/sessions?limit=5".to_owned();
     loop {
-        let page = api.get_from(chain, &path).await;
+        let page = reader.read(&path).await;
         let ids = page["sessions"].as_array().expect("a list");
         listed.extend(ids.iter().map(|session| session["id"].as_str().expect("an id").to_owned()));
         let Some(cursor) = page["next_cursor"].as_str() else { break };
         path = format!("/v1/sessions?limit=5&cursor={cursor}");
     }
-    assert_eq!(listed, expected.sessions.keys().cloned().collect(), "chain {chain}: sessions");
+    assert_eq!(listed, expected.sessions.keys().cloned().collect(), "chain {}: sessions", reader.chain);
 }
 
-async fn check_report(api: &Api, chain: Chain, id: &str, expected: &Session) {
-    let report = api.get_from(chain, &format!("/v1/sessions/{id}/report")).await;
-    let what = format!("chain {chain}, {id}");
+async fn check_report(reader: &Reader<'_>, id: &str, expected: &Session) {
+    let report = reader.read(&format!("/v1/sessions/{id}/report")).await;
+    let what = format!("chain {}, {id}", reader.chain);
     check_metrics(&report["metrics"], &expected.total, |_| true, &what);
     check_distinct(&report["distinct"], &expected.total, &what);
     for breakdown in Breakdown::PUBLIC {
@@ -140,13 +154,13 @@ async fn check_report(api: &Api, chain: Chain, id: &str, expected: &Session) {
 }
 
 /// The 5-minute trend is as expected, and both finer ones add up to it.
-async fn check_trends(api: &Api, chain: Chain, id: &str, expected: &Session, has_room_trend: bool) {
-    let what = |window: Window| format!("chain {chain}, {id}, {}", window.name());
+async fn check_trends(reader: &Reader<'_>, id: &str, expected: &Session, has_room_trend: bool) {
+    let what = |window: Window| format!("chain {}, {id}, {}", reader.chain, window.name());
     let is_checked = |metric: Metric| metric.has_trend() && (has_room_trend || !metric.is_room_only());
     let (Some(begin), Some(end)) = (expected.trend_5m.keys().next(), expected.trend_5m.keys().next_back())
     else {
         return assert!(
-            points(api, chain, id, Window::FiveMinutes).await.is_empty(),
+            points(reader, id, Window::FiveMinutes).await.is_empty(),
             "{}",
             what(Window::FiveMinutes)
         );
@@ -155,7 +169,7 @@ async fn check_trends(api: &Api, chain: Chain, id: &str, expected: &Session, has
     if !has_room(Window::FiveMinutes) {
         return;
     }
-    let coarse = points(api, chain, id, Window::FiveMinutes).await;
+    let coarse = points(reader, id, Window::FiveMinutes).await;
     let ends = (coarse.keys().next(), coarse.keys().next_back());
     assert_eq!(ends, (Some(begin), Some(end)), "{}", what(Window::FiveMinutes));
     for (start, point) in &coarse {
@@ -167,7 +181,7 @@ async fn check_trends(api: &Api, chain: Chain, id: &str, expected: &Session, has
         check_room_trend(&coarse, &expected.total, &what(Window::FiveMinutes));
     }
     for window in [Window::Minute, Window::TenSeconds].into_iter().filter(|window| has_room(*window)) {
-        let fine = points(api, chain, id, window).await;
+        let fine = points(reader, id, window).await;
         for stored in Stored::ALL.iter().filter(|stored| stored.has_trend() && stored.kind() == Kind::Sum) {
             let of = |point: &Value| point[stored.id()].as_u64().expect("a sum");
             let mut sums: BTreeMap<u64, u64> = coarse.keys().map(|start| (*start, 0)).collect();
@@ -197,9 +211,9 @@ fn check_room_trend(points: &BTreeMap<u64, Value>, total: &Values, what: &str) {
 }
 
 /// The room's trend by the start of the bucket; without gaps.
-async fn points(api: &Api, chain: Chain, id: &str, window: Window) -> BTreeMap<u64, Value> {
+async fn points(reader: &Reader<'_>, id: &str, window: Window) -> BTreeMap<u64, Value> {
     let path = format!("/v1/sessions/{id}/trend?step={}", window.name());
-    let trend = api.get_from(chain, &path).await;
+    let trend = reader.read(&path).await;
     assert_eq!(trend["step_ms"], window.length_ms());
     let series = trend["series"].as_array().expect("a list");
     let [room] = &series[..] else { panic!("{path}: {} series", series.len()) };

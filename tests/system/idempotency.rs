@@ -32,13 +32,13 @@ async fn a_body_counts_once_however_often_it_is_sent() {
     let api = server.api();
     check(&api, &first, &first_mixed, &good, &mixed).await;
 
-    let report = api.call(Call::get("/v1/sessions/once/report").token(first_mixed.token())).await.ok();
+    let report = api.read("/v1/sessions/once/report", first_mixed.token()).await;
     for (metric, count) in [("views", 2), ("events", 2), ("duplicate_events", 0)] {
         assert_eq!(report["metrics"][metric], count, "{metric}");
     }
     // Without a key the same events are sent twice, and say so.
     let again = api.call(Call::events(good)).await;
-    let report = api.call(Call::get("/v1/sessions/once/report").token(again.token())).await.ok();
+    let report = api.read("/v1/sessions/once/report", again.token()).await;
     assert_eq!((&report["metrics"]["views"], &report["metrics"]["duplicate_events"]), (&2.into(), &1.into()));
 
     for wrong in ["", "\"\"", "a b", "\"open", &"x".repeat(256)] {

@@ -134,7 +134,7 @@ const PARTITIONS: u32 = 4;
 
 /// The figures of the plain method for lines that are posted as they are, beats included.
 pub(crate) fn plainly_of_lines(lines: &[Bytes]) -> Expected {
-    plainly(lines.iter().flat_map(|line| lay(line)))
+    plainly(lines.iter().flat_map(lay))
 }
 
 fn plainly(records: impl IntoIterator<Item = (PartitionId, Record)>) -> Expected {

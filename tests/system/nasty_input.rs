@@ -45,8 +45,8 @@ async fn check_run(seed: u64) {
         assert_eq!(count("accepted") + count("beats") + count("malformed"), body.len() as u64, "seed {seed}");
         rest = next;
     }
-    server.has_read(&token.expect("there are lines")).await;
-    figures::check(&api, &plainly_of_lines(&lines)).await;
+    let token = token.expect("there are lines").encode();
+    figures::check(&api, &token, &plainly_of_lines(&lines)).await;
     let verified = run(&["verify", "--to", &server.url()]).await;
     assert_eq!(verified.code, Some(0), "seed {seed}: {verified:?}");
 }

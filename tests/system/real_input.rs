@@ -20,7 +20,7 @@ async fn every_figure_is_as_expected() {
     let loaded = run(&["ingest", text(&input.file), "--replay", "--to", &server.url()]).await;
     check_loaded(&loaded, &input);
     let api = server.api();
-    figures::check(&api, &input.expected).await;
+    figures::check(&api, &api.newest_token().await, &input.expected).await;
     check_other_readings(&api, &input).await;
 }
 
@@ -42,7 +42,8 @@ async fn every_figure_is_as_expected_after_five_kills() {
     }
     check_loaded(&ingest.finished().await, &input);
     let mut server = proxy.into_server();
-    figures::check(&server.api(), &input.expected).await;
+    let api = server.api();
+    figures::check(&api, &api.newest_token().await, &input.expected).await;
 
     let verified = run(&["verify", "--to", &server.url()]).await;
     assert_eq!(verified.code, Some(0), "{verified:?}");
@@ -61,7 +62,8 @@ async fn a_file_with_malformed_lines_is_loaded_all_the_same() {
     let loaded = run(&["ingest", text(&input.file), "--replay", "--to", &server.url()]).await;
     check_loaded(&loaded, &input);
     assert!(loaded.stdout.contains("\n  line "), "{loaded:?}");
-    figures::check(&server.api(), &input.expected).await;
+    let api = server.api();
+    figures::check(&api, &api.newest_token().await, &input.expected).await;
     let verified = run(&["verify", "--to", &server.url()]).await;
     assert_eq!(verified.code, Some(0), "{verified:?}");
 }
@@ -86,23 +88,25 @@ fn grouped(number: u64) -> String {
 
 /// What else can be read of the same sessions is described, and agrees with their reports.
 async fn check_other_readings(api: &Api, input: &Input) {
+    let token = api.newest_token().await;
     let ids: Vec<&str> = input.expected.sessions.keys().map(String::as_str).collect();
     let (first, others) = ids.split_first().expect("there are sessions");
     for id in &ids {
-        let report = api.get(&format!("/v1/sessions/{id}/report?breakdowns=&metrics=late_events")).await.ok();
+        let report =
+            api.read(&format!("/v1/sessions/{id}/report?breakdowns=&metrics=late_events"), &token).await;
         let late = report["metrics"][Stored::LateEvents.id()].as_u64().expect("a count");
-        let listed = api.get(&format!("/v1/sessions/{id}/rejected?reason=late&limit=1000")).await.ok();
+        let listed = api.read(&format!("/v1/sessions/{id}/rejected?reason=late&limit=1000"), &token).await;
         let listed = listed["rejected"].as_array().expect("a list").len() as u64;
         assert_eq!(listed, late.min(1_000), "{id}");
-        api.get(&format!("/v1/sessions/{id}")).await.ok();
-        api.get(&format!("/v1/sessions/{id}/trend?by=fan&step=5m")).await.ok();
+        api.read(&format!("/v1/sessions/{id}"), &token).await;
+        api.read(&format!("/v1/sessions/{id}/trend?by=fan&step=5m"), &token).await;
     }
     let others = others.iter().take(3).copied().collect::<Vec<_>>().join(",");
-    api.get(&format!("/v1/sessions/{first}/compare?with={others}&align=start")).await.ok();
-    api.get(&format!("/v1/sessions/{first}/compare?with={others}&align=clock&metrics=views")).await.ok();
+    api.read(&format!("/v1/sessions/{first}/compare?with={others}&align=start"), &token).await;
+    api.read(&format!("/v1/sessions/{first}/compare?with={others}&align=clock&metrics=views"), &token).await;
     for path in ["/v1/deadletters", "/v1/catalog/metrics", "/v1/log/0", "/v1/rows?limit=2", "/v1/partitions"]
     {
-        api.get(path).await.ok();
+        api.read(path, &token).await;
     }
     for path in ["/v1/status", "/v1/openapi.json", "/v1/docs"] {
         assert_eq!(api.call(Call::get(path).without_key()).await.status, 200, "{path}");

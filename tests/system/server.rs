@@ -11,12 +11,10 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-use tandem_model::Token;
 use tempfile::TempDir;
 
 use crate::api::Api;
-use crate::program::{DEADLINE, KEY, Process, binary, until};
+use crate::program::{DEADLINE, KEY, Process, binary};
 
 /// How much of a server's log a failing test shows.
 const LOG_LINES: usize = 40;
@@ -133,25 +131,6 @@ impl Server {
         let mut process = self.process.take().expect("it is running");
         process.interrupt();
         process.ended().await.code()
-    }
-
-    /// Waits until both chains have read everything that `token` stands for.
-    pub(crate) async fn has_read(&self, token: &Token) {
-        let api = self.api();
-        until("both chains have read it", async || {
-            let status = api.get("/v1/status").await.ok();
-            let reached = |chain: &Value| {
-                let partitions = chain["partitions"].as_array().cloned().unwrap_or_default();
-                token.next.iter().all(|(id, needed)| {
-                    let partition = partitions.iter().find(|partition| partition["partition"] == id.0);
-                    partition
-                        .and_then(|partition| partition["next"].as_u64())
-                        .is_some_and(|next| next >= *needed)
-                })
-            };
-            status["chains"].as_array().expect("a list of chains").iter().all(reached).then_some(())
-        })
-        .await;
     }
 
     fn log_path(&self) -> PathBuf {

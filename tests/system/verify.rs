@@ -4,7 +4,7 @@
 use serde_json::Value;
 use tandem_embedded::Data;
 use tandem_model::route::Chain;
-use tandem_model::{Breakdown, Changes, RowKey, SessionChange, Stored, Table, Token};
+use tandem_model::{Breakdown, Changes, RowKey, SessionChange, Stored, Table};
 use tandem_storage::{ChainStores, Select};
 
 use crate::api::Call;
@@ -23,7 +23,9 @@ async fn a_changed_row_is_found_and_named() {
     for second in 1_001..1_004 {
         let beat = format!(r#"{{"type":"beat","beat":{second},"ts":{}}}"#, second * 1_000);
         let answer = api.call(Call::replay(beat)).await;
-        server.has_read(&Token::decode(answer.token()).expect("a token")).await;
+        for chain in Chain::ALL {
+            api.read_from(chain, "/v1/partitions", answer.token()).await;
+        }
     }
     assert_eq!(server.stop().await, Some(0));
     let data = server.data();
@@ -40,7 +42,9 @@ async fn a_changed_row_is_found_and_named() {
 
     // So it does of a running system, which serves the false row without knowing.
     server.start_again();
-    let report = server.api().get_from(Chain::B, &format!("/v1/sessions/{SESSION}/report")).await;
+    let api = server.api();
+    let report =
+        api.read_from(Chain::B, &format!("/v1/sessions/{SESSION}/report"), &api.newest_token().await).await;
     assert_eq!(views(&report, "search"), 8);
     let verified = run(&["verify", "--to", &server.url()]).await;
     assert_eq!(verified.code, Some(1), "{verified:?}");
