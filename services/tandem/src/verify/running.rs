@@ -86,15 +86,22 @@ impl Subject for Running {
     }
 
     async fn progress(&self, chain: Chain) -> Result<Vec<u64>, Failure> {
-        let status: Status = self.read(crate::status::PATH, None).await?;
-        let reached = status.chains.iter().find(|known| known.chain == chain).map(|chain| &chain.partitions);
-        let reached = reached.filter(|partitions| partitions.len() == self.partitions as usize);
-        let reached = reached.ok_or_else(|| {
-            Failure::failed(anyhow!(
-                "chain {chain} does not answer, so it can't be verified: see `tandem status`"
-            ))
-        })?;
-        Ok(reached.iter().map(|partition| partition.next).collect())
+        let began = Instant::now();
+        loop {
+            let status: Status = self.read(crate::status::PATH, None).await?;
+            let known =
+                status.chains.iter().find(|known| known.chain == chain).map(|known| &known.partitions);
+            // A chain that is busy may have been too slow for the status.
+            match known.filter(|partitions| partitions.len() == self.partitions as usize) {
+                Some(reached) => return Ok(reached.iter().map(|partition| partition.next).collect()),
+                None if began.elapsed() < WAIT => tokio::time::sleep(PAUSE).await,
+                None => {
+                    return Err(Failure::failed(anyhow!(
+                        "chain {chain} does not answer, so it can't be verified: see `tandem status`"
+                    )));
+                }
+            }
+        }
     }
 
     async fn beats(&self, _: Chain) -> Result<Vec<BeatDigest>, Failure> {
