@@ -46,6 +46,7 @@ pub(crate) async fn run(context: Context) -> Result<(), StoreError> {
     let mut stopped = context.stopped.clone();
     let mut last_flush = Instant::now();
     let mut last_snapshot = Instant::now();
+    let mut snapshot_next = fold.cut().next;
     while !*stopped.borrow() {
         ends.mark_unchanged();
         let records = read(&context, fold.cut().next).await?;
@@ -61,9 +62,12 @@ pub(crate) async fn run(context: Context) -> Result<(), StoreError> {
             flush(&context, fold.take_changes()).await?;
             last_flush = Instant::now();
         }
-        if last_snapshot.elapsed() >= context.settings.snapshot_interval && !fold.has_changes() {
+        let is_due = last_snapshot.elapsed() >= context.settings.snapshot_interval
+            || fold.cut().next - snapshot_next >= context.settings.snapshot_records;
+        if is_due && !fold.has_changes() {
             snapshot(&context, &fold).await?;
             last_snapshot = Instant::now();
+            snapshot_next = fold.cut().next;
         }
         if records.is_empty() {
             // What is folded but not written waits for its time; else there is time until the

@@ -15,8 +15,10 @@ pub struct Settings {
     pub batch_bytes: usize,
     /// Least time between two flushes: what changes in between is written once.
     pub flush_interval: Duration,
-    /// Time between two snapshots. Longer: a longer replay after a restart.
+    /// Longest time between two snapshots. Longer: a longer replay after a restart.
     pub snapshot_interval: Duration,
+    /// Most records between two snapshots: bounds the replay where the log is loaded fast.
+    pub snapshot_records: u64,
     /// How many snapshots are kept per partition.
     pub snapshots_kept: usize,
 }
@@ -24,10 +26,17 @@ pub struct Settings {
 impl Settings {
     /// The settings of `chain` where nothing else is said.
     pub const fn of(chain: Chain) -> Self {
-        let (batch_bytes, flush_interval, snapshot_interval) = match chain {
-            Chain::A => (512 * 1024, Duration::from_millis(10), Duration::from_secs(30)),
-            Chain::B => (192 * 1024, Duration::from_millis(15), Duration::from_secs(45)),
+        let (batch_bytes, flush_ms, snapshot_s, snapshot_records) = match chain {
+            Chain::A => (512 * 1024, 10, 30, 150_000),
+            Chain::B => (192 * 1024, 15, 45, 100_000),
         };
-        Self { chain, batch_bytes, flush_interval, snapshot_interval, snapshots_kept: 2 }
+        Self {
+            chain,
+            batch_bytes,
+            flush_interval: Duration::from_millis(flush_ms),
+            snapshot_interval: Duration::from_secs(snapshot_s),
+            snapshot_records,
+            snapshots_kept: 2,
+        }
     }
 }

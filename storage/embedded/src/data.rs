@@ -102,7 +102,13 @@ fn open(folder: &Path, partitions: Option<u32>, temporary: Option<Temporary>) ->
         })?;
         Ok(chain.stores(Arc::new(MemoryHotStore::new(HOT_SESSIONS_MAX))))
     };
-    let chains = Chains { a: chain("chain-a")?, b: chain("chain-b")? };
+    // Side by side: reading a journal again is what a restart waits for.
+    let (a, b) = std::thread::scope(|scope| {
+        let b = scope.spawn(|| chain("chain-b"));
+        (chain("chain-a"), b.join())
+    });
+    let b = b.unwrap_or_else(|_| Err(StoreError::Damaged(format!("{}: chain-b", folder.display()))));
+    let chains = Chains { a: a?, b: b? };
     Ok(Data { log, chains, pseudonym_key, folder: folder.to_owned(), _lock: lock, _temporary: temporary })
 }
 
