@@ -9,7 +9,7 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tandem_model::route::Chain;
 use tandem_model::{LogId, PartitionId, Token};
 use tokio::sync::OnceCell;
@@ -170,7 +170,13 @@ impl Api {
 
     /// The token of somebody who has read as far as either chain has.
     pub(crate) async fn newest_token(&self) -> String {
-        let status = self.get("/v1/status").await.ok();
+        let status = until("both chains say how far they are", async || {
+            let status = self.get("/v1/status").await.ok();
+            let chains = status["chains"].as_array().expect("a list");
+            let is_told = chains.iter().all(|chain| chain["partitions"] != json!([]));
+            is_told.then_some(status)
+        })
+        .await;
         let id = status["log"]["id"].as_str().and_then(|id| u128::from_str_radix(id, 16).ok());
         let mut token = Token::new(LogId(id.expect("32 hexadecimal digits").to_be_bytes()));
         for chain in status["chains"].as_array().expect("a list") {
