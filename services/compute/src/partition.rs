@@ -100,6 +100,10 @@ async fn read(context: &Context, from: u64) -> Result<Vec<(u64, Record)>, StoreE
 /// Keeps the state, but never beyond what the row store holds for good.
 async fn snapshot(context: &Context, fold: &Fold) -> Result<(), StoreError> {
     let partition = context.partition;
+    if fold.cut().next == 0 {
+        // Nothing was ever read: there is no state to keep.
+        return Ok(());
+    }
     let durable = context.stores.rows.durable(partition).await;
     let reached = durable.as_ref().ok().copied().flatten().is_some_and(|cut| cut.next >= fold.cut().next);
     if !reached {

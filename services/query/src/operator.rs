@@ -45,7 +45,7 @@ pub(crate) async fn status(
     let mut beats = Vec::new();
     let mut is_ready = true;
     for id in (0..query.log.partitions()).map(PartitionId) {
-        let progress = query.stores.rows.progress(id).await?;
+        let progress = complete(&query, id).await?;
         let row = query.stores.rows.partition_row(id).await?.unwrap_or_default();
         let log_end = ends.get(id.0 as usize).copied().unwrap_or(0);
         is_ready &= progress.is_some() || log_end == 0;
@@ -63,6 +63,15 @@ pub(crate) async fn status(
     }
     let log = query.log.id().to_string();
     Ok(axum::Json(ChainStatus { chain: query.chain, ready: is_ready, log, partitions, beats }))
+}
+
+/// How far a partition is complete in every store that answers are read from: a report comes from
+/// the hot store, which is written last. One that lost everything answers nothing, and one that is
+/// down holds nobody up: then the row store answers.
+async fn complete(query: &Query, id: PartitionId) -> Result<Option<Cut>, StoreError> {
+    let hot = query.stores.hot.progress(id).await.ok().flatten();
+    let rows = query.stores.rows.progress(id).await?;
+    Ok(rows.map(|rows| hot.map_or(rows, |hot| rows.min(hot))))
 }
 
 /// The latest beats of a partition. The store lists them from a moment on: live there is one a
