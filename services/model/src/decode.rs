@@ -28,12 +28,11 @@ pub fn decode(line: &[u8]) -> Result<Line<'_>, Malformed> {
     }
     let mut slots = Slots::new();
     slots.read(line)?;
-    let session_id = slots.session_id();
-    let malformed = |(field, problem)| Malformed { problem, field, session_id: session_id.clone() };
+    let malformed = |field, problem| Malformed { problem, field, session_id: slots.session_id() };
     if line.len() > LINE_BYTES_MAX {
-        return Err(malformed((None, Problem::LineTooLong)));
+        return Err(malformed(None, Problem::LineTooLong));
     }
-    slots.line().map_err(|(field, problem)| malformed((Some(field), problem)))
+    slots.line().map_err(|(field, problem)| malformed(Some(field), problem))
 }
 
 /// The session that a line names: set where it is a JSON object with a valid `session_id`.
