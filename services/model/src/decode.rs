@@ -1,4 +1,4 @@
-//! From the bytes of a line to an [`Event`](crate::event::Event), or to the reason why not.
+//! From the bytes of a line to an [`Event`], or to the reason why not.
 //!
 //! The line is read once, without a tree: every known field lands in a slot that remembers what
 //! was seen there; unknown fields are skipped. Only when the `type` is known are the slots of
