@@ -2,7 +2,7 @@
 //!
 //! - [`Ingest`] turns an HTTP body (one JSON object per line) into records and appends all of them
 //!   in one go, with a receipt where the sender gave an idempotency key.
-//! - [`metronome`] moves time: a beat into every partition, once a second.
+//! - [`metronome()`] moves time: a beat into every partition, once a second.
 //! - [`replay`] works out the beats of a recorded file, so that a replay moves time as the
 //!   recording did. It is pure; the command line feeds it.
 //!

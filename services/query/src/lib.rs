@@ -60,7 +60,7 @@ pub struct Query {
 
 /// The node as a service: answers under `/v1` and `/internal/v1`.
 ///
-/// Beside what [`openapi`] describes it answers `GET /internal/v1/status` with a
+/// Beside what [`openapi()`] describes it answers `GET /internal/v1/status` with a
 /// [`wire::ChainStatus`], for gateway and control group only. `POST /v1/events` and
 /// `GET /v1/status` are described there and answered elsewhere.
 pub fn router(query: Query) -> axum::Router {
