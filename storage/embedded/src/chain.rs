@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fjall::{Database, Keyspace, KeyspaceCreateOptions};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use tandem_model::LogId;
 use tandem_model::catalogue::Stored;
 use tandem_storage::{ChainStores, HotStore, Result, StoreError};
@@ -32,7 +32,11 @@ impl Chain {
     /// Opens or creates the stores in `folder`: `rows` (figures and dead letters) and `snapshots`.
     /// Rows of another log than `log`, or of another catalogue, are refused.
     pub fn open(folder: &Path, log: LogId) -> Result<Self> {
-        let tables = Tables::open(&folder.join("rows"), log)?;
+        let path = folder.join("rows");
+        if !path.exists() {
+            create_tables(&path, log)?;
+        }
+        let tables = Tables::open(&path, log)?;
         Ok(Self {
             rows: Arc::new(Rows::new(&tables)?),
             letters: Arc::new(Letters::new(&tables)?),
@@ -49,6 +53,25 @@ impl Chain {
             dead_letters: self.letters.clone(),
         }
     }
+}
+
+/// Creates the empty tables: under another name first, because fjall can't open a folder in whose
+/// creation it died (a keyspace that it had begun "exists").
+fn create_tables(path: &Path, log: LogId) -> Result<()> {
+    let wrap = |error: std::io::Error| io_error(&path.display(), &error);
+    let unfinished = path.with_extension("unfinished");
+    match std::fs::remove_dir_all(&unfinished) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(wrap(error)),
+        _ => {}
+    }
+    let tables = Tables::open(&unfinished, log)?;
+    // All keyspaces, so that none is created after this.
+    drop((Rows::new(&tables)?, Letters::new(&tables)?));
+    tables.database.persist(PersistMode::SyncAll).map_err(|error| tables.error(&error))?;
+    drop(tables);
+    std::fs::rename(&unfinished, path).map_err(wrap)?;
+    let folder = path.parent().unwrap_or(path);
+    std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(wrap)
 }
 
 /// A fjall database, and how its errors become ours.
@@ -111,7 +134,7 @@ impl Tables {
                 None => meta.insert(key, value).map_err(|error| self.error(&error))?,
             }
         }
-        self.database.persist(fjall::PersistMode::SyncAll).map_err(|error| self.error(&error))
+        self.database.persist(PersistMode::SyncAll).map_err(|error| self.error(&error))
     }
 }
 
