@@ -32,8 +32,6 @@ pub struct Fold {
 
 /// What does not come out of the log.
 pub(crate) struct Setting {
-    partition: PartitionId,
-    partitions: u32,
     key: PseudonymKey,
     /// Keeps clients from choosing event ids that collide.
     id_seed: u64,
@@ -103,7 +101,7 @@ impl Fold {
     pub(crate) fn with_state(state: State, key: PseudonymKey) -> Self {
         // Not a user id, so its pseudonym is nobody's.
         let id_seed = key.of("\0event ids") as u64;
-        let setting = Setting { partition: state.partition, partitions: state.partitions, key, id_seed };
+        let setting = Setting { key, id_seed };
         let taken_next = state.next;
         Self { setting, state, changed: Changed::default(), taken_next }
     }
@@ -159,7 +157,7 @@ impl Fold {
         }
         sessions.sort_unstable_by(|left, right| left.session_id.cmp(&right.session_id));
         Changes {
-            partition: self.setting.partition,
+            partition: self.state.partition,
             cut: self.cut(),
             partition_row: self.state.row,
             sessions,
@@ -192,13 +190,13 @@ impl Fold {
 
     fn event(&mut self, offset: u64, event: &Event<'_>) {
         let id: &str = &event.session_id;
-        if partition_of(id.as_bytes(), self.setting.partitions) != self.setting.partition {
+        if partition_of(id.as_bytes(), self.state.partitions) != self.state.partition {
             let misplaced = Malformed { problem: Problem::Misplaced, field: None, session_id: None };
             return self.malformed(offset, misplaced);
         }
         let pseudonym = event.viewer.as_ref().map(|viewer| self.setting.key.of(&viewer.user_id));
         let count = count(event);
-        let (partition, clock) = (self.setting.partition, self.state.row.clock);
+        let (partition, clock) = (self.state.partition, self.state.row.clock);
         let reject = |session_id: Option<SessionId>, reason| Rejected {
             partition,
             offset,
@@ -247,7 +245,7 @@ impl Fold {
     }
 
     fn malformed(&mut self, offset: u64, malformed: Malformed) {
-        let Setting { partition, partitions, .. } = self.setting;
+        let State { partition, partitions, .. } = self.state;
         let counts_for = malformed.session_id.clone().filter(|id| {
             partition_of(id.as_str().as_bytes(), partitions) == partition && !self.is_over(id.as_str())
         });
@@ -304,7 +302,7 @@ impl Fold {
         }
         self.end_sessions(ts);
         let digests = self.digests();
-        self.changed.beats.push(BeatDigest { partition: self.setting.partition, ts, offset, digests });
+        self.changed.beats.push(BeatDigest { partition: self.state.partition, ts, offset, digests });
     }
 
     /// Forgets all of a session but that it is over, 30 days after it became final.

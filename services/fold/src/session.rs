@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use tandem_model::catalogue::{FAN, GUEST, SOURCES, UNKNOWN};
 use tandem_model::digest::Digests;
-use tandem_model::event::{Event, Kind, Start, Viewer};
-use tandem_model::row::{Attributes, SessionState};
+use tandem_model::event::{Event, Kind, Viewer};
+use tandem_model::row::SessionState;
 use tandem_model::time::{LATENESS_MS, SILENCE_MS, Window};
 use tandem_model::{Breakdown, Row, SessionChange, SessionId, SessionRow, Stored, Table};
 
@@ -215,7 +215,7 @@ impl Session {
         }
         match &event.kind {
             Kind::SessionStart(start) => {
-                let attributes = attributes(start, event.ts);
+                let attributes = start.attributes(event.ts);
                 self.change_row(offset, digests, |row| row.attributes = Some(attributes));
             }
             Kind::SessionEnd => self.change_row(offset, digests, |row| row.ended_at = Some(event.ts)),
@@ -382,21 +382,5 @@ impl Addition {
         if let Some(item) = self.item {
             cells.add(item, &self.item_sums, fresh_with_item, change);
         }
-    }
-}
-
-fn attributes(start: &Start<'_>, started_at: u64) -> Attributes {
-    Attributes {
-        anchor_id: start.anchor_id.to_string(),
-        room_id: start.room_id.to_string(),
-        title: start.title.to_string(),
-        category: start.category.to_string(),
-        anchor_name: start.anchor_name.to_string(),
-        anchor_fans: start.anchor_fans,
-        content_type: start.content_type.to_string(),
-        region: start.region.to_string(),
-        merchant_id: start.merchant_id.as_ref().map(ToString::to_string),
-        brand: start.brand.as_ref().map(ToString::to_string),
-        started_at,
     }
 }

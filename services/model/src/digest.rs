@@ -58,14 +58,6 @@ impl Digests {
             });
         self.0[PARTITION] = sum;
     }
-
-    /// The tables in which two digests differ.
-    pub fn differing(&self, other: &Self) -> Vec<&'static str> {
-        (0..TABLES.len())
-            .filter(|&index| self.0[index] != other.0[index])
-            .map(|index| TABLES[index])
-            .collect()
-    }
 }
 
 /// The part of a coefficient that a row's bucket and table do not enter: one hash per session,

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use crate::row::Attributes;
+
 /// A string out of a line: borrowed unless it was written with escapes.
 pub type Text<'a> = Cow<'a, str>;
 
@@ -98,6 +100,25 @@ pub struct Start<'a> {
     pub region: Text<'a>,
     pub merchant_id: Option<Text<'a>>,
     pub brand: Option<Text<'a>>,
+}
+
+impl Start<'_> {
+    /// What it says of the session, from `ts`, when it happened (rule 11).
+    pub fn attributes(&self, ts: u64) -> Attributes {
+        Attributes {
+            anchor_id: self.anchor_id.to_string(),
+            room_id: self.room_id.to_string(),
+            title: self.title.to_string(),
+            category: self.category.to_string(),
+            anchor_name: self.anchor_name.to_string(),
+            anchor_fans: self.anchor_fans,
+            content_type: self.content_type.to_string(),
+            region: self.region.to_string(),
+            merchant_id: self.merchant_id.as_ref().map(ToString::to_string),
+            brand: self.brand.as_ref().map(ToString::to_string),
+            started_at: ts,
+        }
+    }
 }
 
 /// What an `item_list`, `item_delist` or `item_explain` says.

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use tandem_model::catalogue::ROOM;
-use tandem_model::event::{self, Event, Kind, Start};
+use tandem_model::event::{self, Event, Kind};
 use tandem_model::rejected::Reason;
-use tandem_model::row::{Attributes, SessionState};
+use tandem_model::row::SessionState;
 use tandem_model::time::{FOLLOW_UP_MS, FUTURE_MS, LATENESS_MS, SILENCE_MS};
 use tandem_model::{Breakdown, SessionRow, Stored, Table};
 
@@ -156,7 +156,7 @@ impl Session {
         }
         match &event.kind {
             Kind::SessionStart(start) => {
-                self.update_row(offset, |row| row.attributes = Some(attributes(start, event.ts)));
+                self.update_row(offset, |row| row.attributes = Some(start.attributes(event.ts)));
             }
             Kind::SessionEnd => self.update_row(offset, |row| row.ended_at = Some(event.ts)),
             _ => {}
@@ -235,21 +235,5 @@ fn belongs(stored: Stored, breakdown: Breakdown) -> bool {
         Breakdown::Room => true,
         Breakdown::Item => !stored.is_room_only() && stored != Stored::WatchMs,
         _ => !stored.is_room_only(),
-    }
-}
-
-fn attributes(start: &Start<'_>, ts: u64) -> Attributes {
-    Attributes {
-        anchor_id: start.anchor_id.to_string(),
-        room_id: start.room_id.to_string(),
-        title: start.title.to_string(),
-        category: start.category.to_string(),
-        anchor_name: start.anchor_name.to_string(),
-        anchor_fans: start.anchor_fans,
-        content_type: start.content_type.to_string(),
-        region: start.region.to_string(),
-        merchant_id: start.merchant_id.as_deref().map(str::to_owned),
-        brand: start.brand.as_deref().map(str::to_owned),
-        started_at: ts,
     }
 }
