@@ -1,19 +1,20 @@
 //! The names of our own headers, and which headers may pass between client and chains.
 
 use http::header::{self, HeaderMap, HeaderName};
+use tandem_model::headers;
 
 /// How far the client has read.
-pub(crate) const TOKEN: HeaderName = HeaderName::from_static("tandem-token");
+pub(crate) const TOKEN: HeaderName = HeaderName::from_static(headers::TOKEN);
 /// Names the request in answers and logs.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("tandem-request-id");
 /// From operators: ask this chain and no other.
-pub(crate) const CHAIN: HeaderName = HeaderName::from_static("tandem-chain");
+pub(crate) const CHAIN: HeaderName = HeaderName::from_static(headers::CHAIN);
 /// To query nodes: the epoch of the route, for their `meta`.
-pub(crate) const EPOCH: HeaderName = HeaderName::from_static("tandem-epoch");
+pub(crate) const EPOCH: HeaderName = HeaderName::from_static(headers::EPOCH);
 /// To query nodes: how long they may wait for the token, in milliseconds.
-pub(crate) const WAIT_MS: HeaderName = HeaderName::from_static("tandem-wait-ms");
+pub(crate) const WAIT_MS: HeaderName = HeaderName::from_static(headers::WAIT_MS);
 /// To query nodes: an older answer than the token is welcome.
-pub(crate) const STALE: HeaderName = HeaderName::from_static("tandem-stale");
+pub(crate) const STALE: HeaderName = HeaderName::from_static(headers::STALE);
 /// From clients: how sure of repeating a POST they want to be.
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// To clients: this is the first answer again.

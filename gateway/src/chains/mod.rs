@@ -40,7 +40,7 @@ use crate::headers::{CHAIN, TOKEN, prefers_fresh};
 use crate::keys::Caller;
 
 /// How long a chain may wait for the token.
-const TOKEN_WAIT: Duration = Duration::from_millis(300);
+const TOKEN_WAIT: Duration = Duration::from_millis(tandem_model::headers::WAIT_MS_MAX);
 /// How many reads may be under way at one time that were asked of a second chain after a failure.
 const FAILOVERS_MAX: usize = 1_024;
 

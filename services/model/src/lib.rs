@@ -12,6 +12,7 @@ pub mod changes;
 pub mod decode;
 pub mod digest;
 pub mod event;
+pub mod headers;
 pub mod id;
 pub mod malformed;
 pub mod partition;

@@ -4,11 +4,11 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
-use tandem_model::Token;
 use tandem_model::problem::{self, Problem};
+use tandem_model::{Token, headers};
 use tandem_storage::StoreError;
 
-use crate::wire::{Meta, TOKEN_HEADER};
+use crate::wire::Meta;
 
 /// An answer as JSON, its token in the header too.
 pub(crate) fn json<T: Serialize>(body: &T, meta: &Meta) -> Response {
@@ -21,7 +21,7 @@ pub(crate) fn json<T: Serialize>(body: &T, meta: &Meta) -> Response {
 
 fn set_token(response: &mut Response, token: &str) {
     let value = HeaderValue::from_str(token).expect("a token is base64url");
-    response.headers_mut().insert(HeaderName::from_static(TOKEN_HEADER), value);
+    response.headers_mut().insert(HeaderName::from_static(headers::TOKEN), value);
 }
 
 /// Why there is no answer.

@@ -77,7 +77,9 @@ pub fn router(query: Query) -> axum::Router {
             Failure::from(Problem::method_not_allowed("this path can only be read: use GET or HEAD"))
         })
         .layer(axum::middleware::map_response(move |mut response: Response| {
-            response.headers_mut().insert(HeaderName::from_static(wire::CHAIN_HEADER), chain.clone());
+            response
+                .headers_mut()
+                .insert(HeaderName::from_static(tandem_model::headers::CHAIN), chain.clone());
             std::future::ready(response.into_response())
         }))
         .with_state(Arc::new(query))

@@ -19,7 +19,7 @@
 //!
 //! Reports come from the hot store, where one look-up answers them; what it does not have, or
 //! has too old, comes from the row store. Waiting for a token is asking again every few
-//! milliseconds: the wait is bounded by [`crate::wire::WAIT_MS_MAX`], and it is rare.
+//! milliseconds: the wait is bounded by [`tandem_model::headers::WAIT_MS_MAX`], and it is rare.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -9,14 +9,13 @@ use axum::extract::{FromRequestParts, Path, Query as QueryString};
 use http::HeaderMap;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
-use tandem_model::Token;
 use tandem_model::id::is_id;
 use tandem_model::problem::Problem;
+use tandem_model::{Token, headers};
 use tokio::time::Instant;
 
 use crate::Query;
 use crate::answer::Failure;
-use crate::wire::{EPOCH_HEADER, STALE_HEADER, TOKEN_HEADER, WAIT_HEADER, WAIT_MS_MAX};
 
 /// The token protocol's side of a request.
 #[derive(Clone, Debug)]
@@ -36,19 +35,19 @@ impl FromRequestParts<Arc<Query>> for Call {
 
     async fn from_request_parts(parts: &mut Parts, query: &Arc<Query>) -> Result<Self, Failure> {
         let headers = &parts.headers;
-        let wait_ms = number(headers, WAIT_HEADER)?.min(WAIT_MS_MAX);
+        let wait_ms = number(headers, headers::WAIT_MS)?.min(headers::WAIT_MS_MAX);
         Ok(Self {
             token: token(headers, query)?,
-            epoch: number(headers, EPOCH_HEADER)?,
+            epoch: number(headers, headers::EPOCH)?,
             deadline: Instant::now() + Duration::from_millis(wait_ms),
-            takes_stale: headers.get(STALE_HEADER).is_some_and(|value| value == "1"),
+            takes_stale: headers.get(headers::STALE).is_some_and(|value| value == "1"),
         })
     }
 }
 
 fn token(headers: &HeaderMap, query: &Query) -> Result<Token, Failure> {
     let log = query.log.id();
-    let Some(value) = headers.get(TOKEN_HEADER) else { return Ok(Token::new(log)) };
+    let Some(value) = headers.get(headers::TOKEN) else { return Ok(Token::new(log)) };
     let token = Token::decode(value.to_str().unwrap_or_default())
         .map_err(|error| Problem::bad_token(error.to_string()))?;
     if token.log != log {

@@ -24,20 +24,6 @@ use utoipa::ToSchema;
 
 use crate::schemas::{ChainName, StateName};
 
-/// The header that carries a token, in requests and in answers.
-pub const TOKEN_HEADER: &str = "tandem-token";
-/// In answers: the chain that gave them.
-pub const CHAIN_HEADER: &str = "tandem-chain";
-/// In requests to a query node: the newest route's epoch, to be named in the answer.
-pub const EPOCH_HEADER: &str = "tandem-epoch";
-/// In requests to a query node: how long it may wait for its chain to reach the token, in
-/// milliseconds; at most [`WAIT_MS_MAX`], 0 when absent.
-pub const WAIT_HEADER: &str = "tandem-wait-ms";
-/// In requests to a query node: `1` asks for an answer even if it is older than the token.
-pub const STALE_HEADER: &str = "tandem-stale";
-/// The longest wait for a token, in milliseconds.
-pub const WAIT_MS_MAX: u64 = 300;
-
 /// What every answer says about itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({"chain": "a", "epoch": 7, "as_of": 1_732_190_412_000_u64, "token": "AQEBAQ…",

@@ -13,6 +13,7 @@ use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use serde::de::DeserializeOwned;
+use tandem_model::headers;
 
 pub use error::{ClientError, Refusal};
 pub use url::{ServerUrl, UrlError};
@@ -20,9 +21,9 @@ pub use url::{ServerUrl, UrlError};
 use crate::key::Key;
 
 /// Header of the token that keeps a client from reading anything older than it has seen.
-pub const TOKEN: HeaderName = HeaderName::from_static("tandem-token");
+pub const TOKEN: HeaderName = HeaderName::from_static(headers::TOKEN);
 /// Header that asks one chain on purpose.
-pub const CHAIN: HeaderName = HeaderName::from_static("tandem-chain");
+pub const CHAIN: HeaderName = HeaderName::from_static(headers::CHAIN);
 /// Header that makes a repeated body count once.
 pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 

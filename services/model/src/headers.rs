@@ -1,0 +1,16 @@
+//! The headers between client, gateway and query nodes.
+
+/// In requests and answers: a token.
+pub const TOKEN: &str = "tandem-token";
+/// In answers: the chain that gave them. From operators: ask this chain and no other.
+pub const CHAIN: &str = "tandem-chain";
+/// To query nodes: the newest route's epoch, to be named in the answer.
+pub const EPOCH: &str = "tandem-epoch";
+/// To query nodes: how long they may wait for their chain to reach the token, in milliseconds; at
+/// most [`WAIT_MS_MAX`], 0 when absent.
+pub const WAIT_MS: &str = "tandem-wait-ms";
+/// To query nodes: `1` asks for an answer even if it is older than the token.
+pub const STALE: &str = "tandem-stale";
+
+/// The longest wait for a token, in milliseconds.
+pub const WAIT_MS_MAX: u64 = 300;
