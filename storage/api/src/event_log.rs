@@ -10,6 +10,9 @@ use tokio::sync::watch;
 
 use crate::Result;
 
+/// The last generation of a log that rows have room for.
+pub const GENERATION_MAX: u32 = 63;
+
 /// A partitioned, append-only log of records.
 ///
 /// - **Atomicity.** An [`append`](EventLog::append) becomes readable as a whole or not at all,
@@ -27,6 +30,12 @@ use crate::Result;
 pub trait EventLog: Send + Sync {
     /// The identity of this log.
     fn id(&self) -> LogId;
+
+    /// Which of the logs that stood under this name it is, from 0 to [`GENERATION_MAX`]: a log that
+    /// was created anew counts one up, so that its rows win over those of the one before.
+    fn generation(&self) -> u32 {
+        0
+    }
 
     /// How many partitions it has; never changes.
     fn partitions(&self) -> u32;

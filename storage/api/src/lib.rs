@@ -19,14 +19,16 @@ mod event_log;
 pub mod faulty;
 mod hot_store;
 pub mod memory;
+mod ownership;
 mod row_store;
 mod snapshot_store;
 pub mod suite;
 
 pub use dead_letters::{DeadLetterQuery, DeadLetters, Place};
 pub use error::StoreError;
-pub use event_log::{Append, Appended, EventLog, Receipt, StoredReceipt};
+pub use event_log::{Append, Appended, EventLog, GENERATION_MAX, Receipt, StoredReceipt};
 pub use hot_store::HotStore;
+pub use ownership::{All, Ownership};
 pub use row_store::{BEATS_KEPT, Part, RowStore, Select, SessionQuery, SessionRows};
 pub use snapshot_store::{Snapshot, SnapshotStore};
 

@@ -1,0 +1,1 @@
+//! Metrics and health of a role, on a port of its own.

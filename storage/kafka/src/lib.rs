@@ -1,0 +1,1 @@
+//! The event log on Kafka, who owns which partition, and the topic of summaries.
