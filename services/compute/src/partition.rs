@@ -44,6 +44,7 @@ pub(crate) async fn run(context: Context) -> Result<(), StoreError> {
     });
     let mut ends = context.log.ends();
     let mut stopped = context.stopped.clone();
+    let mut hot = None;
     let mut last_flush = Instant::now();
     let mut last_snapshot = Instant::now();
     let mut snapshot_next = fold.cut().next;
@@ -59,7 +60,7 @@ pub(crate) async fn run(context: Context) -> Result<(), StoreError> {
         });
         let flush_at = last_flush + context.settings.flush_interval;
         if fold.has_changes() && Instant::now() >= flush_at {
-            flush(&context, fold.take_changes()).await?;
+            flush(&context, &mut hot, fold.take_changes()).await?;
             last_flush = Instant::now();
         }
         let is_due = last_snapshot.elapsed() >= context.settings.snapshot_interval
@@ -85,7 +86,7 @@ pub(crate) async fn run(context: Context) -> Result<(), StoreError> {
         }
     }
     if fold.has_changes() {
-        flush(&context, fold.take_changes()).await?;
+        flush(&context, &mut hot, fold.take_changes()).await?;
     }
     snapshot(&context, &fold).await
 }

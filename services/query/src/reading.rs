@@ -27,7 +27,7 @@ use std::time::Duration;
 use tandem_model::partition::partition_of;
 use tandem_model::row::SessionState;
 use tandem_model::{Cut, PartitionId, SessionId, Token, catalogue};
-use tandem_storage::{Select, SessionRows, StoreError};
+use tandem_storage::{HotSession, Select, SessionRows, StoreError};
 use tokio::time::{Instant, sleep};
 
 use crate::Query;
@@ -146,13 +146,8 @@ impl Query {
     ) -> Result<Option<Seen>, StoreError> {
         match source {
             Source::Hot => {
-                let before = self.stores.hot.progress(partition).await?;
-                let rows = self.stores.hot.session(id).await?;
-                // A loss in between takes the progress with it; the session may have been put
-                // back since, from a row store that was behind it.
-                let after = self.stores.hot.progress(partition).await?;
-                let progress = before.filter(|_| after.is_some());
-                Ok(rows.map(|rows| Seen { cut: farther(rows.cut, progress), rows: Some(rows) }))
+                let HotSession { progress, session } = self.stores.hot.session(partition, id).await?;
+                Ok(session.map(|rows| Seen { cut: farther(rows.cut, progress), rows: Some(rows) }))
             }
             Source::Rows => {
                 let progress = self.stores.rows.progress(partition).await?;

@@ -27,7 +27,7 @@ pub mod suite;
 pub use dead_letters::{DeadLetterQuery, DeadLetters, Place};
 pub use error::StoreError;
 pub use event_log::{Append, Appended, EventLog, GENERATION_MAX, Receipt, StoredReceipt};
-pub use hot_store::HotStore;
+pub use hot_store::{Applied, HotSession, HotStore, Incarnation};
 pub use ownership::{All, Ownership};
 pub use row_store::{BEATS_KEPT, Part, RowStore, Select, SessionQuery, SessionRows};
 pub use snapshot_store::{Snapshot, SnapshotStore};

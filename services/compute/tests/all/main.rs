@@ -76,7 +76,7 @@ async fn check(log: &MemoryEventLog, stores: &ChainStores, context: &str) {
             let rows: Vec<(RowKey, (Values, u64))> =
                 found.rows.into_iter().map(|row| (row.key, (row.values, row.offset))).collect();
             assert_eq!(rows, expected.rows.into_iter().collect::<Vec<_>>(), "{context}, {id}");
-            if let Some(hot) = stores.hot.session(id.as_str()).await.expect("memory") {
+            if let Some(hot) = stores.hot.session(partition, id.as_str()).await.expect("memory").session {
                 let totals = stores.rows.session(id.as_str(), &Select::Totals).await.expect("memory");
                 let totals = totals.expect("the session");
                 assert_eq!((&hot.session, &hot.rows), (&totals.session, &totals.rows), "{context}, {id}");

@@ -1,5 +1,6 @@
 //! One chain in memory: a log, the fold of each partition, stores, and the node that reads them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -14,7 +15,8 @@ use tandem_model::{Changes, Cut, LogId, PartitionId, PseudonymKey, Record, Token
 use tandem_query::Query;
 use tandem_storage::faulty::{self, ChainPlans};
 use tandem_storage::memory::{self, MemoryEventLog};
-use tandem_storage::{Append, ChainStores, EventLog, Select};
+use tandem_storage::{Append, Applied, ChainStores, EventLog, Incarnation, Select};
+use tokio::sync::Mutex;
 use tower::ServiceExt;
 
 /// How many partitions the log has.
@@ -29,6 +31,7 @@ pub(crate) struct World {
     pub(crate) stores: ChainStores,
     pub(crate) plans: ChainPlans,
     folds: Vec<Fold>,
+    incarnations: Mutex<BTreeMap<PartitionId, (Incarnation, Cut)>>,
     router: axum::Router,
     ids: u64,
 }
@@ -74,7 +77,15 @@ impl World {
         let query = Query { chain: Chain::A, log: log.clone(), stores: disturbed };
         let fold = |partition| Fold::new(PartitionId(partition), PARTITIONS, PseudonymKey::new([7; 16]));
         let folds = (0..PARTITIONS).map(fold).collect();
-        Self { log, stores, plans, folds, router: tandem_query::router(query), ids: 0 }
+        Self {
+            log,
+            stores,
+            plans,
+            folds,
+            incarnations: Mutex::default(),
+            router: tandem_query::router(query),
+            ids: 0,
+        }
     }
 
     /// A world with one session `s1`: a start, three viewers over several minutes, an order, a
@@ -167,10 +178,25 @@ impl World {
     }
 
     pub(crate) async fn write_hot(&self, changes: &Changes) {
-        for absent in self.stores.hot.apply(changes).await.unwrap() {
+        let hot = &self.stores.hot;
+        let mut incarnations = self.incarnations.lock().await;
+        let known = incarnations.get(&changes.partition).copied();
+        let applied = match known {
+            Some((incarnation, base)) => (incarnation, hot.apply(incarnation, base, changes).await.unwrap()),
+            None => (Incarnation(0), Applied::Lost),
+        };
+        let (incarnation, absent) = match applied {
+            (incarnation, Applied::Done { absent }) => (incarnation, absent),
+            (_, Applied::Lost) => {
+                let begun = hot.begin(changes.partition, changes.cut).await.unwrap().unwrap();
+                (begun, changes.sessions.iter().map(|change| change.session_id.clone()).collect())
+            }
+        };
+        for absent in absent {
             let whole = self.stores.rows.session(absent.as_str(), &Select::Totals).await.unwrap().unwrap();
-            self.stores.hot.put(whole).await.unwrap();
+            hot.put(incarnation, whole).await.unwrap();
         }
+        incarnations.insert(changes.partition, (incarnation, changes.cut));
     }
 
     /// How far the rows of the partition of `session` reach.

@@ -10,14 +10,18 @@ use tokio::sync::watch;
 
 use super::Faulty;
 use crate::{
-    Append, Appended, DeadLetterQuery, DeadLetters, EventLog, HotStore, Result, RowStore, Select,
-    SessionQuery, SessionRows, Snapshot, SnapshotStore, StoredReceipt,
+    Append, Appended, Applied, DeadLetterQuery, DeadLetters, EventLog, HotSession, HotStore, Incarnation,
+    Result, RowStore, Select, SessionQuery, SessionRows, Snapshot, SnapshotStore, StoredReceipt,
 };
 
 #[async_trait]
 impl<T: EventLog + ?Sized> EventLog for Faulty<T> {
     fn id(&self) -> LogId {
         self.inner.id()
+    }
+
+    fn generation(&self) -> u32 {
+        self.inner.generation()
     }
 
     fn partitions(&self) -> u32 {
@@ -82,16 +86,20 @@ impl<T: RowStore + ?Sized> RowStore for Faulty<T> {
 
 #[async_trait]
 impl<T: HotStore + ?Sized> HotStore for Faulty<T> {
-    async fn apply(&self, changes: &Changes) -> Result<Vec<SessionId>> {
-        self.plan.run("apply", self.inner.apply(changes)).await
+    async fn begin(&self, partition: PartitionId, cut: Cut) -> Result<Option<Incarnation>> {
+        self.plan.run("begin", self.inner.begin(partition, cut)).await
     }
 
-    async fn put(&self, session: SessionRows) -> Result<()> {
-        self.plan.run("put", self.inner.put(session)).await
+    async fn apply(&self, incarnation: Incarnation, base: Cut, changes: &Changes) -> Result<Applied> {
+        self.plan.run("apply", self.inner.apply(incarnation, base, changes)).await
     }
 
-    async fn session(&self, id: &str) -> Result<Option<Arc<SessionRows>>> {
-        self.plan.run("session", self.inner.session(id)).await
+    async fn put(&self, incarnation: Incarnation, session: SessionRows) -> Result<()> {
+        self.plan.run("put", self.inner.put(incarnation, session)).await
+    }
+
+    async fn session(&self, partition: PartitionId, id: &str) -> Result<HotSession> {
+        self.plan.run("session", self.inner.session(partition, id)).await
     }
 
     async fn progress(&self, partition: PartitionId) -> Result<Option<Cut>> {
@@ -135,8 +143,8 @@ mod tests {
 
     use super::super::{ChainPlans, Fault, Plan, chain_stores};
     use super::*;
-    use crate::StoreError;
-    use crate::memory::{self, MemoryEventLog};
+    use crate::memory::{self, MemoryEventLog, MemoryHotStore};
+    use crate::{ChainStores, StoreError};
 
     fn beat() -> Append {
         Append { records: vec![(PartitionId(0), Record::beat(1))], receipt: None }
@@ -169,9 +177,11 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn is_transparent_without_faults() {
         let plans = ChainPlans::default();
-        let stores = chain_stores(memory::chain_stores(), &plans);
+        let hot = Arc::new(MemoryHotStore::new(100));
+        let stores = ChainStores { hot: Arc::clone(&hot) as _, ..memory::chain_stores() };
+        let stores = chain_stores(stores, &plans);
         crate::suite::row_store(stores.rows).await;
-        crate::suite::hot_store(stores.hot).await;
+        crate::suite::hot_store(stores.hot, async || hot.clear()).await;
         crate::suite::snapshot_store(&*stores.snapshots).await;
         crate::suite::dead_letters(&*stores.dead_letters).await;
         let log: Arc<dyn EventLog> = Arc::new(MemoryEventLog::new(2));

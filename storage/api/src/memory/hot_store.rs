@@ -3,17 +3,19 @@
 //! A reader takes an [`Arc`] and no copy. A writer changes a session in place where nobody holds
 //! it, else a copy of it ([`Arc::make_mut`]), and swaps it in whole: a reader never sees half a
 //! change. The map of sessions is locked for writing only when sessions come or go; a change
-//! locks the one session it is about.
+//! locks the one session it is about. The map of lives is locked for writing only when a life
+//! begins or everything is lost; whoever reads or writes sessions holds it for reading meanwhile,
+//! so that no call sees two lives of a partition.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use tandem_model::row::SessionState;
 use tandem_model::{Changes, Cut, PartitionId, Row, SessionChange, SessionId, Table};
 
-use crate::{HotStore, Result, SessionRows};
+use crate::{Applied, HotSession, HotStore, Incarnation, Result, SessionRows};
 
 /// When the store is full, this part of it goes at once, so that finding out which is not done
 /// for every single session that comes.
@@ -23,17 +25,40 @@ const EVICTED_PART: usize = 64;
 /// with the oldest cut; even the one just put, if it is that one.
 pub struct MemoryHotStore {
     sessions_max: usize,
+    lives: RwLock<Lives>,
     sessions: RwLock<HashMap<SessionId, Arc<Slot>>>,
-    progress: RwLock<HashMap<PartitionId, Cut>>,
 }
 
 type Slot = RwLock<Arc<SessionRows>>;
 
+#[derive(Default)]
+struct Lives {
+    /// How many have begun: the number of the last one.
+    begun: u64,
+    now: HashMap<PartitionId, Life>,
+}
+
+/// The life of a partition that goes on.
+struct Life {
+    incarnation: Incarnation,
+    progress: Mutex<Cut>,
+}
+
+impl Lives {
+    /// The life of `partition`, if it is that of `incarnation`.
+    fn of(&self, partition: PartitionId, incarnation: Incarnation) -> Option<&Life> {
+        self.now.get(&partition).filter(|life| life.incarnation == incarnation)
+    }
+
+    fn progress(&self, partition: PartitionId) -> Option<Cut> {
+        self.now.get(&partition).map(|life| *life.progress.lock())
+    }
+}
+
 impl MemoryHotStore {
     /// An empty store for `sessions_max` sessions at most (at least 1).
     pub fn new(sessions_max: usize) -> Self {
-        let sessions_max = sessions_max.max(1);
-        Self { sessions_max, sessions: RwLock::default(), progress: RwLock::default() }
+        Self { sessions_max: sessions_max.max(1), lives: RwLock::default(), sessions: RwLock::default() }
     }
 
     /// How many sessions it holds.
@@ -48,9 +73,9 @@ impl MemoryHotStore {
 
     /// Forgets everything, as a restarted Redis would.
     pub fn clear(&self) {
-        let mut sessions = self.sessions.write();
-        self.progress.write().clear();
-        sessions.clear();
+        let mut lives = self.lives.write();
+        lives.now.clear();
+        self.sessions.write().clear();
     }
 
     fn slot(&self, id: &str) -> Option<Arc<Slot>> {
@@ -60,7 +85,25 @@ impl MemoryHotStore {
 
 #[async_trait]
 impl HotStore for MemoryHotStore {
-    async fn apply(&self, changes: &Changes) -> Result<Vec<SessionId>> {
+    async fn begin(&self, partition: PartitionId, cut: Cut) -> Result<Option<Incarnation>> {
+        let mut lives = self.lives.write();
+        if lives.progress(partition).is_some_and(|progress| progress.next > cut.next) {
+            return Ok(None);
+        }
+        self.sessions.write().retain(|_, slot| slot.read().partition != partition);
+        lives.begun += 1;
+        let incarnation = Incarnation(lives.begun);
+        lives.now.insert(partition, Life { incarnation, progress: Mutex::new(cut) });
+        Ok(Some(incarnation))
+    }
+
+    async fn apply(&self, incarnation: Incarnation, base: Cut, changes: &Changes) -> Result<Applied> {
+        let lives = self.lives.read();
+        let Some(life) = lives.of(changes.partition, incarnation) else { return Ok(Applied::Lost) };
+        let progress = life.progress.lock().next;
+        if progress != base.next && progress != changes.cut.next {
+            return Ok(Applied::Lost);
+        }
         let mut absent = Vec::new();
         for change in &changes.sessions {
             match self.slot(change.session_id.as_str()) {
@@ -68,17 +111,17 @@ impl HotStore for MemoryHotStore {
                 None => absent.push(change.session_id.clone()),
             }
         }
-        let mut progress = self.progress.write();
-        let known = progress.entry(changes.partition).or_default();
-        if known.next < changes.cut.next {
-            *known = changes.cut;
-        }
-        Ok(absent)
+        *life.progress.lock() = changes.cut;
+        Ok(Applied::Done { absent })
     }
 
-    async fn put(&self, mut session: SessionRows) -> Result<()> {
+    async fn put(&self, incarnation: Incarnation, mut session: SessionRows) -> Result<()> {
         session.rows.retain(|row| row.key.table == Table::Total);
         session.rows.sort_unstable_by(|left, right| left.key.cmp(&right.key));
+        let lives = self.lives.read();
+        if lives.of(session.partition, incarnation).is_none() {
+            return Ok(());
+        }
         let mut sessions = self.sessions.write();
         if let Some(slot) = sessions.get(&session.session_id) {
             let mut kept = slot.write();
@@ -94,12 +137,17 @@ impl HotStore for MemoryHotStore {
         Ok(())
     }
 
-    async fn session(&self, id: &str) -> Result<Option<Arc<SessionRows>>> {
-        Ok(self.slot(id).map(|slot| slot.read().clone()))
+    async fn session(&self, partition: PartitionId, id: &str) -> Result<HotSession> {
+        let lives = self.lives.read();
+        // Before the session: a change reaches the session first, then the progress.
+        let Some(progress) = lives.progress(partition) else { return Ok(HotSession::default()) };
+        let session = self.slot(id).map(|slot| slot.read().clone());
+        let session = session.filter(|session| session.partition == partition);
+        Ok(HotSession { progress: Some(progress), session })
     }
 
     async fn progress(&self, partition: PartitionId) -> Result<Option<Cut>> {
-        Ok(self.progress.read().get(&partition).copied())
+        Ok(self.lives.read().progress(partition))
     }
 }
 
@@ -159,52 +207,61 @@ mod tests {
     use super::*;
     use crate::suite::fixtures::{self, session_id};
 
+    const PARTITION: PartitionId = PartitionId(0);
+
     #[tokio::test(flavor = "multi_thread")]
     async fn passes_the_suite() {
-        crate::suite::hot_store(Arc::new(MemoryHotStore::new(100))).await;
+        let store = Arc::new(MemoryHotStore::new(100));
+        crate::suite::hot_store(Arc::clone(&store) as _, async || store.clear()).await;
     }
 
-    async fn put(store: &MemoryHotStore, id: &str, state: SessionState, clock: u64) {
-        let mut session = fixtures::session_rows(id, clock + 1, clock);
-        session.session.state = state;
-        store.put(session).await.expect("put");
+    async fn begun(sessions_max: usize) -> (MemoryHotStore, Incarnation) {
+        let store = MemoryHotStore::new(sessions_max);
+        let incarnation = store.begin(PARTITION, Cut::default()).await.expect("begin").expect("nobody's yet");
+        (store, incarnation)
     }
 
     async fn holds(store: &MemoryHotStore, id: &str) -> bool {
-        store.session(id).await.expect("session").is_some()
+        store.session(PARTITION, id).await.expect("session").session.is_some()
     }
 
     #[tokio::test]
     async fn sessions_that_are_over_go_first_and_of_those_the_oldest() {
-        let store = MemoryHotStore::new(3);
-        put(&store, "live-old", SessionState::Live, 10).await;
-        put(&store, "final-old", SessionState::Final, 20).await;
-        put(&store, "corrected-new", SessionState::Corrected, 30).await;
-        put(&store, "live-new", SessionState::Live, 40).await;
+        let (store, incarnation) = begun(3).await;
+        let put = async |id: &str, state: SessionState, clock: u64| {
+            let mut session = fixtures::session_rows(id, clock + 1, clock);
+            session.session.state = state;
+            store.put(incarnation, session).await.expect("put");
+        };
+        put("live-old", SessionState::Live, 10).await;
+        put("final-old", SessionState::Final, 20).await;
+        put("corrected-new", SessionState::Corrected, 30).await;
+        put("live-new", SessionState::Live, 40).await;
         assert_eq!(store.len(), 3);
         assert!(!holds(&store, "final-old").await);
-        put(&store, "live-newer", SessionState::Live, 50).await;
+        put("live-newer", SessionState::Live, 50).await;
         assert!(!holds(&store, "corrected-new").await);
-        put(&store, "live-newest", SessionState::Live, 60).await;
+        put("live-newest", SessionState::Live, 60).await;
         assert!(!holds(&store, "live-old").await);
         // One that is over takes no place of a live one.
-        put(&store, "final", SessionState::Final, 70).await;
+        put("final", SessionState::Final, 70).await;
         assert!(!holds(&store, "final").await);
         assert_eq!(store.len(), 3);
     }
 
     #[tokio::test]
     async fn a_reader_keeps_what_it_took() {
-        let store = MemoryHotStore::new(3);
-        put(&store, "s", SessionState::Live, 10).await;
-        let before = store.session("s").await.expect("session").expect("present");
+        let (store, incarnation) = begun(3).await;
+        store.put(incarnation, fixtures::session_rows("s", 11, 10)).await.expect("put");
+        let look = async || store.session(PARTITION, "s").await.expect("session").session;
+        let before = look().await.expect("present");
         let mut changes = fixtures::changes(0, 100, 50);
         changes.sessions.push(fixtures::change("s", 100, 4));
-        store.apply(&changes).await.expect("apply");
+        store.apply(incarnation, Cut::default(), &changes).await.expect("apply");
         assert_eq!(before.cut.next, 11);
-        let after = store.session("s").await.expect("session").expect("present");
+        let after = look().await.expect("present");
         assert_eq!((after.cut.next, after.session_id.clone()), (100, session_id("s")));
         store.clear();
-        assert!(store.is_empty() && store.progress(PartitionId(0)).await.expect("progress").is_none());
+        assert!(store.is_empty() && look().await.is_none());
     }
 }
