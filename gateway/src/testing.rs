@@ -75,6 +75,10 @@ impl Control for Fixed {
         self.0.subscribe()
     }
 
+    async fn current(&self) -> Result<Route, ControlError> {
+        Ok(self.0.borrow().clone())
+    }
+
     async fn switch(&self, _: Chain, _: String) -> Result<Route, ControlError> {
         Err(ControlError::BadReason)
     }

@@ -83,6 +83,10 @@ impl Control for Local {
         self.state.route.subscribe()
     }
 
+    async fn current(&self) -> Result<Route, ControlError> {
+        Ok(self.state.route.borrow().clone())
+    }
+
     async fn switch(&self, to: Chain, reason: String) -> Result<Route, ControlError> {
         if reason.trim().is_empty() || reason.chars().count() > REASON_CHARS_MAX {
             return Err(ControlError::BadReason);
@@ -189,7 +193,7 @@ fn store(doing: &'static str, path: &Path, source: std::io::Error) -> ControlErr
     ControlError::Store { doing, file: path.display().to_string(), source }
 }
 
-fn wall_ms() -> u64 {
+pub(crate) fn wall_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 

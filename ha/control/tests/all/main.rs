@@ -1,0 +1,7 @@
+//! The control API and its followers, over TCP.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
+mod api;
+mod node;
+mod remote;
