@@ -116,7 +116,7 @@ async fn snapshot(context: &Context, fold: &Fold) -> Result<(), StoreError> {
     context.status.send_modify(|status| status.usage = fold.usage());
     let kept = async {
         context.stores.snapshots.put(partition, snapshot).await?;
-        context.stores.snapshots.prune(partition, context.settings.snapshots_kept).await
+        context.stores.snapshots.prune(partition, context.settings.snapshots_kept, None).await
     };
     if let Err(error) = kept.await {
         tracing::warn!(%partition, %error, "the snapshot was not kept; the next restart replays more");

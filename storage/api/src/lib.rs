@@ -23,6 +23,7 @@ mod ownership;
 mod row_store;
 mod snapshot_store;
 pub mod suite;
+mod summaries;
 
 pub use dead_letters::{DeadLetterQuery, DeadLetters, Place};
 pub use error::StoreError;
@@ -30,7 +31,8 @@ pub use event_log::{Append, Appended, EventLog, GENERATION_MAX, Receipt, StoredR
 pub use hot_store::{Applied, HotSession, HotStore, Incarnation};
 pub use ownership::{All, Ownership};
 pub use row_store::{BEATS_KEPT, Part, RowStore, Select, SessionQuery, SessionRows};
-pub use snapshot_store::{Snapshot, SnapshotStore};
+pub use snapshot_store::{Snapshot, SnapshotStore, superfluous};
+pub use summaries::{PublishError, SummaryTopic, SummaryWriter};
 
 /// The outcome of a call to a port.
 pub type Result<T> = std::result::Result<T, StoreError>;

@@ -21,8 +21,15 @@ pub trait SnapshotStore: Send + Sync {
     /// The snapshot of `partition` at place `next`.
     async fn load(&self, partition: PartitionId, next: u64) -> Result<Option<Snapshot>>;
 
-    /// Forgets all but the newest `keep`.
-    async fn prune(&self, partition: PartitionId, keep: usize) -> Result<()>;
+    /// Forgets all but the newest `keep` and the newest one at or before the place `pinned`:
+    /// whoever has come that far only needs it to go on from there. See [`superfluous`].
+    async fn prune(&self, partition: PartitionId, keep: usize, pinned: Option<u64>) -> Result<()>;
+}
+
+/// Which of the snapshots at these places, newest first, [`SnapshotStore::prune`] forgets.
+pub fn superfluous(places: Vec<u64>, keep: usize, pinned: Option<u64>) -> impl Iterator<Item = u64> {
+    let kept = pinned.and_then(|pinned| places.iter().copied().find(|next| *next <= pinned));
+    places.into_iter().skip(keep).filter(move |next| Some(*next) != kept)
 }
 
 /// The fold's state after a prefix of the log.

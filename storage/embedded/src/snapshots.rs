@@ -18,7 +18,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use tandem_model::PartitionId;
-use tandem_storage::{Result, Snapshot, SnapshotStore, StoreError};
+use tandem_storage::{Result, Snapshot, SnapshotStore, StoreError, superfluous};
 
 use crate::blocking::blocking;
 
@@ -88,9 +88,9 @@ impl SnapshotStore for Snapshots {
         .await
     }
 
-    async fn prune(&self, partition: PartitionId, keep: usize) -> Result<()> {
+    async fn prune(&self, partition: PartitionId, keep: usize, pinned: Option<u64>) -> Result<()> {
         self.with_folder(move |folder| {
-            for next in places(folder, partition)?.into_iter().skip(keep) {
+            for next in superfluous(places(folder, partition)?, keep, pinned) {
                 let path = file(folder, partition, next);
                 match fs::remove_file(&path) {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => {

@@ -172,7 +172,7 @@ async fn a_wrong_snapshot_is_noticed_and_left_out() {
             let wrong = tandem_storage::Snapshot { next: next - 1, bytes };
             stores.snapshots.put(partition, wrong).await.expect("memory");
         }
-        stores.snapshots.prune(partition, 0).await.expect("memory");
+        stores.snapshots.prune(partition, 0, None).await.expect("memory");
     }
     let compute = start(Chain::A, &log, &stores);
     append(&log, 78).await;

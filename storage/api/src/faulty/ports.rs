@@ -121,8 +121,8 @@ impl<T: SnapshotStore + ?Sized> SnapshotStore for Faulty<T> {
         self.plan.run("load", self.inner.load(partition, next)).await
     }
 
-    async fn prune(&self, partition: PartitionId, keep: usize) -> Result<()> {
-        self.plan.run("prune", self.inner.prune(partition, keep)).await
+    async fn prune(&self, partition: PartitionId, keep: usize, pinned: Option<u64>) -> Result<()> {
+        self.plan.run("prune", self.inner.prune(partition, keep, pinned)).await
     }
 }
 

@@ -10,6 +10,7 @@ mod event_log;
 mod hot_store;
 mod row_store;
 mod snapshot_store;
+mod summaries;
 
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ pub use event_log::MemoryEventLog;
 pub use hot_store::MemoryHotStore;
 pub use row_store::MemoryRowStore;
 pub use snapshot_store::MemorySnapshotStore;
+pub use summaries::MemorySummaryTopic;
 
 use crate::ChainStores;
 

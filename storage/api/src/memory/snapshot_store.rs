@@ -7,7 +7,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tandem_model::PartitionId;
 
-use crate::{Result, Snapshot, SnapshotStore};
+use crate::{Result, Snapshot, SnapshotStore, superfluous};
 
 /// A [`SnapshotStore`] for tests.
 #[derive(Default)]
@@ -43,8 +43,8 @@ impl SnapshotStore for MemorySnapshotStore {
         Ok(bytes.map(|bytes| Snapshot { next, bytes }))
     }
 
-    async fn prune(&self, partition: PartitionId, keep: usize) -> Result<()> {
-        for next in self.places(partition).into_iter().skip(keep) {
+    async fn prune(&self, partition: PartitionId, keep: usize, pinned: Option<u64>) -> Result<()> {
+        for next in superfluous(self.places(partition), keep, pinned) {
             self.snapshots.lock().remove(&(partition, next));
         }
         Ok(())

@@ -11,6 +11,7 @@ mod hot_store;
 mod row_store;
 mod row_store_lists;
 mod snapshot_store;
+mod summaries;
 
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ pub use event_log::event_log;
 pub use hot_store::hot_store;
 pub use row_store::row_store;
 pub use snapshot_store::snapshot_store;
+pub use summaries::summaries;
 
 /// How long anything that must happen may take; far more than it needs.
 const PATIENCE: Duration = Duration::from_secs(10);

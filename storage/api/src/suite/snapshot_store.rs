@@ -11,7 +11,7 @@ pub async fn snapshot_store(store: &dyn SnapshotStore) {
     let snapshot = |next: u64, byte: u8, len: usize| Snapshot { next, bytes: vec![byte; len].into() };
     assert!(store.list(first).await.expect("list").is_empty());
     assert_eq!(store.load(first, 7).await.expect("load"), None);
-    store.prune(first, 3).await.expect("pruning nothing is no error");
+    store.prune(first, 3, None).await.expect("pruning nothing is no error");
 
     let empty = Snapshot { next: 0, bytes: Bytes::new() };
     store.put(first, empty.clone()).await.expect("put");
@@ -32,12 +32,21 @@ pub async fn snapshot_store(store: &dyn SnapshotStore) {
     assert_eq!(store.load(first, 1_000).await.expect("load"), Some(snapshot(1_000, 3, 4)));
     assert_eq!(store.list(first).await.expect("list").len(), 4);
 
+    // Whoever stands at 950 goes on from 900.
     for _ in 0..2 {
-        store.prune(first, 2).await.expect("prune");
+        store.prune(first, 1, Some(950)).await.expect("prune");
+        assert_eq!(store.list(first).await.expect("list"), [u64::MAX, 900]);
+    }
+    store.put(first, snapshot(1_000, 3, 4)).await.expect("put");
+    store.prune(first, 3, Some(899)).await.expect("nothing to pin is no error");
+    assert_eq!(store.list(first).await.expect("list"), [u64::MAX, 1_000, 900]);
+
+    for pinned in [None, Some(1_000), Some(0)] {
+        store.prune(first, 2, pinned).await.expect("prune");
         assert_eq!(store.list(first).await.expect("list"), [u64::MAX, 1_000]);
     }
     assert_eq!(store.load(first, 900).await.expect("load"), None);
     assert_eq!(store.list(second).await.expect("list"), [1_000], "other partitions keep theirs");
-    store.prune(second, 0).await.expect("prune");
+    store.prune(second, 0, None).await.expect("prune");
     assert!(store.list(second).await.expect("list").is_empty());
 }
