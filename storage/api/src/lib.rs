@@ -13,6 +13,7 @@
 //! - **Durability.** What was answered with `Ok` survives the death of any process, unless the
 //!   port says otherwise ([`HotStore`] keeps no promise at all).
 
+pub mod codec;
 mod dead_letters;
 mod error;
 mod event_log;

@@ -11,11 +11,10 @@ use async_trait::async_trait;
 use fjall::{Keyspace, PersistMode, Readable};
 use tandem_model::rejected::{Reason, Rejected};
 use tandem_model::{LogId, PartitionId};
-use tandem_storage::{DeadLetterQuery, DeadLetters, Place, Result};
+use tandem_storage::{DeadLetterQuery, DeadLetters, Place, Result, codec};
 
 use crate::blocking::blocking;
 use crate::chain::Tables;
-use crate::codec;
 
 const BUFFER_BYTES: u64 = 8 << 20;
 /// A partition and an offset.

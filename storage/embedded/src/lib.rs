@@ -9,7 +9,6 @@
 
 mod blocking;
 mod chain;
-mod codec;
 mod data;
 mod letters;
 mod log;

@@ -11,8 +11,7 @@
 use bytes::Bytes;
 use crc32fast::Hasher;
 use tandem_model::{PartitionId, Record};
-
-use crate::codec::{Malformed, read_varint, write_varint};
+use tandem_storage::codec::{Malformed, read_varint, write_varint};
 
 const VERSION: u8 = 1;
 const HEAD_BYTES: usize = 1 + 4 + 4;

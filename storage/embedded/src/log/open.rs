@@ -9,6 +9,7 @@ use std::sync::Arc;
 use redb::{Database, ReadTransaction, ReadableDatabase};
 use serde::de::DeserializeOwned;
 use tandem_model::{LogId, PartitionId};
+use tandem_storage::codec::Malformed;
 use tandem_storage::{Result, StoreError, StoredReceipt};
 use tokio::sync::{Semaphore, mpsc, watch};
 
@@ -19,7 +20,6 @@ use super::tables::{
 use super::writer::Writer;
 use super::{FILE, Log, WAITING_BYTES_MAX, WAITING_MAX, batch};
 use crate::blocking::panic_text;
-use crate::codec::Malformed;
 
 /// Pages kept in memory, in bytes.
 const CACHE_BYTES: usize = 128 << 20;

@@ -6,9 +6,8 @@ use redb::{ReadableTable, TableDefinition};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tandem_model::{LogId, PartitionId};
+use tandem_storage::codec::{self, Malformed};
 use tandem_storage::{Result, StoreError, StoredReceipt};
-
-use crate::codec::{self, Malformed};
 
 /// Batches by partition and first offset.
 pub(super) const BATCHES: TableDefinition<'_, (u32, u64), &[u8]> = TableDefinition::new("batches");

@@ -7,10 +7,9 @@ use std::ops::Range;
 use fjall::{OwnedWriteBatch, PersistMode, Snapshot, UserKey, UserValue};
 use tandem_model::row::{BeatDigest, SessionState};
 use tandem_model::{Changes, Cut, PartitionId, SessionChange, SessionId, SessionRow};
-use tandem_storage::{BEATS_KEPT, Result, StoreError};
+use tandem_storage::{BEATS_KEPT, Result, StoreError, codec};
 
 use super::{Head, Partition, Store, WRITERS, Writers, anchor_key, beat_key, time_key};
-use crate::codec;
 
 /// Changes, encoded.
 pub(super) struct Prepared {

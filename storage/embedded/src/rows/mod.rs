@@ -33,11 +33,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tandem_model::row::{BeatDigest, PartitionRow};
 use tandem_model::{Changes, Cut, LogId, PartitionId, SessionId, SessionRow};
-use tandem_storage::{Result, RowStore, Select, SessionQuery, SessionRows};
+use tandem_storage::{Result, RowStore, Select, SessionQuery, SessionRows, codec};
 
 use crate::blocking::blocking;
 use crate::chain::Tables;
-use crate::codec;
 
 /// Figures held in memory before they are written to a table, in bytes. A buffer keeps every
 /// version of a row, and a scan steps over all of them: with 32 MiB, reading a session that

@@ -5,11 +5,10 @@ use std::ops::Bound;
 use fjall::{Keyspace, Readable, Snapshot};
 use tandem_model::row::BeatDigest;
 use tandem_model::{PartitionId, Row, SessionId, SessionRow, Table};
-use tandem_storage::{Result, Select, SessionQuery, SessionRows};
+use tandem_storage::{Result, Select, SessionQuery, SessionRows, codec};
 
 use super::apply::state_byte;
 use super::{Head, Store, beat_key, time_key};
-use crate::codec;
 
 /// A range of keys.
 type Keys = (Bound<Vec<u8>>, Bound<Vec<u8>>);

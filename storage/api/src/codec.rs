@@ -1,8 +1,11 @@
-//! How rows stand in the store.
+//! How rows stand in a store that keeps bytes: the embedded one's files and Redis' hashes.
 //!
 //! A row of figures is mostly zeros, so it is written as its offset, a mask of the columns that
 //! are not zero, and those: all in LEB128. That is 10 to 60 bytes instead of 300. Everything else is
 //! Postcard. In front of each stands the version of the format.
+//!
+//! What is on disk was written by this: a change of a format is a new version, and the old one
+//! stays readable.
 //!
 //! Decoding takes any bytes and never panics; what it refuses is damage.
 
@@ -21,12 +24,13 @@ const _: () = assert!(STORED <= 64, "the mask of columns is a u64");
 /// Bytes that are not what they should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct Malformed(pub(crate) &'static str);
+pub struct Malformed(pub &'static str);
 
-type Result<T> = std::result::Result<T, Malformed>;
+/// What reading bytes comes to.
+pub type Result<T> = std::result::Result<T, Malformed>;
 
 /// Writes figures and their version.
-pub(crate) fn encode_values(values: &Values, offset: u64, out: &mut Vec<u8>) {
+pub fn encode_values(values: &Values, offset: u64, out: &mut Vec<u8>) {
     out.push(VERSION);
     write_varint(offset, out);
     let mask =
@@ -38,7 +42,7 @@ pub(crate) fn encode_values(values: &Values, offset: u64, out: &mut Vec<u8>) {
 }
 
 /// Reads what [`encode_values`] wrote.
-pub(crate) fn decode_values(bytes: &[u8]) -> Result<(Values, u64)> {
+pub fn decode_values(bytes: &[u8]) -> Result<(Values, u64)> {
     let mut rest = versioned(bytes)?;
     let offset = read_varint(&mut rest)?;
     let mut mask = read_varint(&mut rest)?;
@@ -54,19 +58,13 @@ pub(crate) fn decode_values(bytes: &[u8]) -> Result<(Values, u64)> {
 
 /// The rows of a session in the order of tables, breakdowns, buckets and keys: so that totals, and
 /// any range of buckets of one trend, stand together.
-pub(crate) fn encode_row_key(session_id: &str, key: &RowKey, out: &mut Vec<u8>) {
+pub fn encode_row_key(session_id: &str, key: &RowKey, out: &mut Vec<u8>) {
     encode_part(session_id, key.table, key.breakdown, key.bucket, out);
     out.extend_from_slice(key.key.as_bytes());
 }
 
 /// Where the rows of one bucket begin.
-pub(crate) fn encode_part(
-    session_id: &str,
-    table: Table,
-    breakdown: Breakdown,
-    bucket: u64,
-    out: &mut Vec<u8>,
-) {
+pub fn encode_part(session_id: &str, table: Table, breakdown: Breakdown, bucket: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(session_id.as_bytes());
     // Ids hold no zero byte, so no session's rows run into another's.
     out.extend([0, table.index() as u8, breakdown as u8]);
@@ -74,7 +72,7 @@ pub(crate) fn encode_part(
 }
 
 /// Reads what [`encode_row_key`] wrote for a session whose id has `id_len` bytes.
-pub(crate) fn decode_row_key(bytes: &[u8], id_len: usize) -> Result<RowKey> {
+pub fn decode_row_key(bytes: &[u8], id_len: usize) -> Result<RowKey> {
     const SHORT: Malformed = Malformed("a row's key is too short");
     let rest = bytes.get(id_len + 1..).ok_or(SHORT)?;
     let ([table, breakdown], rest) = rest.split_first_chunk().ok_or(SHORT)?;
@@ -91,13 +89,13 @@ pub(crate) fn decode_row_key(bytes: &[u8], id_len: usize) -> Result<RowKey> {
 }
 
 /// Writes plain data.
-pub(crate) fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     postcard::to_extend(value, vec![VERSION])
         .expect("only plain data is stored, and memory does not refuse it")
 }
 
 /// Reads what [`encode`] wrote.
-pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     postcard::from_bytes(versioned(bytes)?).map_err(|_| Malformed("a value can't be decoded"))
 }
 
@@ -110,7 +108,7 @@ fn versioned(bytes: &[u8]) -> Result<&[u8]> {
 }
 
 /// LEB128.
-pub(crate) fn write_varint(mut value: u64, out: &mut Vec<u8>) {
+pub fn write_varint(mut value: u64, out: &mut Vec<u8>) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;
@@ -119,7 +117,7 @@ pub(crate) fn write_varint(mut value: u64, out: &mut Vec<u8>) {
 }
 
 /// Takes a LEB128 number off the front of `bytes`.
-pub(crate) fn read_varint(bytes: &mut &[u8]) -> Result<u64> {
+pub fn read_varint(bytes: &mut &[u8]) -> Result<u64> {
     let mut value = 0;
     for shift in (0..64).step_by(7) {
         let (&byte, rest) = bytes.split_first().ok_or(Malformed("a number is cut off"))?;
