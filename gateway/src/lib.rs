@@ -21,6 +21,7 @@ mod health;
 mod keys;
 mod panics;
 mod parity;
+mod pool;
 mod request_id;
 mod routes;
 mod server;
@@ -42,7 +43,8 @@ use tower::util::BoxCloneSyncService;
 
 pub use config::{ClockMode, ConfigError, GatewayConfig};
 pub use counters::{ChainCounts, ChainsCounts, Counts, ReadCounts};
-pub use server::Drained;
+pub use pool::{NodeCounts, Pool, PoolConfig, PoolError};
+pub use server::{Drained, PortLimits, serve_http};
 
 /// What the query nodes of one chain look like from here.
 ///

@@ -4,17 +4,21 @@
 //! for the first request, one for each header, and a bound on connections; hyper bounds what is
 //! buffered while a header is read. A graceful end: no new connections, requests under way come to
 //! their end, idle connections close, and what is left after the deadline is cut.
+//!
+//! The other ports of the system (query nodes, control) are served by the same loop: [`serve_http`].
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::{Method, Request, Response};
 use http_body_util::Full;
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -22,12 +26,11 @@ use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
-use tower::ServiceExt;
+use tower::{BoxError, Service, ServiceExt};
 
 use crate::answer::Answer;
-use crate::config::GatewayConfig;
 use crate::header_limits;
-use crate::stack::{Inner, Shared, stack};
+use crate::stack::{Shared, stack};
 
 /// What hyper buffers of an HTTP/1 header at most, in bytes; a little more than our own limit, so
 /// that ours speaks first.
@@ -49,15 +52,53 @@ pub struct Drained {
     pub connections_cut: usize,
 }
 
+/// What a port bears.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortLimits {
+    /// Most connections at one time; one more is refused.
+    pub connections_max: usize,
+    /// How long a client may take to send a request's header, and how long a connection may idle
+    /// between two requests.
+    pub header_timeout: Duration,
+    /// How long requests under way may go on after a shutdown has begun.
+    pub drain: Duration,
+}
+
 pub(crate) async fn serve(
     shared: Arc<Shared>,
     listener: TcpListener,
     shutdown: impl Future<Output = ()>,
 ) -> Drained {
-    let config = shared.config.clone();
-    let service = stack::<Incoming>(shared);
-    let builder = Arc::new(builder(&config));
-    let connections = Arc::new(Semaphore::new(config.connections_max));
+    let limits = PortLimits {
+        connections_max: shared.config.connections_max,
+        header_timeout: shared.config.header_timeout,
+        drain: shared.config.drain,
+    };
+    let stack = stack::<Incoming>(shared);
+    let service = tower::service_fn(move |request: Request<Incoming>| {
+        let is_head = *request.method() == Method::HEAD;
+        let answering = stack.clone().oneshot(request);
+        async move { answering.await.map(|answer| to_wire(answer, is_head)) }
+    });
+    serve_http(service, limits, listener, shutdown).await
+}
+
+/// Serves HTTP/1.1 and HTTP/2 (with prior knowledge) from `service` until `shutdown` is done, then
+/// lets what is under way come to its end, within `limits.drain`.
+pub async fn serve_http<S, B>(
+    service: S,
+    limits: PortLimits,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()>,
+) -> Drained
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let builder = Arc::new(builder(limits));
+    let connections = Arc::new(Semaphore::new(limits.connections_max));
     let graceful = GracefulShutdown::new();
     let mut tasks = JoinSet::new();
     tokio::pin!(shutdown);
@@ -69,7 +110,7 @@ pub(crate) async fn serve(
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => match Arc::clone(&connections).try_acquire_owned() {
                     Ok(permit) => {
-                        let connection = Connection { stream, peer, permit, header_timeout: config.header_timeout };
+                        let connection = Connection { stream, peer, permit, header_timeout: limits.header_timeout };
                         tasks.spawn(connection.serve(service.clone(), Arc::clone(&builder), graceful.watcher()));
                     }
                     Err(_) => _ = stream.try_write(FULL),
@@ -87,7 +128,7 @@ pub(crate) async fn serve(
         graceful.shutdown().await;
         while tasks.join_next().await.is_some() {}
     };
-    _ = tokio::time::timeout(config.drain, draining).await;
+    _ = tokio::time::timeout(limits.drain, draining).await;
     let connections_cut = tasks.len();
     if connections_cut > 0 {
         tracing::warn!(connections_cut, "requests were still under way at the deadline");
@@ -96,19 +137,19 @@ pub(crate) async fn serve(
     Drained { connections_cut }
 }
 
-fn builder(config: &GatewayConfig) -> Builder<TokioExecutor> {
+fn builder(limits: PortLimits) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(config.header_timeout)
+        .header_read_timeout(limits.header_timeout)
         .max_buf_size(BUFFER_BYTES_MAX)
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS_MAX)
         .max_header_list_size(BUFFER_BYTES_MAX as u32)
         .keep_alive_interval(PING_EVERY)
-        .keep_alive_timeout(config.header_timeout);
+        .keep_alive_timeout(limits.header_timeout);
     builder
 }
 
@@ -120,12 +161,13 @@ struct Connection {
 }
 
 impl Connection {
-    async fn serve(
-        self,
-        service: impl Inner<Incoming>,
-        builder: Arc<Builder<TokioExecutor>>,
-        watcher: Watcher,
-    ) {
+    async fn serve<S, B>(self, service: S, builder: Arc<Builder<TokioExecutor>>, watcher: Watcher)
+    where
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+        S::Future: Send,
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
         let Connection { stream, peer, permit: _permit, header_timeout } = self;
         // Answers are small and whole: waiting to fill a packet only adds latency.
         _ = stream.set_nodelay(true);
@@ -133,9 +175,7 @@ impl Connection {
         let asked = Arc::clone(&has_asked);
         let service = service_fn(move |request: Request<Incoming>| {
             asked.store(true, Ordering::Relaxed);
-            let is_head = *request.method() == Method::HEAD;
-            let answering = service.clone().oneshot(request);
-            async move { answering.await.map(|answer| to_wire(answer, is_head)) }
+            service.clone().oneshot(request)
         });
         let connection = builder.serve_connection(TokioIo::new(stream), service);
         let connection = watcher.watch(connection);
@@ -155,7 +195,7 @@ impl Connection {
 }
 
 /// The answer to HEAD has the length of the body it leaves out.
-fn to_wire(answer: Answer, is_head: bool) -> Response<Full<bytes::Bytes>> {
+fn to_wire(answer: Answer, is_head: bool) -> Response<Full<Bytes>> {
     let (mut parts, body) = answer.into_parts();
     if !is_head {
         return Response::from_parts(parts, Full::new(body));

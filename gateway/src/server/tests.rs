@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::ChainService;
-use crate::config::ClockMode;
+use crate::config::{ClockMode, GatewayConfig};
 use crate::testing::{KEY, World, chain, saying};
 
 struct Running {
