@@ -9,10 +9,13 @@
 //! store holds durably. A restart ([`recover`]) takes the newest usable snapshot, replays the log
 //! up to what the row store already has without writing anything, and compares the digests of
 //! the beats it passes with those it wrote down before; only then is the partition ready.
+//!
+//! Beside it, [`publish`] gives rows to partner teams while the chain is the active one.
 
 mod compute;
 mod flush;
 mod partition;
+pub mod publish;
 mod recover;
 mod settings;
 mod status;

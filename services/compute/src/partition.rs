@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::flush::flush;
+use crate::publish::Pin;
 use crate::recover::recover;
 use crate::settings::Settings;
 use crate::status::{Phase, Status};
@@ -116,7 +117,13 @@ async fn snapshot(context: &Context, fold: &Fold) -> Result<(), StoreError> {
     context.status.send_modify(|status| status.usage = fold.usage());
     let kept = async {
         context.stores.snapshots.put(partition, snapshot).await?;
-        context.stores.snapshots.prune(partition, context.settings.snapshots_kept, None).await
+        let pinned = match context.settings.pins.of(partition) {
+            Pin::Nothing => None,
+            Pin::At(next) => Some(next),
+            // What the publisher needs is not known yet: nothing is forgotten meanwhile.
+            Pin::Unknown => return Ok(()),
+        };
+        context.stores.snapshots.prune(partition, context.settings.snapshots_kept, pinned).await
     };
     if let Err(error) = kept.await {
         tracing::warn!(%partition, %error, "the snapshot was not kept; the next restart replays more");

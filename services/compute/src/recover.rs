@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use tandem_fold::Fold;
 use tandem_model::digest::Digests;
 use tandem_model::row::BeatDigest;
-use tandem_storage::{BEATS_KEPT, StoreError};
+use tandem_model::{PartitionId, PseudonymKey};
+use tandem_storage::{BEATS_KEPT, Snapshot, StoreError};
 
 use crate::partition::{Context, persistently};
 
@@ -59,8 +60,8 @@ pub(crate) async fn recover(context: &Context) -> Result<Recovered, StoreError> 
 async fn restore(context: &Context, next: u64) -> Result<Option<Fold>, StoreError> {
     let partition = context.partition;
     let loaded = persistently(context, async || context.stores.snapshots.load(partition, next).await).await;
-    let bytes = match loaded {
-        Ok(Some(snapshot)) => snapshot.bytes,
+    let snapshot = match loaded {
+        Ok(Some(snapshot)) => snapshot,
         Ok(None) => return Ok(None),
         Err(StoreError::Damaged(reason)) => {
             tracing::error!(%partition, next, reason, "snapshot left out");
@@ -68,17 +69,23 @@ async fn restore(context: &Context, next: u64) -> Result<Option<Fold>, StoreErro
         }
         Err(error) => return Err(error),
     };
-    match Fold::restore(&bytes, partition, context.log.partitions(), context.key) {
-        Ok(fold) if fold.cut().next == next => Ok(Some(fold)),
-        Ok(_) => {
-            tracing::error!(%partition, next, "snapshot left out: it ends elsewhere");
-            Ok(None)
-        }
-        Err(error) => {
-            tracing::warn!(%partition, next, %error, "snapshot left out");
-            Ok(None)
-        }
+    Ok(unpack(&snapshot, partition, context.log.partitions(), context.key))
+}
+
+/// The fold that wrote `snapshot`, if it can be had.
+pub(crate) fn unpack(
+    snapshot: &Snapshot,
+    partition: PartitionId,
+    partitions: u32,
+    key: PseudonymKey,
+) -> Option<Fold> {
+    let next = snapshot.next;
+    match Fold::restore(&snapshot.bytes, partition, partitions, key) {
+        Ok(fold) if fold.cut().next == next => return Some(fold),
+        Ok(_) => tracing::error!(%partition, next, "snapshot left out: it ends elsewhere"),
+        Err(error) => tracing::warn!(%partition, next, %error, "snapshot left out"),
     }
+    None
 }
 
 /// Replays the log up to `target`, writing nothing: the stores have all of that. Answers the

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tandem_model::route::Chain;
 
+use crate::publish::Pins;
+
 /// Settings of one chain. The two chains run with different ones on purpose: rows and digests may
 /// not depend on them, and a fault that shows with one batch size only would split the chains
 /// instead of fooling both.
@@ -21,6 +23,8 @@ pub struct Settings {
     pub snapshot_records: u64,
     /// How many snapshots are kept per partition.
     pub snapshots_kept: usize,
+    /// Which snapshots the publisher still needs beside them.
+    pub pins: Pins,
 }
 
 impl Settings {
@@ -37,6 +41,7 @@ impl Settings {
             snapshot_interval: Duration::from_secs(snapshot_s),
             snapshot_records,
             snapshots_kept: 2,
+            pins: Pins::none(),
         }
     }
 }

@@ -1,0 +1,104 @@
+//! The fold of one partition, beat by beat: what changed between one marker and the next.
+
+use std::collections::BTreeMap;
+
+use tandem_fold::Fold;
+use tandem_model::summary::{Marker, Message, is_published};
+use tandem_model::{Changes, Cut, Record, Row, RowKey, SessionId, SessionRow, Values};
+
+/// A fold, and what changed in it up to the last beat it passed.
+pub(super) struct Follower {
+    fold: Fold,
+    gathered: Transaction,
+}
+
+/// What changed from one place in the log to a beat: the rows as they are at that beat.
+#[derive(Default)]
+pub(super) struct Transaction {
+    /// Up to and with this beat; nothing yet where `next` is 0.
+    pub(super) cut: Cut,
+    beats: u32,
+    sessions: BTreeMap<SessionId, Changed>,
+    rows: usize,
+}
+
+#[derive(Default)]
+struct Changed {
+    session: Option<SessionRow>,
+    rows: BTreeMap<RowKey, (Values, u64)>,
+}
+
+impl Follower {
+    pub(super) fn new(fold: Fold) -> Self {
+        Self { fold, gathered: Transaction::default() }
+    }
+
+    /// How far the log was folded.
+    pub(super) fn cut(&self) -> Cut {
+        self.fold.cut()
+    }
+
+    /// Folds a record whose changes are published already.
+    pub(super) fn skip(&mut self, offset: u64, record: &Record) {
+        self.fold.apply(offset, record);
+    }
+
+    /// Forgets what changed so far: it is published already.
+    pub(super) fn forget(&mut self) {
+        self.fold.take_changes();
+        self.gathered = Transaction::default();
+    }
+
+    /// Folds a record. Where it is a beat that counts, what changed up to it can be taken.
+    pub(super) fn apply(&mut self, offset: u64, record: &Record) {
+        let clock = self.fold.cut().clock;
+        self.fold.apply(offset, record);
+        if self.fold.cut().clock > clock {
+            self.gathered.add(self.fold.take_changes());
+        }
+    }
+
+    /// What changed up to the last beat, if there was one since this was last taken.
+    pub(super) fn take(&mut self) -> Option<Transaction> {
+        (self.gathered.beats > 0).then(|| std::mem::take(&mut self.gathered))
+    }
+
+    /// Whether the next beat should go into another transaction.
+    pub(super) const fn is_full(&self, beats_max: u32, rows_max: usize) -> bool {
+        self.gathered.beats > 0 && (self.gathered.beats >= beats_max || self.gathered.rows >= rows_max)
+    }
+}
+
+impl Transaction {
+    fn add(&mut self, changes: Changes) {
+        self.cut = changes.cut;
+        self.beats += 1;
+        for change in changes.sessions {
+            let published = change.rows.into_iter().filter(|row| is_published(&row.key)).peekable();
+            let mut published = published;
+            if change.session.is_none() && published.peek().is_none() {
+                continue;
+            }
+            let changed = self.sessions.entry(change.session_id).or_default();
+            if change.session.is_some() {
+                self.rows += usize::from(changed.session.is_none());
+                changed.session = change.session;
+            }
+            for Row { key, values, offset } in published {
+                self.rows += usize::from(changed.rows.insert(key, (values, offset)).is_none());
+            }
+        }
+    }
+
+    /// The rows as messages, sessions before their figures, in the order of their keys.
+    pub(super) fn messages(&self, marker: &Marker) -> Vec<Message> {
+        let mut messages = Vec::with_capacity(self.rows);
+        for (id, changed) in &self.sessions {
+            messages.extend(changed.session.as_ref().map(|row| marker.session_message(id, row)));
+            messages.extend(changed.rows.iter().map(|(key, (values, offset))| {
+                marker.row_message(id, &Row { key: key.clone(), values: *values, offset: *offset })
+            }));
+        }
+        messages
+    }
+}

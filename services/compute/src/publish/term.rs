@@ -1,0 +1,293 @@
+//! One term: from beginning a partition to the moment when its publisher must begin again, or may
+//! not publish any more.
+
+use std::time::Duration;
+
+use tandem_fold::Fold;
+use tandem_model::catalogue::DEFINITIONS;
+use tandem_model::route::Route;
+use tandem_model::summary::Marker;
+use tandem_model::{Cut, Record};
+use tandem_storage::{PublishError, StoreError, SummaryWriter};
+use tokio::time::Instant;
+
+use super::Settings;
+use super::follower::{Follower, Transaction};
+use super::partition::Context;
+use super::status::State;
+use crate::recover::unpack;
+
+/// How a term ended.
+pub(super) enum End {
+    /// It is not our turn any more, or we were told to stop.
+    NotOurs,
+    /// It has to be begun again, after a pause; says why.
+    Again(String),
+}
+
+/// What a publisher has folded; kept from term to term, so that a short failure costs no replay.
+#[derive(Default)]
+pub(super) struct Place {
+    follower: Option<Follower>,
+    /// Where the last transaction ended that is known to be published: what the follower gathers
+    /// begins there.
+    base: Cut,
+    /// Not known to be published.
+    pending: Option<Transaction>,
+}
+
+/// Takes the partition over and publishes, beat by beat.
+pub(super) async fn term(context: &Context, place: &mut Place) -> End {
+    match begun(context, place).await {
+        Ok(never) => match never {},
+        Err(end) => end,
+    }
+}
+
+/// Never ends well: a term goes on until something ends it.
+enum Never {}
+
+async fn begun(context: &Context, place: &mut Place) -> Result<Never, End> {
+    let (partition, parts) = (context.partition, &context.parts);
+    // Before we fence anybody, and again: see the head of `publish`.
+    active_route(context).await?;
+    let (mut writer, last) = parts.topic.begin(partition).await.map_err(again)?;
+    context.status.send_modify(|status| status.begun += 1);
+    let route = active_route(context).await?;
+    let base = match &last {
+        None => Cut::default(),
+        Some(last) => continues(context, last, &route)?,
+    };
+    context.reached(base.clock, base.next);
+    go_on_from(context, place, base).await?;
+    tracing::info!(%partition, epoch = route.epoch, beat = base.clock, next = base.next, "publishing");
+    context.show(State::Publishing);
+    publish_on(context, place, &mut *writer, route.epoch).await
+}
+
+/// The route in force, if our chain is the active one.
+async fn active_route(context: &Context) -> Result<Route, End> {
+    let route = context
+        .parts
+        .routes
+        .current()
+        .await
+        .map_err(|reason| End::Again(format!("whoever decides the route can't be asked: {reason}")))?;
+    if route.active == context.parts.chain && route.epoch > 0 {
+        return Ok(route);
+    }
+    // What is known here may still say otherwise for a moment: that is no reason to spin.
+    Err(End::Again(format!("chain {} is active (epoch {})", route.active, route.epoch)))
+}
+
+/// Where to go on after the marker `last`, if we may.
+fn continues(context: &Context, last: &Marker, route: &Route) -> Result<Cut, End> {
+    let log = &context.parts.log;
+    if last.epoch > route.epoch {
+        return Err(End::Again(format!(
+            "the topic was written under epoch {}, the route is of epoch {}: a newer route must come first",
+            last.epoch, route.epoch
+        )));
+    }
+    if last.log == log.id() {
+        return Ok(last.cut);
+    }
+    if last.generation < log.generation() {
+        // The log was created anew: its rows win over those of the one before.
+        return Ok(Cut::default());
+    }
+    Err(End::Again(format!(
+        "the topic was written from another log ({}, generation {}) than this one ({}, generation {}): \
+         name another topic, or empty this one",
+        last.log,
+        last.generation,
+        log.id(),
+        log.generation()
+    )))
+}
+
+/// Brings the follower to `base`: everything up to there is published, nothing beyond.
+async fn go_on_from(context: &Context, place: &mut Place, base: Cut) -> Result<(), End> {
+    let gathered_from = std::mem::replace(&mut place.base, base);
+    if let Some(follower) = &mut place.follower {
+        if gathered_from == base {
+            // What was pending, if anything was, did not get through: it comes again.
+            return Ok(());
+        }
+        let pending = place.pending.take();
+        if pending.is_some_and(|pending| pending.cut == base) {
+            // It did get through, or somebody else published the same.
+            return Ok(());
+        }
+        if follower.cut().next <= base.next {
+            return replay(context, follower, base).await;
+        }
+    }
+    place.pending = None;
+    context.show(State::Recovering);
+    let mut follower = Follower::new(restore(context, base).await?);
+    replay(context, &mut follower, base).await?;
+    place.follower = Some(follower);
+    Ok(())
+}
+
+/// The newest usable snapshot at or before `base`, else an empty fold at the log's beginning.
+async fn restore(context: &Context, base: Cut) -> Result<Fold, End> {
+    let (partition, parts) = (context.partition, &context.parts);
+    let partitions = parts.log.partitions();
+    let places = parts.snapshots.list(partition).await.map_err(again)?;
+    for next in places.into_iter().filter(|next| *next <= base.next) {
+        match parts.snapshots.load(partition, next).await {
+            Ok(Some(snapshot)) => {
+                if let Some(fold) = unpack(&snapshot, partition, partitions, parts.key) {
+                    return Ok(fold);
+                }
+            }
+            Ok(None) => {}
+            Err(StoreError::Damaged(reason)) => {
+                tracing::error!(%partition, next, reason, "snapshot left out");
+            }
+            Err(error) => return Err(again(error)),
+        }
+    }
+    Ok(Fold::new(partition, partitions, parts.key))
+}
+
+/// Folds the log up to `base`, publishing nothing.
+async fn replay(context: &Context, follower: &mut Follower, base: Cut) -> Result<(), End> {
+    while follower.cut().next < base.next {
+        still_ours(context)?;
+        let records = read(context, follower.cut().next).await?;
+        let before = follower.cut().next;
+        for (offset, record) in records.iter().take_while(|(offset, _)| *offset < base.next) {
+            follower.skip(*offset, record);
+        }
+        follower.forget();
+        if follower.cut().next == before {
+            break;
+        }
+    }
+    follower.forget();
+    if base.next > 0 && follower.cut() != base {
+        // Waiting can help where the log is only behind for now; else it needs a person.
+        return Err(End::Again(format!(
+            "the topic reaches the beat {} at offset {}, the log gives {:?} there: \
+             is it the log that the topic was written from, and whole?",
+            base.clock,
+            base.next,
+            follower.cut()
+        )));
+    }
+    Ok(())
+}
+
+async fn publish_on(
+    context: &Context,
+    place: &mut Place,
+    writer: &mut dyn SummaryWriter,
+    epoch: u64,
+) -> Result<Never, End> {
+    let Settings { beats_max, rows_max, .. } = context.settings;
+    let mut ends = context.parts.log.ends();
+    loop {
+        let epoch = current_epoch(context, epoch);
+        publish_pending(context, place, writer, epoch).await?;
+        still_ours(context)?;
+        let Place { follower: Some(follower), pending, .. } = place else {
+            return Err(End::Again("nothing was restored: a bug of ours".to_owned()));
+        };
+        ends.mark_unchanged();
+        let read_at = Instant::now();
+        let records = read(context, follower.cut().next).await?;
+        for (offset, record) in &records {
+            follower.apply(*offset, record);
+            if follower.is_full(beats_max, rows_max) {
+                // The rest of the records is read again: that is rare, and simpler than keeping it.
+                break;
+            }
+        }
+        *pending = follower.take();
+        if pending.is_none() {
+            wait(context, &mut ends, records.is_empty(), read_at).await;
+        }
+    }
+}
+
+/// The epoch to publish under: it may have risen with our chain still being the active one.
+fn current_epoch(context: &Context, epoch: u64) -> u64 {
+    context.parts.routes.known().borrow().epoch.max(epoch)
+}
+
+/// Publishes what is pending, and notes where that ends.
+async fn publish_pending(
+    context: &Context,
+    place: &mut Place,
+    writer: &mut dyn SummaryWriter,
+    epoch: u64,
+) -> Result<(), End> {
+    let Some(pending) = &place.pending else { return Ok(()) };
+    let log = &context.parts.log;
+    let marker = Marker {
+        log: log.id(),
+        generation: log.generation(),
+        partition: context.partition,
+        cut: pending.cut,
+        chain: context.parts.chain,
+        epoch,
+        definitions: DEFINITIONS,
+    };
+    let messages = pending.messages(&marker);
+    let count = messages.len() as u64 + 1;
+    match writer.publish(&marker, messages).await {
+        Ok(()) => {}
+        Err(error) => {
+            if error == PublishError::Fenced {
+                context.status.send_modify(|status| status.fenced += 1);
+            }
+            return Err(End::Again(error.to_string()));
+        }
+    }
+    place.base = pending.cut;
+    place.pending = None;
+    context.parts.pins.set(context.partition, place.base.next);
+    context.status.send_modify(|status| {
+        (status.beat, status.next) = (place.base.clock, place.base.next);
+        status.epoch = epoch;
+        status.transactions += 1;
+        status.messages += count;
+    });
+    Ok(())
+}
+
+fn still_ours(context: &Context) -> Result<(), End> {
+    if context.is_stopped() || !context.is_wanted() { Err(End::NotOurs) } else { Ok(()) }
+}
+
+async fn read(context: &Context, from: u64) -> Result<Vec<(u64, Record)>, End> {
+    let log = &context.parts.log;
+    log.read(context.partition, from, context.settings.batch_bytes).await.map_err(again)
+}
+
+/// Waits for more of the log, and a moment longer so that more of it can be read at once.
+async fn wait(
+    context: &Context,
+    ends: &mut tokio::sync::watch::Receiver<std::sync::Arc<[u64]>>,
+    is_at_end: bool,
+    read_at: Instant,
+) {
+    /// The log's end is looked at this often even if nobody says that it has moved.
+    const LONGEST: Duration = Duration::from_secs(1);
+    let sleep = tokio::time::sleep_until(read_at + context.settings.read_pause());
+    tokio::join!(sleep, async {
+        if is_at_end {
+            tokio::select! {
+                _ = ends.changed() => {}
+                () = context.changed(LONGEST) => {}
+            }
+        }
+    });
+}
+
+fn again(error: StoreError) -> End {
+    End::Again(error.to_string())
+}
