@@ -1,2 +1,4 @@
 //! The adapters against real servers: every suite of `storage/api`, and what only a real server
 //! can show. One binary, so that the servers start once.
+
+mod objects;
