@@ -22,8 +22,10 @@ pub(super) fn session(claim: &SessionClaim, figures: Option<&Figures>, out: &mut
         return out.push((What::Session(id.clone()), "no such session".to_owned(), "a session".to_owned()));
     };
     session_row(id, &figures.session, &claim.session, out);
-    let mut expected = figures.rows.iter().peekable();
-    let mut found = claim.rows.iter().peekable();
+    // A store may take its time to free what can't be read any more.
+    let is_kept = |key: &RowKey| key.is_kept(claim.cut.clock);
+    let mut expected = figures.rows.iter().filter(|(key, _)| is_kept(key)).peekable();
+    let mut found = claim.rows.iter().filter(|row| is_kept(&row.key)).peekable();
     loop {
         let order = match (expected.peek(), found.peek()) {
             (None, None) => return,
