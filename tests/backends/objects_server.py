@@ -12,8 +12,8 @@ import moto.settings
 from moto.server import ThreadedMotoServer
 
 BUCKET = "snapshots"
-BUCKET_ONLY = [{"Effect": "Allow", "Action": "s3:ListBucket", "Resource": f"arn:aws:s3:::{BUCKET}"}]
-OBJECTS = [{"Effect": "Allow", "Action": "s3:*", "Resource": f"arn:aws:s3:::{BUCKET}/*"}]
+BUCKET_ONLY = [{"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "*"}]
+OBJECTS = [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]
 
 
 def main():

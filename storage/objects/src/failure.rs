@@ -98,7 +98,7 @@ fn of_server(what: &str, code: &str, said: &str) -> StoreError {
             refused("the bucket is in another region: correct `region` or `endpoint`")
         }
         "AccessDenied" | "AllAccessDisabled" | "AccountProblem" => refused(
-            "the access key may not do that: allow it s3:ListBucket on the bucket and s3:GetObject, \
+            "the access key may not do that: check the name of the bucket, and allow the key s3:ListBucket on it and s3:GetObject, \
              s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload on its objects",
         ),
         "EntityTooLarge" => refused("the server does not take objects of this size"),
@@ -121,9 +121,9 @@ fn of_connection(what: &str, kind: HttpErrorKind, said: &str) -> StoreError {
         HttpErrorKind::Connect => StoreError::Unavailable(format!(
             "{what}: the server can't be reached: check `endpoint` and the way to it ({said})"
         )),
-        HttpErrorKind::Timeout | HttpErrorKind::Interrupted => {
-            StoreError::Timeout(format!("{what}: the answer did not come ({said})"))
-        }
+        HttpErrorKind::Timeout | HttpErrorKind::Interrupted => StoreError::Timeout(format!(
+            "{what}: the answer did not come: check the way to the store, or raise `timeout_ms` ({said})"
+        )),
         _ => StoreError::Unavailable(format!("{what}: {said}")),
     }
 }

@@ -42,7 +42,9 @@ pub(crate) fn clear_unfinished(base: &Path) {
             let path = file.path();
             match fs::remove_file(&path) {
                 Ok(()) => tracing::info!(path = %path.display(), "removed what was left unfinished"),
-                Err(error) => tracing::warn!(path = %path.display(), %error, "left unfinished, can't be removed"),
+                Err(error) => {
+                    tracing::warn!(path = %path.display(), %error, "left unfinished, can't be removed")
+                }
             }
         }
     }

@@ -238,7 +238,8 @@ fn next_of(folder: &Path, key: &Path) -> Option<u64> {
     let mut rest = key.prefix_match(folder)?;
     let name = rest.next()?;
     let name = name.as_ref();
-    let is_place = rest.next().is_none() && name.len() == 20 && name.bytes().all(|byte| byte.is_ascii_digit());
+    let is_place =
+        rest.next().is_none() && name.len() == 20 && name.bytes().all(|byte| byte.is_ascii_digit());
     is_place.then(|| name.parse().ok()).flatten()
 }
 

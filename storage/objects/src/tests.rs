@@ -174,10 +174,19 @@ async fn a_full_disk_says_so_and_loses_nothing() {
 
 #[test]
 fn settings_that_cannot_work_are_refused() {
-    let open = |settings: Settings| Objects::open(&settings, Chain::A, LOG).err().map(|error| error.to_string());
-    for url in
-        ["", "folder", "file:///", "file://folder", "http://host/x", "s3://", "s3:///x", "s3://a b", "s3://b/x//y"]
-    {
+    let open =
+        |settings: Settings| Objects::open(&settings, Chain::A, LOG).err().map(|error| error.to_string());
+    for url in [
+        "",
+        "folder",
+        "file:///",
+        "file://folder",
+        "http://host/x",
+        "s3://",
+        "s3:///x",
+        "s3://a b",
+        "s3://b/x//y",
+    ] {
         let error = open(Settings::of(url)).unwrap_or_else(|| panic!("{url} is taken"));
         assert!(error.contains("`url`"), "{error}");
     }
