@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::flush::flush;
+use crate::hot::HotWriter;
 use crate::publish::Pin;
 use crate::recover::recover;
 use crate::settings::Settings;
@@ -17,6 +18,10 @@ use crate::status::{Phase, Status};
 
 /// First pause before a store is tried again, and the longest.
 const RETRY_PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
+
+/// How many snapshots are kept while it is not known which of them the publisher needs. Where that
+/// is not enough, it folds the log from its beginning.
+const SNAPSHOTS_KEPT_UNKNOWN: usize = 50;
 
 /// Everything the loop of a partition needs.
 pub(crate) struct Context {
@@ -40,17 +45,19 @@ pub(crate) async fn run(context: Context) -> Result<(), StoreError> {
     context.status.send_modify(|status| {
         status.phase = Phase::Following;
         status.cut = fold.cut();
+        status.reached = fold.cut().next;
         status.restored_from = recovered.restored_from;
         status.usage = fold.usage();
     });
     let mut ends = context.log.ends();
     let mut stopped = context.stopped.clone();
-    let mut hot = None;
+    let mut hot = HotWriter::new();
+    let mut written = fold.cut();
     let mut last_flush = Instant::now();
     let mut last_snapshot = Instant::now();
     let mut snapshot_next = fold.cut().next;
-    while !*stopped.borrow() {
-        ends.mark_unchanged();
+    while !is_over(&stopped) {
+        let end = ends.borrow_and_update().get(context.partition.0 as usize).copied().unwrap_or(0);
         let records = read(&context, fold.cut().next).await?;
         for (offset, record) in &records {
             fold.apply(*offset, record);
@@ -63,7 +70,9 @@ pub(crate) async fn run(context: Context) -> Result<(), StoreError> {
         if fold.has_changes() && Instant::now() >= flush_at {
             flush(&context, &mut hot, fold.take_changes()).await?;
             last_flush = Instant::now();
+            written = fold.cut();
         }
+        hot.tend(&context, &fold, written).await;
         let is_due = last_snapshot.elapsed() >= context.settings.snapshot_interval
             || fold.cut().next - snapshot_next >= context.settings.snapshot_records;
         if is_due && !fold.has_changes() {
@@ -72,6 +81,10 @@ pub(crate) async fn run(context: Context) -> Result<(), StoreError> {
             snapshot_next = fold.cut().next;
         }
         if records.is_empty() {
+            if !fold.has_changes() {
+                // Everything below that end was readable before we looked, and there was nothing.
+                reach(&context, end);
+            }
             // What is folded but not written waits for its time; else there is time until the
             // log grows.
             let wait_until = if fold.has_changes() {
@@ -83,6 +96,7 @@ pub(crate) async fn run(context: Context) -> Result<(), StoreError> {
                 _ = ends.changed() => {}
                 _ = stopped.changed() => {}
                 () = tokio::time::sleep_until(wait_until) => {}
+                () = hot.ripe() => {}
             }
         }
     }
@@ -90,6 +104,20 @@ pub(crate) async fn run(context: Context) -> Result<(), StoreError> {
         flush(&context, &mut hot, fold.take_changes()).await?;
     }
     snapshot(&context, &fold).await
+}
+
+/// Notes that every record below `end` is in the row store.
+fn reach(context: &Context, end: u64) {
+    context.status.send_if_modified(|status| {
+        let is_new = status.reached < end;
+        status.reached = status.reached.max(end);
+        is_new
+    });
+}
+
+/// Whoever holds the other end either said so or is gone.
+fn is_over(stopped: &watch::Receiver<bool>) -> bool {
+    *stopped.borrow() || stopped.has_changed().is_err()
 }
 
 async fn read(context: &Context, from: u64) -> Result<Vec<(u64, Record)>, StoreError> {
@@ -117,13 +145,12 @@ async fn snapshot(context: &Context, fold: &Fold) -> Result<(), StoreError> {
     context.status.send_modify(|status| status.usage = fold.usage());
     let kept = async {
         context.stores.snapshots.put(partition, snapshot).await?;
-        let pinned = match context.settings.pins.of(partition) {
-            Pin::Nothing => None,
-            Pin::At(next) => Some(next),
-            // What the publisher needs is not known yet: nothing is forgotten meanwhile.
-            Pin::Unknown => return Ok(()),
+        let (kept, pinned) = match context.settings.pins.of(partition) {
+            Pin::Nothing => (context.settings.snapshots_kept, None),
+            Pin::At(next) => (context.settings.snapshots_kept, Some(next)),
+            Pin::Unknown => (SNAPSHOTS_KEPT_UNKNOWN, None),
         };
-        context.stores.snapshots.prune(partition, context.settings.snapshots_kept, pinned).await
+        context.stores.snapshots.prune(partition, kept, pinned).await
     };
     if let Err(error) = kept.await {
         tracing::warn!(%partition, %error, "the snapshot was not kept; the next restart replays more");
@@ -147,7 +174,7 @@ pub(crate) async fn persistently<T>(
                 }
                 return Ok(value);
             }
-            Err(error) if error.is_retryable() && !*stopped.borrow() => {
+            Err(error) if error.is_retryable() && !is_over(&stopped) => {
                 if phase_before.is_none() {
                     tracing::warn!(partition = %context.partition, %error, "stalled; trying again");
                     phase_before = Some(context.status.borrow().phase.clone());

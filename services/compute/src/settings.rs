@@ -25,6 +25,10 @@ pub struct Settings {
     pub snapshots_kept: usize,
     /// Which snapshots the publisher still needs beside them.
     pub pins: Pins,
+    /// Longest time that one call to the hot store may take. One that takes longer counts as
+    /// failed, and the chain goes on without the hot store until that can be begun anew: so a hot
+    /// store that hangs costs readers of the row store this much, once in a while.
+    pub hot_timeout: Duration,
 }
 
 impl Settings {
@@ -42,6 +46,7 @@ impl Settings {
             snapshot_records,
             snapshots_kept: 2,
             pins: Pins::none(),
+            hot_timeout: Duration::from_secs(1),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! One partition: its clock, its sessions, its log position.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use hashbrown::hash_map::EntryRef;
 use serde::{Deserialize, Serialize};
@@ -169,6 +169,12 @@ impl Fold {
     /// Whether records were applied since changes were last taken.
     pub const fn has_changes(&self) -> bool {
         self.taken_next < self.state.next
+    }
+
+    /// The sessions that are not final, listed by id whatever order they are kept in. Looks at
+    /// every one of them.
+    pub fn live_sessions(&self) -> BTreeSet<SessionId> {
+        self.state.live.keys().cloned().collect()
     }
 
     /// What is kept in memory. Looks at every live session.

@@ -18,7 +18,7 @@ use tandem_gateway::{ClockMode, Drained, Gateway, GatewayConfig};
 use tandem_ingest::{Ingest, forget_receipts, metronome, wall_ms};
 use tandem_model::route::Chain;
 use tandem_query::Query;
-use tandem_storage::{ChainStores, EventLog};
+use tandem_storage::{All, ChainStores, EventLog};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -225,7 +225,9 @@ async fn control(folder: PathBuf) -> Result<Local, StartError> {
 
 fn compute(data: &Data, chain: Chain) -> Result<Compute, StartError> {
     let stores = stores(data, chain).clone();
-    Compute::start(Settings::of(chain), data.log.clone(), stores, data.pseudonym_key)
+    // One process has them all.
+    let ownership = Arc::new(All::of(data.log.partitions()));
+    Compute::start(Settings::of(chain), data.log.clone(), stores, data.pseudonym_key, ownership)
         .map_err(StartError::Compute)
 }
 

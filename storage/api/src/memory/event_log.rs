@@ -19,6 +19,8 @@ pub struct MemoryEventLog {
     id: LogId,
     /// Offsets left out after each append.
     hole: u64,
+    /// Whether its ends lie after them.
+    ends_after_holes: bool,
     inner: Mutex<Inner>,
     ends: watch::Sender<Arc<[u64]>>,
 }
@@ -47,7 +49,19 @@ impl MemoryEventLog {
         let inner =
             Inner { partitions: vec![Partition::default(); partitions as usize], receipts: BTreeMap::new() };
         let ends: Arc<[u64]> = vec![0; partitions as usize].into();
-        Self { id: random_id(), hole, inner: Mutex::new(inner), ends: watch::Sender::new(ends) }
+        Self {
+            id: random_id(),
+            hole,
+            ends_after_holes: false,
+            inner: Mutex::new(inner),
+            ends: watch::Sender::new(ends),
+        }
+    }
+
+    /// An empty log that leaves out `markers` offsets after each append, and whose ends lie after
+    /// them, as those of Kafka's transactions do: nothing is there to be read just below its ends.
+    pub fn with_markers(partitions: u32, markers: u64) -> Self {
+        Self { ends_after_holes: true, ..Self::with_holes(partitions, markers) }
     }
 
     fn check(&self, partition: PartitionId) -> Result<usize> {
@@ -92,7 +106,11 @@ impl EventLog for MemoryEventLog {
             next.insert(partition, kept.next);
         }
         for partition in next.keys() {
-            inner.partitions[partition.0 as usize].next += self.hole;
+            let index = partition.0 as usize;
+            inner.partitions[index].next += self.hole;
+            if self.ends_after_holes {
+                ends[index] += self.hole;
+            }
         }
         let appended = Appended { next: next.into_iter().collect() };
         if let Some(receipt) = append.receipt {
