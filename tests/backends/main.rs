@@ -2,3 +2,4 @@
 //! can show. One binary, so that the servers start once.
 
 mod objects;
+mod services;

@@ -11,11 +11,12 @@ pub(crate) type Statuses = BTreeMap<String, String>;
 pub(crate) trait Engine {
     fn addresses(&self) -> &Addresses;
 
-    /// At the old port with the old data, until it is ready. `all` is allowed.
-    fn start(&mut self, name: &str) -> anyhow::Result<()>;
+    /// All of them at once, each at its old port with its old data, until they are ready. `all`
+    /// is allowed.
+    fn start(&mut self, names: &[&str]) -> anyhow::Result<()>;
 
-    /// In good order. `all` is allowed.
-    fn stop(&mut self, name: &str) -> anyhow::Result<()>;
+    /// All of them at once, in good order. `all` is allowed.
+    fn stop(&mut self, names: &[&str]) -> anyhow::Result<()>;
 
     /// At once. `all` is allowed.
     fn kill(&mut self, name: &str) -> anyhow::Result<()>;

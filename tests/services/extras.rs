@@ -1,8 +1,7 @@
 //! Redis with a replica and sentinels, and Redis Cluster: what makes single servers into these.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::bail;
 use tandem_tests::services::{ClusterAddresses, SentinelAddresses};
 
 use crate::probe::{Probe, redis};
@@ -16,21 +15,20 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const SENTINEL_CONFIGURATION: &str = include_str!("redis/sentinel.conf");
 
 /// The sentinels' configuration; `@PORT@` and `@DATA@` remain to be filled in for each.
-pub(crate) fn sentinel_configuration(host: &str, primary: u16) -> String {
-    let configuration = SENTINEL_CONFIGURATION.replace("@SERVICE@", SERVICE).replace("@HOST@", host);
-    configuration.replace("@PRIMARY_PORT@", &primary.to_string())
+pub(crate) fn sentinel_configuration(primary: u16) -> String {
+    SENTINEL_CONFIGURATION.replace("@SERVICE@", SERVICE).replace("@PRIMARY_PORT@", &primary.to_string())
 }
 
 /// Waits until the sentinels know each other and the replica: a failover would succeed.
 pub(crate) fn await_sentinels(sentinels: &[u16], replica: u16, ending: &Ending) -> anyhow::Result<()> {
-    await_answer(&Probe::Redis(replica, "INFO replication", "master_link_status:up"), ending)?;
+    Probe::Redis(replica, "INFO replication", "master_link_status:up").wait(PATIENCE, ending)?;
     for sentinel in sentinels {
         for (command, expected) in [
             ("SENTINEL CKQUORUM tandem", "OK 3 usable"),
             ("INFO sentinel", "status=ok"),
             ("INFO sentinel", "slaves=1"),
         ] {
-            await_answer(&Probe::Redis(*sentinel, command, expected), ending)?;
+            Probe::Redis(*sentinel, command, expected).wait(PATIENCE, ending)?;
         }
     }
     Ok(())
@@ -46,35 +44,24 @@ pub(crate) fn sentinel_addresses(sentinels: &[u16], primary: u16, replica: u16) 
 }
 
 /// Gives each node (its port, its bus port) its share of the slots, and makes them known to each
-/// other at `host`.
-pub(crate) fn join_cluster(nodes: &[(u16, u16)], host: &str, ending: &Ending) -> anyhow::Result<()> {
+/// other.
+pub(crate) fn join_cluster(nodes: &[(u16, u16)], ending: &Ending) -> anyhow::Result<()> {
     let count = u16::try_from(nodes.len())?;
     let slot = |index: u16| u32::from(SLOTS) * u32::from(index) / u32::from(count);
     for (index, (port, _)) in (0..count).zip(nodes) {
         redis(*port, &format!("CLUSTER ADDSLOTSRANGE {} {}", slot(index), slot(index + 1) - 1))?;
         redis(*port, &format!("CLUSTER SET-CONFIG-EPOCH {}", index + 1))?;
-        redis(nodes[0].0, &format!("CLUSTER MEET {host} {port} {}", nodes[usize::from(index)].1))?;
+        redis(nodes[0].0, &format!("CLUSTER MEET 127.0.0.1 {port} {}", nodes[usize::from(index)].1))?;
     }
     for (port, _) in nodes {
-        await_answer(&Probe::Redis(*port, "CLUSTER INFO", "cluster_state:ok"), ending)?;
-        await_answer(&Probe::Redis(*port, "CLUSTER INFO", "cluster_known_nodes:3"), ending)?;
+        Probe::Redis(*port, "CLUSTER INFO", "cluster_state:ok").wait(PATIENCE, ending)?;
+        Probe::Redis(*port, "CLUSTER INFO", "cluster_known_nodes:3").wait(PATIENCE, ending)?;
     }
     Ok(())
 }
 
 pub(crate) fn cluster_addresses(nodes: &[(u16, u16)]) -> ClusterAddresses {
     ClusterAddresses { nodes: nodes.iter().map(|(port, _)| loopback(*port)).collect() }
-}
-
-fn await_answer(probe: &Probe, ending: &Ending) -> anyhow::Result<()> {
-    let start = Instant::now();
-    while let Err(error) = probe.ask() {
-        if start.elapsed() > PATIENCE {
-            bail!("not ready after {PATIENCE:?}: {error:#}");
-        }
-        ending.pause()?;
-    }
-    Ok(())
 }
 
 fn loopback(port: u16) -> String {

@@ -8,6 +8,7 @@
 
 #![allow(clippy::print_stderr)]
 
+mod docker;
 mod engine;
 mod extras;
 mod folder;
@@ -27,6 +28,7 @@ use anyhow::{Context, bail};
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::docker::Docker;
 use crate::engine::Engine;
 use crate::folder::Folder;
 use crate::process::Ending;
@@ -40,7 +42,20 @@ enum Program {
         /// Also write the addresses to this file, when everything is ready.
         #[arg(long, value_name = "FILE")]
         addresses: Option<PathBuf>,
+        /// What runs the servers: containers where a Docker engine answers, else packages.
+        #[arg(long, value_enum, default_value = "auto")]
+        engine: Kind,
+        /// Start only these now; the others can be started later by command.
+        #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+        only: Option<Vec<String>>,
     },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Kind {
+    Auto,
+    Docker,
+    Packages,
 }
 
 enum Event {
@@ -49,10 +64,10 @@ enum Event {
 }
 
 fn main() -> ExitCode {
-    let Program::Up { addresses } = Program::parse();
+    let Program::Up { addresses, engine, only } = Program::parse();
     let ending = Ending::default();
     let events = listen(&ending);
-    match up(addresses, &ending, &events) {
+    match up(addresses, engine, only, &ending, &events) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("tandem-services: {error:#}");
@@ -61,11 +76,26 @@ fn main() -> ExitCode {
     }
 }
 
-fn up(file: Option<PathBuf>, ending: &Ending, events: &Receiver<Event>) -> anyhow::Result<()> {
-    Folder::sweep(|_| ());
+fn up(
+    file: Option<PathBuf>,
+    kind: Kind,
+    only: Option<Vec<String>>,
+    ending: &Ending,
+    events: &Receiver<Event>,
+) -> anyhow::Result<()> {
+    Folder::sweep(docker::clear);
     // Dropped last: the servers go before their folder.
     let folder = Folder::new()?;
-    let mut engine: Box<dyn Engine> = Box::new(Set::up(folder.path().to_path_buf(), ending)?);
+    let place = folder.path().to_path_buf();
+    let with_docker = kind == Kind::Docker || (kind == Kind::Auto && docker::answers());
+    let mut engine: Box<dyn Engine> = match with_docker {
+        true => Box::new(Docker::create(place, ending)?),
+        false => Box::new(Set::create(place, ending)?),
+    };
+    match only {
+        None => engine.start(&["all"])?,
+        Some(names) => engine.start(&names.iter().map(String::as_str).collect::<Vec<_>>())?,
+    }
     let addresses = serde_json::to_string(engine.addresses())?;
     if let Some(file) = &file {
         // Whoever waits for the file must not read half of it.
@@ -103,8 +133,8 @@ fn obey(engine: &mut dyn Engine, line: &str) -> anyhow::Result<String> {
         ["status"] => return Ok(serde_json::to_string(&engine.status()?)?),
         ["start", "redis-sentinel"] => return Ok(serde_json::to_string(&engine.sentinel()?)?),
         ["start", "redis-cluster"] => return Ok(serde_json::to_string(&engine.cluster()?)?),
-        ["start", name] => engine.start(name)?,
-        ["stop", name] => engine.stop(name)?,
+        ["start", ref names @ ..] if !names.is_empty() => engine.start(names)?,
+        ["stop", ref names @ ..] if !names.is_empty() => engine.stop(names)?,
         ["kill", name] => engine.kill(name)?,
         ["pause", name] => engine.pause(name)?,
         ["resume", name] => engine.resume(name)?,

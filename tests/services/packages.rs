@@ -7,6 +7,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 
@@ -16,6 +17,8 @@ use crate::process::{CommandLine, Ending, Spawner};
 const CACHE_VARIABLE: &str = "TANDEM_SERVICES_CACHE";
 /// What Kafka 4 needs, and Cassandra 5 was seen with.
 const JAVA: u32 = 17;
+/// A hundred jars over a slow line.
+const FETCH_PATIENCE: Duration = Duration::from_secs(900);
 
 /// A program, the arguments that show that it is there, and its package on Debian.
 const NEEDED: [(&str, &str, &str); 3] = [
@@ -90,7 +93,7 @@ impl Packages {
         ];
         let fetch = CommandLine { program: "mvn".into(), arguments: arguments.to_vec() };
         spawner
-            .run(&fetch, &partial.path().join("log"), ending)
+            .run(&fetch, &partial.path().join("log"), FETCH_PATIENCE, ending)
             .with_context(|| format!("fetching {name}"))?;
         std::fs::rename(&jars, folder).with_context(|| format!("{}", folder.display()))
     }

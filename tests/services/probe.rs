@@ -4,9 +4,11 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
+
+use crate::process::Ending;
 
 /// How long one question may take.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -25,6 +27,18 @@ pub(crate) enum Probe {
 }
 
 impl Probe {
+    /// Asks until the answer is right.
+    pub(crate) fn wait(&self, patience: Duration, ending: &Ending) -> anyhow::Result<()> {
+        let start = Instant::now();
+        while let Err(error) = self.ask() {
+            if start.elapsed() > patience {
+                bail!("not ready after {patience:?}: {error:#}");
+            }
+            ending.pause()?;
+        }
+        Ok(())
+    }
+
     pub(crate) fn ask(&self) -> anyhow::Result<()> {
         match *self {
             Self::Kafka(port) => kafka(port),

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, SyncSender, channel, sync_channel};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::probe::Probe;
@@ -86,7 +86,14 @@ impl Spawner {
     }
 
     /// Runs a program to its end.
-    pub(crate) fn run(&self, line: &CommandLine, log: &Path, ending: &Ending) -> anyhow::Result<()> {
+    pub(crate) fn run(
+        &self,
+        line: &CommandLine,
+        log: &Path,
+        patience: Duration,
+        ending: &Ending,
+    ) -> anyhow::Result<()> {
+        let start = Instant::now();
         let mut child = self.spawn(&line.program, &line.arguments, log)?;
         loop {
             if let Some(status) = child.try_wait()? {
@@ -95,9 +102,15 @@ impl Spawner {
                 }
                 bail!("{} {}: {status}\n{}", line.program.display(), line.arguments.join(" "), tail(log));
             }
-            if let Err(error) = ending.pause() {
+            let go_on = match start.elapsed() < patience {
+                true => ending.pause(),
+                false => {
+                    Err(anyhow!("{} takes more than {patience:?}\n{}", line.program.display(), tail(log)))
+                }
+            };
+            if go_on.is_err() {
                 destroy(&mut child);
-                return Err(error);
+                return go_on;
             }
         }
     }
@@ -158,7 +171,7 @@ impl Server {
         let log = self.recipe.folder.join("log");
         if let Some(prepare) = self.recipe.prepare.take() {
             spawner
-                .run(&prepare, &log, ending)
+                .run(&prepare, &log, self.recipe.patience, ending)
                 .inspect_err(|_| self.recipe.prepare = Some(prepare.clone()))?;
         }
         let run = &self.recipe.run;

@@ -25,8 +25,8 @@ pub(crate) struct Set {
 }
 
 impl Set {
-    /// Starts everything at once and waits until everything answers.
-    pub(crate) fn up(folder: PathBuf, ending: &Ending) -> anyhow::Result<Self> {
+    /// Finds or fetches everything and chooses the ports; starts nothing yet.
+    pub(crate) fn create(folder: PathBuf, ending: &Ending) -> anyhow::Result<Self> {
         let spawner = Spawner::new();
         let packages = Packages::find()?;
         let (kafka, cassandra) = std::thread::scope(|scope| {
@@ -61,24 +61,24 @@ impl Set {
             engine: "packages".to_owned(),
         };
         let ending = ending.clone();
-        let mut set =
-            Self { servers, spawner, ending, folder, ports, addresses, sentinel: None, cluster: None };
-        set.start("all")?;
-        Ok(set)
+        Ok(Self { servers, spawner, ending, folder, ports, addresses, sentinel: None, cluster: None })
     }
 
     /// Starts new servers, all at once, and keeps them.
     fn add(&mut self, served: Vec<recipes::Served>) -> anyhow::Result<()> {
         let mut new: Vec<Server> = served.into_iter().map(|(recipe, _)| Server::new(recipe)).collect();
-        together(&mut new, |server| server.start(&self.spawner, &self.ending))?;
+        together(new.iter_mut().collect(), |server| server.start(&self.spawner, &self.ending))?;
         self.servers.extend(new);
         Ok(())
     }
 
-    fn server(&mut self, name: &str) -> anyhow::Result<&mut Server> {
-        let known = self.servers.iter().map(Server::name).collect::<Vec<_>>().join(", ");
-        let found = self.servers.iter_mut().find(|server| server.name() == name);
-        found.with_context(|| format!("no server `{name}`; there are {known}"))
+    fn named(&mut self, names: &[&str]) -> anyhow::Result<Vec<&mut Server>> {
+        let known: Vec<&str> = self.servers.iter().map(Server::name).collect();
+        if let Some(name) = names.iter().find(|name| **name != "all" && !known.contains(name)) {
+            bail!("no server `{name}`; there are {}", known.join(", "));
+        }
+        let is_named = |server: &&mut Server| names.iter().any(|name| [server.name(), "all"].contains(name));
+        Ok(self.servers.iter_mut().filter(is_named).collect())
     }
 }
 
@@ -87,36 +87,28 @@ impl Engine for Set {
         &self.addresses
     }
 
-    fn start(&mut self, name: &str) -> anyhow::Result<()> {
+    fn start(&mut self, names: &[&str]) -> anyhow::Result<()> {
         let (spawner, ending) = (self.spawner.clone(), self.ending.clone());
-        if name == "all" {
-            return together(&mut self.servers, |server| server.start(&spawner, &ending));
-        }
-        self.server(name)?.start(&spawner, &ending)
+        together(self.named(names)?, |server| server.start(&spawner, &ending))
     }
 
-    fn stop(&mut self, name: &str) -> anyhow::Result<()> {
-        if name == "all" {
-            return together(&mut self.servers, Server::stop);
-        }
-        self.server(name)?.stop()
+    fn stop(&mut self, names: &[&str]) -> anyhow::Result<()> {
+        together(self.named(names)?, Server::stop)
     }
 
     fn kill(&mut self, name: &str) -> anyhow::Result<()> {
-        if name == "all" {
-            self.servers.iter_mut().for_each(Server::kill);
-        } else {
-            self.server(name)?.kill();
-        }
-        Ok(())
+        together(self.named(&[name])?, |server| {
+            server.kill();
+            Ok(())
+        })
     }
 
     fn pause(&mut self, name: &str) -> anyhow::Result<()> {
-        self.server(name)?.pause()
+        together(self.named(&[name])?, Server::pause)
     }
 
     fn resume(&mut self, name: &str) -> anyhow::Result<()> {
-        self.server(name)?.resume()
+        together(self.named(&[name])?, Server::resume)
     }
 
     fn status(&mut self) -> anyhow::Result<Statuses> {
@@ -134,7 +126,7 @@ impl Engine for Set {
         let follow = ["--replicaof", "127.0.0.1", &primary_number];
         let (replica, replica_port) = recipes::redis("redis-replica", &folder, &mut self.ports, &follow)?;
         let mut served = vec![(primary, primary_port), (replica, replica_port)];
-        let configuration = extras::sentinel_configuration("127.0.0.1", primary_port);
+        let configuration = extras::sentinel_configuration(primary_port);
         let mut ports = Vec::new();
         for number in 1..=extras::SENTINELS {
             let name = format!("redis-sentinel-{number}");
@@ -165,7 +157,7 @@ impl Engine for Set {
             served.push((recipe, port));
         }
         self.add(served)?;
-        extras::join_cluster(&nodes, "127.0.0.1", &ending)?;
+        extras::join_cluster(&nodes, &ending)?;
         let cluster = extras::cluster_addresses(&nodes);
         self.cluster = Some(cluster.clone());
         Ok(cluster)
@@ -174,12 +166,12 @@ impl Engine for Set {
 
 /// Does one thing to several servers at once; the first error, when all are done.
 fn together(
-    servers: &mut [Server],
+    servers: Vec<&mut Server>,
     act: impl Fn(&mut Server) -> anyhow::Result<()> + Sync,
 ) -> anyhow::Result<()> {
     let act = &act;
     let results: Vec<_> = std::thread::scope(|scope| {
-        let threads: Vec<_> = servers.iter_mut().map(|server| scope.spawn(move || act(server))).collect();
+        let threads: Vec<_> = servers.into_iter().map(|server| scope.spawn(move || act(server))).collect();
         threads.into_iter().map(std::thread::ScopedJoinHandle::join).collect()
     });
     for result in results {
