@@ -92,7 +92,7 @@ async fn read_claims(
             subject::list(&mut listed, claim);
             let reached = progress.get(claim.partition.0 as usize).copied().unwrap_or(0);
             // A session that did not change since is as its chain has it up to there, too.
-            let position = claim.next.max(reached);
+            let position = claim.cut.next.max(reached);
             spool.put(chain, position, claim).context("can't write the rows to a temporary file")?;
         }
         after = page.next_after;

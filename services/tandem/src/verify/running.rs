@@ -153,7 +153,7 @@ fn claim(dump: SessionDump) -> SessionClaim {
     SessionClaim {
         session_id: dump.session_id,
         partition: PartitionId(dump.partition),
-        next: dump.cut.next,
+        cut: dump.cut,
         session: dump.session,
         rows: dump.rows.into_iter().map(|row| row.0).collect(),
     }

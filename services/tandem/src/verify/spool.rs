@@ -7,7 +7,7 @@ use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use serde::{Deserialize, Serialize};
 use tandem_model::catalogue::STORED;
 use tandem_model::route::Chain;
-use tandem_model::{PartitionId, Row, RowKey, SessionId, SessionRow};
+use tandem_model::{Cut, PartitionId, Row, RowKey, SessionId, SessionRow};
 
 use super::subject::SessionClaim;
 
@@ -30,7 +30,7 @@ struct Place {
 #[derive(Serialize, Deserialize)]
 struct Stored {
     session_id: SessionId,
-    next: u64,
+    cut: Cut,
     session: SessionRow,
     rows: Vec<(RowKey, Columns, u64)>,
 }
@@ -52,7 +52,7 @@ impl Spool {
         });
         let stored = Stored {
             session_id: claim.session_id.clone(),
-            next: claim.next,
+            cut: claim.cut,
             session: claim.session.clone(),
             rows: rows.collect(),
         };
@@ -111,7 +111,7 @@ impl Spool {
         Ok(SessionClaim {
             session_id: stored.session_id,
             partition,
-            next: stored.next,
+            cut: stored.cut,
             session: stored.session,
             rows: rows.collect(),
         })
@@ -130,7 +130,7 @@ mod tests {
         SessionClaim {
             session_id: SessionId::new(id).unwrap(),
             partition: PartitionId(1),
-            next: 5,
+            cut: Cut { next: 5, clock: 4 },
             session: SessionRow::default(),
             rows: vec![Row { key, values, offset: 9 }],
         }

@@ -119,7 +119,7 @@ impl Subject for Stopped {
             sessions.push(SessionClaim {
                 session_id: session.session_id,
                 partition: session.partition,
-                next: session.cut.next,
+                cut: session.cut,
                 session: session.session,
                 rows: session.rows,
             });

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use tandem_model::rejected::Rejected;
 use tandem_model::route::Chain;
 use tandem_model::row::{BeatDigest, PartitionRow};
-use tandem_model::{PartitionId, PseudonymKey, Record, Row, SessionId, SessionRow};
+use tandem_model::{Cut, PartitionId, PseudonymKey, Record, Row, SessionId, SessionRow};
 
 use crate::failure::Failure;
 
@@ -56,8 +56,8 @@ pub(super) struct SessionsPage {
 pub(super) struct SessionClaim {
     pub(super) session_id: SessionId,
     pub(super) partition: PartitionId,
-    /// It stands for every record below this offset.
-    pub(super) next: u64,
+    /// It stands for every record of this prefix.
+    pub(super) cut: Cut,
     pub(super) session: SessionRow,
     /// In the order of their keys.
     pub(super) rows: Vec<Row>,
