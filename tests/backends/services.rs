@@ -127,7 +127,7 @@ fn sentinels_and_a_cluster_come_on_demand() {
 }
 
 fn status(services: &Services, name: &str) -> String {
-    services.status().unwrap()[name].clone()
+    services.status().expect("the servers are there")[name].clone()
 }
 
 /// One command in Redis' inline form, one line of answer.

@@ -38,7 +38,7 @@ impl Ending {
     /// Waits for one poll interval, unless the end has come.
     pub(crate) fn pause(&self) -> anyhow::Result<()> {
         if self.0.load(Ordering::Relaxed) {
-            bail!("interrupted");
+            bail!("told to end before it was done: a signal came, or standard input closed");
         }
         std::thread::sleep(POLL);
         Ok(())
