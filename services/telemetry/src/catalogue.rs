@@ -1,0 +1,208 @@
+//! Every metric of every role.
+//!
+//! `tandem_<part>_<what>_<unit>`; counters end in `_total`. What Prometheus knows of any process
+//! has the names that it has everywhere (`process_…`).
+
+use crate::metric::{Kind, Metric, metrics};
+
+use Kind::{Counted, Counter, Gauge, Histogram, Level};
+
+/// Bounds for calls that should take milliseconds, in seconds.
+const SECONDS: Kind =
+    Histogram(&[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0]);
+/// Two chains.
+const CHAINS: usize = 2;
+/// Partitions of a log, twice: both chains may run in one process.
+const PARTITIONS: usize = 256 * CHAINS;
+/// Calls of all ports, for both chains and for none.
+const CALLS: usize = 256;
+/// Paths that are told apart, by status.
+const ROUTES: usize = 512;
+
+metrics! {
+    /// When this process started, in seconds since the epoch.
+    PROCESS_START = Gauge, "process_start_time_seconds", "seconds", [], 1;
+    /// Processor time this process has used, user and system.
+    PROCESS_CPU = Counter, "process_cpu_seconds_total", "seconds", [], 1;
+    /// Memory this process has in use (resident).
+    PROCESS_MEMORY = Gauge, "process_resident_memory_bytes", "bytes", [], 1;
+    /// Files and sockets this process has open.
+    PROCESS_FDS = Gauge, "process_open_fds", "files", [], 1;
+    /// Files and sockets this process may have open.
+    PROCESS_FDS_MAX = Gauge, "process_max_fds", "files", [], 1;
+    /// Threads of this process.
+    PROCESS_THREADS = Gauge, "process_threads", "threads", [], 1;
+
+    /// Always 1; the labels say what runs here.
+    BUILD = Gauge, "tandem_build_info", "", ["version", "role"], 1;
+    /// 1 if a check of /readyz holds, 0 if not. `all` is what /readyz answers.
+    HEALTH = Gauge, "tandem_health_ready", "", ["check"], 64;
+
+    /// The offset up to which the row store has the partition: every record below it is in.
+    COMPUTE_NEXT = Gauge, "tandem_compute_next_offset", "offset", ["chain", "partition"], PARTITIONS;
+    /// The offset after the last record of the partition in the log, as compute sees it.
+    COMPUTE_END = Gauge, "tandem_compute_log_end_offset", "offset", ["chain", "partition"], PARTITIONS;
+    /// How far the row store is behind the end of the log, in offsets; a few of them may hold no record.
+    COMPUTE_LAG = Gauge, "tandem_compute_lag_records", "records", ["chain", "partition"], PARTITIONS;
+    /// The partition's clock in the row store: the last beat, in seconds since the epoch. Absent before the first.
+    COMPUTE_CLOCK = Gauge, "tandem_compute_clock_seconds", "seconds", ["chain", "partition"], PARTITIONS;
+    /// How old the row store's figures are: wall clock minus the partition's clock. Up to a second and a
+    /// flush is normal. Absent before the first beat, and in a replay.
+    COMPUTE_FRESHNESS = Gauge, "tandem_compute_freshness_seconds", "seconds", ["chain", "partition"], PARTITIONS;
+    /// Records folded since the start, those of a recovery not counted.
+    COMPUTE_RECORDS = Counter, "tandem_compute_records_total", "records", ["chain", "partition"], PARTITIONS;
+    /// Rows written to the row store since the start.
+    COMPUTE_ROWS = Counter, "tandem_compute_rows_written_total", "rows", ["chain", "partition"], PARTITIONS;
+    /// 1 for what the partition is doing, 0 for the rest: elsewhere (another process works on it), recovering,
+    /// following, stalled (a store is away), restarting, stopped, failed (needs somebody).
+    COMPUTE_PHASE = Gauge, "tandem_compute_phase", "", ["chain", "partition", "phase"], 7 * PARTITIONS;
+    /// Where the snapshot ended that the partition started from; 0 without one.
+    COMPUTE_RESTORED = Gauge, "tandem_compute_restored_offset", "offset", ["chain", "partition"], PARTITIONS;
+    /// 1 while the hot store is written, 0 while it is away and the row store answers instead.
+    COMPUTE_HOT = Gauge, "tandem_compute_hot_store_present", "", ["chain", "partition"], PARTITIONS;
+    /// The offset up to which the hot store has the partition. Absent while it is away.
+    COMPUTE_HOT_NEXT = Gauge, "tandem_compute_hot_next_offset", "offset", ["chain", "partition"], PARTITIONS;
+    /// Sessions that are still to be put into the hot store since it was begun.
+    COMPUTE_HOT_MISSING = Gauge, "tandem_compute_hot_missing_sessions", "sessions", ["chain", "partition"], PARTITIONS;
+    /// Sessions the fold keeps in memory, as of the last snapshot: live, closed (final, still taking follow-ups)
+    /// or over (only the mark is left).
+    FOLD_SESSIONS = Gauge, "tandem_fold_sessions", "sessions", ["chain", "partition", "state"], 3 * PARTITIONS;
+    /// Viewers of live sessions the fold keeps in memory, as of the last snapshot.
+    FOLD_VIEWERS = Gauge, "tandem_fold_viewers", "viewers", ["chain", "partition"], PARTITIONS;
+    /// Rows of figures the fold counts in memory, as of the last snapshot.
+    FOLD_CELLS = Gauge, "tandem_fold_cells", "rows", ["chain", "partition"], PARTITIONS;
+    /// Event ids the fold remembers to find duplicates, as of the last snapshot.
+    FOLD_EVENT_IDS = Gauge, "tandem_fold_event_ids", "events", ["chain", "partition"], PARTITIONS;
+
+    /// 1 for what the partition's publisher is doing, 0 for the rest: standby (the other chain's turn), waiting
+    /// (would publish, but can't or must not yet), recovering, publishing, stopped, failed.
+    DWS_STATE = Gauge, "tandem_dws_state", "", ["chain", "partition", "state"], 6 * PARTITIONS;
+    /// The last beat known to be published, by whichever chain, in seconds since the epoch. Absent before the first.
+    DWS_BEAT = Gauge, "tandem_dws_beat_seconds", "seconds", ["chain", "partition"], PARTITIONS;
+    /// The offset after the last beat that is published.
+    DWS_NEXT = Gauge, "tandem_dws_next_offset", "offset", ["chain", "partition"], PARTITIONS;
+    /// The epoch it publishes, or last published, under; 0 before.
+    DWS_EPOCH = Gauge, "tandem_dws_epoch", "epochs", ["chain", "partition"], PARTITIONS;
+    /// Transactions committed by this process.
+    DWS_TRANSACTIONS = Counter, "tandem_dws_transactions_total", "transactions", ["chain", "partition"], PARTITIONS;
+    /// Messages in those transactions, markers included.
+    DWS_MESSAGES = Counter, "tandem_dws_messages_total", "messages", ["chain", "partition"], PARTITIONS;
+    /// How often another writer took the partition over while this one was at work: once per switch is normal.
+    DWS_FENCED = Counter, "tandem_dws_fenced_total", "times", ["chain", "partition"], PARTITIONS;
+    /// How often the partition was begun here.
+    DWS_BEGUN = Counter, "tandem_dws_begun_total", "times", ["chain", "partition"], PARTITIONS;
+
+    /// Time of calls to the log and the stores, from call to answer, failed ones included. Its count is the calls.
+    STORE_SECONDS = SECONDS, "tandem_store_call_duration_seconds", "seconds", ["chain", "store", "call"], CALLS;
+    /// Calls to the log and the stores that failed, by kind: unavailable, timeout, damaged, refused; fenced and
+    /// unknown (of summaries); dropped (nobody waited for the answer any more).
+    STORE_ERRORS = Counted, "tandem_store_errors_total", "calls", ["chain", "store", "call", "kind"], 7 * CALLS;
+    /// Calls to the log and the stores that are under way.
+    STORE_RUNNING = Level, "tandem_store_calls_running", "calls", ["chain", "store", "call"], CALLS;
+    /// What calls that succeeded brought or fetched: records (log), rows (rows, hot), letters (dead_letters),
+    /// messages (summaries).
+    STORE_ITEMS = Counted, "tandem_store_items_total", "items", ["chain", "store", "call"], CALLS;
+    /// Bytes that calls that succeeded brought or fetched: of records (log) and of snapshots.
+    STORE_BYTES = Counted, "tandem_store_bytes_total", "bytes", ["chain", "store", "call"], CALLS;
+
+    /// Requests answered, by path template (`other` where nothing is) and status.
+    QUERY_REQUESTS = Counted, "tandem_query_requests_total", "requests", ["chain", "route", "status"], ROUTES;
+    /// Time from a request's head to its answer's head.
+    QUERY_SECONDS = SECONDS, "tandem_query_request_duration_seconds", "seconds", ["chain", "route"], 128;
+    /// Requests under way.
+    QUERY_RUNNING = Level, "tandem_query_requests_running", "requests", ["chain"], CHAINS;
+
+    /// Reads that came in.
+    GATEWAY_READS = Counter, "tandem_gateway_reads_total", "reads", [], 1;
+    /// Reads asked of the other chain too, because the first was slow.
+    GATEWAY_HEDGES = Counter, "tandem_gateway_hedges_total", "reads", [], 1;
+    /// Hedges whose answer came first.
+    GATEWAY_HEDGES_WON = Counter, "tandem_gateway_hedges_won_total", "reads", [], 1;
+    /// Hedges that the budget did not allow.
+    GATEWAY_HEDGES_REFUSED = Counter, "tandem_gateway_hedges_refused_total", "reads", [], 1;
+    /// Reads asked of the other chain because the first failed or was behind the token.
+    GATEWAY_FAILOVERS = Counter, "tandem_gateway_failovers_total", "reads", [], 1;
+    /// Reads that had to wait until a chain reached the token.
+    GATEWAY_WAITED = Counter, "tandem_gateway_reads_waited_total", "reads", [], 1;
+    /// Reads answered with older data than the token, and marked so.
+    GATEWAY_STALE = Counter, "tandem_gateway_reads_stale_total", "reads", [], 1;
+    /// Reads answered with 503 by the gateway.
+    GATEWAY_UNAVAILABLE = Counter, "tandem_gateway_reads_unavailable_total", "reads", [], 1;
+    /// Questions put to a chain, hedges and repeats included.
+    GATEWAY_ASKED = Counter, "tandem_gateway_chain_asked_total", "questions", ["chain"], CHAINS;
+    /// Questions a chain answered with 5xx or not at all.
+    GATEWAY_ERRORS = Counter, "tandem_gateway_chain_errors_total", "questions", ["chain"], CHAINS;
+    /// Questions a chain did not answer in time; these are errors, too.
+    GATEWAY_TIMEOUTS = Counter, "tandem_gateway_chain_timeouts_total", "questions", ["chain"], CHAINS;
+    /// Questions for which a chain had not read as far as the token.
+    GATEWAY_BEHIND = Counter, "tandem_gateway_chain_behind_total", "questions", ["chain"], CHAINS;
+    /// Questions a chain took longer for than the hedge delay.
+    GATEWAY_SLOW = Counter, "tandem_gateway_chain_slow_total", "questions", ["chain"], CHAINS;
+    /// Questions put to a query node.
+    GATEWAY_NODE_ASKED = Counter, "tandem_gateway_node_asked_total", "questions", ["chain", "node"], 128;
+    /// Questions that failed at a query node, or were given up on while it hung.
+    GATEWAY_NODE_FAILURES = Counter, "tandem_gateway_node_failures_total", "questions", ["chain", "node"], 128;
+    /// Questions to a query node whose asker went away before there was an answer.
+    GATEWAY_NODE_DROPPED = Counter, "tandem_gateway_node_dropped_total", "questions", ["chain", "node"], 128;
+    /// 1 while a query node sits out after a failure.
+    GATEWAY_NODE_OUT = Gauge, "tandem_gateway_node_out", "", ["chain", "node"], 128;
+    /// The epoch of the route that is followed here; 0 before one is known.
+    ROUTE_EPOCH = Gauge, "tandem_route_epoch", "epochs", [], 1;
+    /// 1 for the chain that the route followed here names, 0 for the other.
+    ROUTE_ACTIVE = Gauge, "tandem_route_active", "", ["chain"], CHAINS;
+    /// 1 for how the digests of both chains compare at the newest beat both have, 0 for the rest: equal,
+    /// indeterminate (nothing to compare yet), different.
+    PARITY = Gauge, "tandem_parity", "", ["verdict"], 3;
+    /// The beat up to which every partition has been compared, in seconds since the epoch. Absent before the first.
+    PARITY_BEAT = Gauge, "tandem_parity_beat_seconds", "seconds", [], 1;
+
+    /// Bodies of events, by what became of them: accepted (malformed lines in them or not), repeated (had been
+    /// accepted before, by Idempotency-Key), refused (the sender's fault), busy (no room), failed (the log's or ours).
+    INGEST_BODIES = Counter, "tandem_ingest_bodies_total", "bodies", ["outcome"], 5;
+    /// Lines taken in as events.
+    INGEST_EVENTS = Counter, "tandem_ingest_events_total", "lines", [], 1;
+    /// Lines taken in as beats, of a replay.
+    INGEST_BEATS = Counter, "tandem_ingest_beats_total", "lines", [], 1;
+    /// Lines that are no events; kept as dead letters, and named to their sender.
+    INGEST_MALFORMED = Counter, "tandem_ingest_malformed_lines_total", "lines", [], 1;
+    /// Bodies that are being taken, waiting for the log mostly.
+    INGEST_WAITING = Gauge, "tandem_ingest_bodies_waiting", "bodies", [], 1;
+    /// How many bodies may be taken at one time.
+    INGEST_WAITING_MAX = Gauge, "tandem_ingest_bodies_waiting_max", "bodies", [], 1;
+
+    /// Beats written to all partitions.
+    METRONOME_BEATS = Counter, "tandem_metronome_beats_total", "beats", [], 1;
+    /// Beats whose writing failed; they may be in the log all the same.
+    METRONOME_FAILED = Counter, "tandem_metronome_beats_failed_total", "beats", [], 1;
+    /// Seconds without a beat because the wall clock was not to be trusted: stepped, or far off the control node's.
+    METRONOME_REFUSED = Counter, "tandem_metronome_beats_refused_total", "beats", [], 1;
+    /// The last beat that was written, in seconds since the epoch. Absent before the first.
+    METRONOME_LAST = Gauge, "tandem_metronome_last_beat_seconds", "seconds", [], 1;
+    /// How far this machine's clock is ahead of the control node's. Absent while that is not known.
+    METRONOME_OFFSET = Gauge, "tandem_metronome_clock_offset_seconds", "seconds", [], 1;
+
+    /// The epoch of the newest decision.
+    CONTROL_EPOCH = Gauge, "tandem_control_epoch", "epochs", [], 1;
+    /// 1 for the chain that serves by the newest decision, 0 for the other.
+    CONTROL_ACTIVE = Gauge, "tandem_control_active", "", ["chain"], CHAINS;
+    /// Decisions made by this node since its start.
+    CONTROL_DECISIONS = Counter, "tandem_control_decisions_total", "decisions", [], 1;
+}
+
+/// The table of all metrics, for `docs/metrics.md`.
+pub fn markdown() -> String {
+    let mut table = "# Metrics\n\n\
+        Every role has an admin port with `/metrics` (Prometheus), `/healthz` and `/readyz`. This table is made \
+        from the definitions (`services/telemetry/src/catalogue.rs`); a test keeps it in step.\n\n\
+        A label has few values: `chain` is a, b or empty (what both share), `partition` counts from 0. No label \
+        ever holds a session, a user or a key. What exceeds a metric's bound of series is summed up under \
+        `otel_metric_overflow=\"true\"`.\n\n\
+        | metric | type | unit | labels | meaning |\n|---|---|---|---|---|\n"
+        .to_owned();
+    for Metric { name, kind, unit, labels, help, .. } in ALL {
+        let labels: Vec<String> = labels.iter().map(|label| format!("`{label}`")).collect();
+        let kind = kind.exposed();
+        table.push_str(&format!("| `{name}` | {kind} | {unit} | {} | {help} |\n", labels.join(" ")));
+    }
+    table
+}

@@ -1,0 +1,165 @@
+//! The gateway: reads, chains, nodes, the route, and whether both chains agree.
+
+use tandem_model::route::{Chain, Route};
+
+use super::{named, seconds};
+use crate::{Samples, Telemetry, catalogue};
+
+/// What the gateway counted about reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reads {
+    /// Reads that came in.
+    pub requests: u64,
+    /// Asked of the other chain too because the first was slow.
+    pub hedges: u64,
+    /// Hedges whose answer came first.
+    pub hedges_won: u64,
+    /// Hedges that the budget did not allow.
+    pub hedges_refused: u64,
+    /// Asked of the other chain because the first failed or was behind.
+    pub failovers: u64,
+    /// Had to wait until a chain reached the token.
+    pub waited: u64,
+    /// Answered with older data than the token.
+    pub stale: u64,
+    /// Answered with 503 by the gateway.
+    pub unavailable: u64,
+    /// What was counted about chains a and b.
+    pub chains: [ChainReads; 2],
+}
+
+/// What the gateway counted about one chain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ChainReads {
+    /// Asked, hedges and repeats included.
+    pub asked: u64,
+    /// Answered with 5xx, or not at all.
+    pub errors: u64,
+    /// Did not answer in time.
+    pub timeouts: u64,
+    /// Had not read as far as the token.
+    pub behind: u64,
+    /// Slower than the hedge delay.
+    pub slow: u64,
+}
+
+/// What the gateway counted about one query node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeReads {
+    /// Its address, as configured.
+    pub node: String,
+    /// Questions put to it.
+    pub asked: u64,
+    /// Questions that failed, or were given up on while it hung.
+    pub failures: u64,
+    /// Questions whose asker went away.
+    pub dropped: u64,
+    /// Whether it sits out right now.
+    pub is_out: bool,
+}
+
+named! {
+    /// How the digests of both chains compare.
+    Verdict {
+        /// They agree.
+        Equal = "equal",
+        /// There is nothing to compare yet.
+        Indeterminate = "indeterminate",
+        /// They differ.
+        Different = "different",
+    }
+}
+
+/// Whether both chains agree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parity {
+    /// The verdict about all partitions.
+    pub verdict: Verdict,
+    /// The beat up to which every partition has been compared, in milliseconds since the epoch.
+    pub beat: Option<u64>,
+}
+
+/// The route that is followed.
+pub type RouteState = Route;
+
+/// Shows what the gateway counts.
+pub fn gateway(telemetry: &Telemetry, reads: impl Fn() -> Reads + Send + Sync + 'static) {
+    use catalogue::*;
+    telemetry.source(move |samples| {
+        let reads = reads();
+        for (metric, value) in [
+            (&GATEWAY_READS, reads.requests),
+            (&GATEWAY_HEDGES, reads.hedges),
+            (&GATEWAY_HEDGES_WON, reads.hedges_won),
+            (&GATEWAY_HEDGES_REFUSED, reads.hedges_refused),
+            (&GATEWAY_FAILOVERS, reads.failovers),
+            (&GATEWAY_WAITED, reads.waited),
+            (&GATEWAY_STALE, reads.stale),
+            (&GATEWAY_UNAVAILABLE, reads.unavailable),
+        ] {
+            samples.set(metric, &[], value as f64);
+        }
+        for (chain, reads) in Chain::ALL.iter().zip(reads.chains) {
+            for (metric, value) in [
+                (&GATEWAY_ASKED, reads.asked),
+                (&GATEWAY_ERRORS, reads.errors),
+                (&GATEWAY_TIMEOUTS, reads.timeouts),
+                (&GATEWAY_BEHIND, reads.behind),
+                (&GATEWAY_SLOW, reads.slow),
+            ] {
+                samples.set(metric, &[chain.name()], value as f64);
+            }
+        }
+    });
+}
+
+/// Shows what the gateway knows of the query nodes of `chain`.
+pub fn gateway_nodes(
+    telemetry: &Telemetry,
+    chain: Chain,
+    nodes: impl Fn() -> Vec<NodeReads> + Send + Sync + 'static,
+) {
+    use catalogue::*;
+    telemetry.source(move |samples| {
+        for node in nodes() {
+            let labels = [chain.name(), node.node.as_str()];
+            samples.set(&GATEWAY_NODE_ASKED, &labels, node.asked as f64);
+            samples.set(&GATEWAY_NODE_FAILURES, &labels, node.failures as f64);
+            samples.set(&GATEWAY_NODE_DROPPED, &labels, node.dropped as f64);
+            samples.set(&GATEWAY_NODE_OUT, &labels, f64::from(u8::from(node.is_out)));
+        }
+    });
+}
+
+/// Shows which route is followed here: by a gateway, or by a publisher.
+pub fn route(telemetry: &Telemetry, route: impl Fn() -> RouteState + Send + Sync + 'static) {
+    telemetry.source(move |samples| {
+        let route = route();
+        samples.set(&catalogue::ROUTE_EPOCH, &[], route.epoch as f64);
+        for chain in Chain::ALL {
+            let active = f64::from(u8::from(chain == route.active));
+            samples.set(&catalogue::ROUTE_ACTIVE, &[chain.name()], active);
+        }
+    });
+}
+
+/// Shows whether both chains agree; nothing where that is not known. The chains may have to be
+/// asked for it, so it takes a future.
+pub fn parity<F: Future<Output = Option<Parity>> + Send + 'static>(
+    telemetry: &Telemetry,
+    parity: impl Fn() -> F + Send + Sync + 'static,
+) {
+    telemetry.source_async(move || {
+        let comparing = parity();
+        async move {
+            let mut samples = Samples::default();
+            if let Some(parity) = comparing.await {
+                samples.set_one_of(&catalogue::PARITY, &[], Verdict::NAMES, parity.verdict.name());
+                if let Some(beat) = parity.beat {
+                    samples.set(&catalogue::PARITY_BEAT, &[], seconds(beat));
+                }
+            }
+            samples
+        }
+    });
+}
