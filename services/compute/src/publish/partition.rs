@@ -1,9 +1,12 @@
 //! One partition's publisher: when it is our turn, and when it no longer is.
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tandem_model::PartitionId;
+use tandem_model::route::{Chain, Route};
+use tandem_model::{Cut, PartitionId};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
@@ -24,26 +27,12 @@ pub(super) struct Context {
 }
 
 impl Context {
-    pub(super) fn is_stopped(&self) -> bool {
-        *self.stopped.borrow()
-    }
-
-    /// Whether it is our turn, as far as is known here.
-    pub(super) fn is_wanted(&self) -> bool {
-        let is_active = {
-            let known = self.parts.routes.known();
-            let route = known.borrow();
-            route.active == self.parts.chain && route.epoch > 0
-        };
-        is_active && self.parts.ownership.owned().borrow().contains(&self.partition)
-    }
-
     /// Notes the last marker that is known.
-    pub(super) fn reached(&self, beat: u64, next: u64) {
-        self.parts.pins.set(self.partition, next);
+    pub(super) fn reached(&self, cut: Cut) {
+        self.parts.pins.set(self.partition, cut.next);
         self.status.send_if_modified(|status| {
-            let changed = (status.beat, status.next) != (beat, next);
-            (status.beat, status.next) = (beat, next);
+            let changed = (status.beat, status.next) != (cut.clock, cut.next);
+            (status.beat, status.next) = (cut.clock, cut.next);
             changed
         });
     }
@@ -58,22 +47,53 @@ impl Context {
             changed
         });
     }
+}
 
-    /// Waits until something that decides whose turn it is changes, for `longest` at most.
-    pub(super) async fn changed(&self, longest: Duration) {
-        let mut stopped = self.stopped.clone();
-        let mut known = self.parts.routes.known();
-        let mut owned = self.parts.ownership.owned();
-        known.mark_unchanged();
-        owned.mark_unchanged();
-        if *stopped.borrow_and_update() {
-            return;
+/// Whose turn it is, as far as is known here, and what can change that.
+pub(super) struct Turn {
+    chain: Chain,
+    partition: PartitionId,
+    stopped: watch::Receiver<bool>,
+    route: watch::Receiver<Route>,
+    owned: watch::Receiver<Arc<BTreeSet<PartitionId>>>,
+}
+
+impl Turn {
+    fn new(context: &Context) -> Self {
+        Self {
+            chain: context.parts.chain,
+            partition: context.partition,
+            stopped: context.stopped.clone(),
+            route: context.parts.routes.known(),
+            owned: context.parts.ownership.owned(),
         }
+    }
+
+    fn is_stopped(&mut self) -> bool {
+        // Whoever could say so being gone says it, too.
+        *self.stopped.borrow_and_update() || self.stopped.has_changed().is_err()
+    }
+
+    fn is_owned(&mut self) -> bool {
+        self.owned.borrow_and_update().contains(&self.partition)
+    }
+
+    /// The epoch in which it is ours, if it is.
+    pub(super) fn epoch(&mut self) -> Option<u64> {
+        let epoch = {
+            let route = self.route.borrow_and_update();
+            (route.active == self.chain && route.epoch > 0).then_some(route.epoch)
+        };
+        epoch.filter(|_| self.is_owned() && !self.is_stopped())
+    }
+
+    /// Waits until something of that changes since it was last looked at, for `longest` at most.
+    pub(super) async fn changed(&mut self, longest: Duration) {
         // A sender that is gone will say nothing more: then only the others can wake us.
         tokio::select! {
-            Ok(()) = stopped.changed() => {}
-            Ok(()) = known.changed() => {}
-            Ok(()) = owned.changed() => {}
+            _ = self.stopped.changed() => {}
+            Ok(()) = self.route.changed() => {}
+            Ok(()) = self.owned.changed() => {}
             () = tokio::time::sleep(longest) => {}
         }
     }
@@ -93,26 +113,29 @@ pub(super) fn run(runtime: &Handle, context: &Context) {
 }
 
 async fn follow(context: &Context) {
+    let mut turn = Turn::new(context);
     let mut place = Place::default();
     let mut pause = RETRY_PAUSE;
-    while !context.is_stopped() {
-        if !context.is_wanted() {
+    while !turn.is_stopped() {
+        if turn.epoch().is_none() {
             // What we have folded grows old; the next turn may be days away.
             place = Place::default();
             context.show(State::Standby);
-            look(context).await;
-            context.changed(context.settings.standby_look()).await;
+            if turn.is_owned() {
+                look(context).await;
+            }
+            turn.changed(context.settings.standby_look()).await;
             continue;
         }
         let transactions = context.status.borrow().transactions;
-        match term(context, &mut place).await {
+        match term(context, &mut turn, &mut place).await {
             End::NotOurs => {}
             End::Again(reason) => {
                 context.show(State::Waiting(reason));
                 if context.status.borrow().transactions > transactions {
                     pause = RETRY_PAUSE;
                 }
-                context.changed(pause).await;
+                turn.changed(pause).await;
                 pause = (pause * 2).min(context.settings.retry_pause_max());
             }
         }
@@ -121,12 +144,8 @@ async fn follow(context: &Context) {
 
 /// Looks how far the topic is, so that compute keeps the snapshot we would go on from.
 async fn look(context: &Context) {
-    if !context.parts.ownership.owned().borrow().contains(&context.partition) {
-        return;
-    }
     match context.parts.topic.last(context.partition).await {
-        Ok(Some(marker)) => context.reached(marker.cut.clock, marker.cut.next),
-        Ok(None) => context.reached(0, 0),
+        Ok(last) => context.reached(last.map_or(Cut::default(), |marker| marker.cut)),
         Err(error) => {
             tracing::debug!(partition = %context.partition, %error, "the topic's last marker is not known");
         }

@@ -20,7 +20,7 @@ pub struct Pins(Option<Arc<Mutex<BTreeMap<PartitionId, u64>>>>);
 pub enum Pin {
     /// Nothing: nobody publishes.
     Nothing,
-    /// Not known yet: all of them.
+    /// Not known yet: as many as may be.
     Unknown,
     /// The newest one at or before this offset.
     At(u64),

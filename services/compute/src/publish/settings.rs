@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::Pins;
+
 /// Settings of the publisher.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -44,6 +46,11 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// Where compute and the publisher meet: one for both.
+    pub fn pins(&self) -> Pins {
+        if self.enabled { Pins::unknown() } else { Pins::none() }
+    }
+
     pub(super) fn read_pause(&self) -> Duration {
         Duration::from_millis(self.read_pause_ms)
     }

@@ -13,9 +13,12 @@ use tokio::time::Instant;
 
 use super::Settings;
 use super::follower::{Follower, Transaction};
-use super::partition::Context;
+use super::partition::{Context, Turn};
 use super::status::State;
 use crate::recover::unpack;
+
+/// The log's end is looked at this often even if nobody says that it has moved.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// How a term ended.
 pub(super) enum End {
@@ -29,16 +32,16 @@ pub(super) enum End {
 #[derive(Default)]
 pub(super) struct Place {
     follower: Option<Follower>,
-    /// Where the last transaction ended that is known to be published: what the follower gathers
-    /// begins there.
+    /// Where what the follower gathers, or has handed over as `pending`, begins: everything before
+    /// is published.
     base: Cut,
     /// Not known to be published.
     pending: Option<Transaction>,
 }
 
 /// Takes the partition over and publishes, beat by beat.
-pub(super) async fn term(context: &Context, place: &mut Place) -> End {
-    match begun(context, place).await {
+pub(super) async fn term(context: &Context, turn: &mut Turn, place: &mut Place) -> End {
+    match begun(context, turn, place).await {
         Ok(never) => match never {},
         Err(end) => end,
     }
@@ -47,7 +50,7 @@ pub(super) async fn term(context: &Context, place: &mut Place) -> End {
 /// Never ends well: a term goes on until something ends it.
 enum Never {}
 
-async fn begun(context: &Context, place: &mut Place) -> Result<Never, End> {
+async fn begun(context: &Context, turn: &mut Turn, place: &mut Place) -> Result<Never, End> {
     let (partition, parts) = (context.partition, &context.parts);
     // Before we fence anybody, and again: see the head of `publish`.
     active_route(context).await?;
@@ -58,11 +61,11 @@ async fn begun(context: &Context, place: &mut Place) -> Result<Never, End> {
         None => Cut::default(),
         Some(last) => continues(context, last, &route)?,
     };
-    context.reached(base.clock, base.next);
-    go_on_from(context, place, base).await?;
+    context.reached(base);
+    go_on_from(context, turn, place, base).await?;
     tracing::info!(%partition, epoch = route.epoch, beat = base.clock, next = base.next, "publishing");
     context.show(State::Publishing);
-    publish_on(context, place, &mut *writer, route.epoch).await
+    publish_on(context, turn, place, &mut *writer, route.epoch).await
 }
 
 /// The route in force, if our chain is the active one.
@@ -107,28 +110,29 @@ fn continues(context: &Context, last: &Marker, route: &Route) -> Result<Cut, End
 }
 
 /// Brings the follower to `base`: everything up to there is published, nothing beyond.
-async fn go_on_from(context: &Context, place: &mut Place, base: Cut) -> Result<(), End> {
-    let gathered_from = std::mem::replace(&mut place.base, base);
-    if let Some(follower) = &mut place.follower {
-        if gathered_from == base {
-            // What was pending, if anything was, did not get through: it comes again.
-            return Ok(());
-        }
-        let pending = place.pending.take();
-        if pending.is_some_and(|pending| pending.cut == base) {
-            // It did get through, or somebody else published the same.
-            return Ok(());
-        }
-        if follower.cut().next <= base.next {
-            return replay(context, follower, base).await;
-        }
+async fn go_on_from(context: &Context, turn: &mut Turn, place: &mut Place, base: Cut) -> Result<(), End> {
+    if place.follower.is_some() && place.base == base {
+        // What was pending, if anything was, did not get through: it comes again.
+        return Ok(());
     }
-    place.pending = None;
+    let pending = place.pending.take();
+    if pending.is_some_and(|pending| pending.cut == base) {
+        // It did get through, or somebody else published the same.
+        place.base = base;
+        return Ok(());
+    }
+    let follower = place.follower.take().filter(|follower| follower.cut().next <= base.next);
     context.show(State::Recovering);
-    let mut follower = Follower::new(restore(context, base).await?);
-    replay(context, &mut follower, base).await?;
+    let mut follower = match follower {
+        Some(follower) => follower,
+        None => Follower::new(restore(context, base).await?),
+    };
+    let replayed = replay(context, turn, &mut follower, base).await;
+    // Also where that failed: it goes on from there.
+    follower.forget();
+    place.base = follower.cut();
     place.follower = Some(follower);
-    Ok(())
+    replayed
 }
 
 /// The newest usable snapshot at or before `base`, else an empty fold at the log's beginning.
@@ -154,9 +158,9 @@ async fn restore(context: &Context, base: Cut) -> Result<Fold, End> {
 }
 
 /// Folds the log up to `base`, publishing nothing.
-async fn replay(context: &Context, follower: &mut Follower, base: Cut) -> Result<(), End> {
+async fn replay(context: &Context, turn: &mut Turn, follower: &mut Follower, base: Cut) -> Result<(), End> {
     while follower.cut().next < base.next {
-        still_ours(context)?;
+        turn.epoch().ok_or(End::NotOurs)?;
         let records = read(context, follower.cut().next).await?;
         let before = follower.cut().next;
         for (offset, record) in records.iter().take_while(|(offset, _)| *offset < base.next) {
@@ -167,7 +171,6 @@ async fn replay(context: &Context, follower: &mut Follower, base: Cut) -> Result
             break;
         }
     }
-    follower.forget();
     if base.next > 0 && follower.cut() != base {
         // Waiting can help where the log is only behind for now; else it needs a person.
         return Err(End::Again(format!(
@@ -183,16 +186,17 @@ async fn replay(context: &Context, follower: &mut Follower, base: Cut) -> Result
 
 async fn publish_on(
     context: &Context,
+    turn: &mut Turn,
     place: &mut Place,
     writer: &mut dyn SummaryWriter,
-    epoch: u64,
+    mut epoch: u64,
 ) -> Result<Never, End> {
     let Settings { beats_max, rows_max, .. } = context.settings;
     let mut ends = context.parts.log.ends();
     loop {
-        let epoch = current_epoch(context, epoch);
+        // It may have risen with our chain still being the active one.
+        epoch = turn.epoch().ok_or(End::NotOurs)?.max(epoch);
         publish_pending(context, place, writer, epoch).await?;
-        still_ours(context)?;
         let Place { follower: Some(follower), pending, .. } = place else {
             return Err(End::Again("nothing was restored: a bug of ours".to_owned()));
         };
@@ -208,14 +212,15 @@ async fn publish_on(
         }
         *pending = follower.take();
         if pending.is_none() {
-            wait(context, &mut ends, records.is_empty(), read_at).await;
+            if records.is_empty() {
+                tokio::select! {
+                    _ = ends.changed() => {}
+                    () = turn.changed(LOOK) => {}
+                }
+            }
+            tokio::time::sleep_until(read_at + context.settings.read_pause()).await;
         }
     }
-}
-
-/// The epoch to publish under: it may have risen with our chain still being the active one.
-fn current_epoch(context: &Context, epoch: u64) -> u64 {
-    context.parts.routes.known().borrow().epoch.max(epoch)
 }
 
 /// Publishes what is pending, and notes where that ends.
@@ -249,9 +254,8 @@ async fn publish_pending(
     }
     place.base = pending.cut;
     place.pending = None;
-    context.parts.pins.set(context.partition, place.base.next);
+    context.reached(place.base);
     context.status.send_modify(|status| {
-        (status.beat, status.next) = (place.base.clock, place.base.next);
         status.epoch = epoch;
         status.transactions += 1;
         status.messages += count;
@@ -259,33 +263,9 @@ async fn publish_pending(
     Ok(())
 }
 
-fn still_ours(context: &Context) -> Result<(), End> {
-    if context.is_stopped() || !context.is_wanted() { Err(End::NotOurs) } else { Ok(()) }
-}
-
 async fn read(context: &Context, from: u64) -> Result<Vec<(u64, Record)>, End> {
     let log = &context.parts.log;
     log.read(context.partition, from, context.settings.batch_bytes).await.map_err(again)
-}
-
-/// Waits for more of the log, and a moment longer so that more of it can be read at once.
-async fn wait(
-    context: &Context,
-    ends: &mut tokio::sync::watch::Receiver<std::sync::Arc<[u64]>>,
-    is_at_end: bool,
-    read_at: Instant,
-) {
-    /// The log's end is looked at this often even if nobody says that it has moved.
-    const LONGEST: Duration = Duration::from_secs(1);
-    let sleep = tokio::time::sleep_until(read_at + context.settings.read_pause());
-    tokio::join!(sleep, async {
-        if is_at_end {
-            tokio::select! {
-                _ = ends.changed() => {}
-                () = context.changed(LONGEST) => {}
-            }
-        }
-    });
 }
 
 fn again(error: StoreError) -> End {

@@ -9,6 +9,7 @@
 
 mod plan;
 mod ports;
+mod summaries;
 
 use std::sync::Arc;
 

@@ -1,0 +1,261 @@
+//! Random switches, kills, zombies and failures: the topic holds each change once all the same.
+
+use std::time::Duration;
+
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use tandem_compute::publish::{Pin, Settings, State};
+use tandem_model::route::Chain;
+use tandem_model::{PartitionId, Record};
+use tandem_storage::faulty::Fault;
+use tandem_storage::{SnapshotStore, SummaryTopic};
+
+use crate::oracle::{self, Seen};
+use crate::world::{PATIENCE, Process, World, partitions, settings};
+
+fn records(seed: u64) -> Vec<(PartitionId, Record)> {
+    let lines = tandem_plain::nasty::generate(seed);
+    tandem_plain::nasty::log(&lines, seed, crate::world::PARTITIONS)
+}
+
+/// Something goes wrong with a process, or with what it has heard.
+fn disturb(world: &World, process: &Process, rng: &mut SmallRng) {
+    let times = rng.random_range(1..3);
+    match rng.random_range(0..8) {
+        // Its answer is lost after the transaction was committed.
+        0 => process.plan.add(Fault::timeout().on("publish").times(times)),
+        1 => process.plan.add(Fault::unavailable().on("publish").times(times)),
+        // It sleeps in the middle of a transaction, and wakes up as a zombie.
+        2 => {
+            let asleep = Duration::from_millis(rng.random_range(1..30));
+            process.plan.add(Fault::slow(asleep).on("publish").times(times));
+        }
+        // It sleeps between looking at the route and fencing the other one.
+        3 => {
+            let asleep = Duration::from_millis(rng.random_range(1..30));
+            process.plan.add(Fault::slow(asleep).on("begin").times(times));
+        }
+        4 => process.plan.add(Fault::timeout().on("begin").times(times)),
+        // Another process is believed to own a partition, or both do.
+        5 => process.owned.set(partitions().filter(|_| rng.random())),
+        6 => process.owned.set(partitions()),
+        _ => world.group.tell(process.chain),
+    }
+}
+
+async fn run(seed: u64) -> Seen {
+    let mut rng = SmallRng::seed_from_u64(seed);
+    let mut world = World::new(rng.random_range(0..3));
+    // Two processes a chain: partitions move between them.
+    let chains = [Chain::A, Chain::A, Chain::B, Chain::B];
+    // Each puts other beats together.
+    let start = |world: &World, chain: Chain, rng: &mut SmallRng| {
+        let (beats_max, batch_bytes) = (rng.random_range(1..9), rng.random_range(500..8_000));
+        world.start(chain, &Settings { beats_max, batch_bytes, ..settings() })
+    };
+    let mut processes: Vec<Process> = chains.map(|chain| start(&world, chain, &mut rng)).into();
+    let records = records(seed);
+    for piece in records.chunks(rng.random_range(5..60)) {
+        world.append(piece.to_vec()).await;
+        for _ in 0..rng.random_range(0..4) {
+            let index = rng.random_range(0..processes.len());
+            disturb(&world, &processes[index], &mut rng);
+        }
+        if rng.random_bool(0.2) {
+            world.group.switch();
+            if rng.random() {
+                world.group.tell(world.group.active());
+            }
+        }
+        if rng.random_bool(0.3) {
+            let chain = Chain::ALL[rng.random_range(0..2)];
+            world.snapshot(chain).await;
+        }
+        if rng.random_bool(0.15) {
+            // Killed: nobody waits for it, and what it knew is gone.
+            let index = rng.random_range(0..processes.len());
+            let chain = processes[index].chain;
+            processes[index] = start(&world, chain, &mut rng);
+        }
+        tokio::time::sleep(Duration::from_micros(rng.random_range(0..4_000))).await;
+    }
+    // Calm: one process of the active chain owns everything and hears so.
+    for process in &processes {
+        process.plan.clear();
+        process.owned.set([]);
+    }
+    world.group.tell_all();
+    let active = processes.iter().find(|process| process.chain == world.group.active()).unwrap();
+    active.owned.set(partitions());
+    world.published().await;
+    let seen = oracle::check(&world, &format!("seed {seed}")).await;
+    for process in processes {
+        process.publisher.stop().await;
+    }
+    oracle::check(&world, &format!("seed {seed}, at the end")).await;
+    seen
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_change_is_published_once_whatever_happens() {
+    let first = std::env::var("TANDEM_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(0);
+    let count = std::env::var("TANDEM_SEEDS").ok().and_then(|count| count.parse().ok()).unwrap_or(40);
+    let mut all = Seen::default();
+    for seed in first..first + count {
+        let seen = run(seed).await;
+        all.transactions += seen.transactions;
+        all.rows += seen.rows;
+        all.merged += seen.merged;
+        all.changes += seen.changes;
+    }
+    // Not a check of nothing.
+    assert!(all.rows > 1_000 && all.changes > 10 && all.merged > 10, "{all:?}");
+}
+
+/// A demoted chain that slept through its demotion neither publishes nor fences the new one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_demoted_chain_that_wakes_up_disturbs_nobody() {
+    let world = World::new(0);
+    let all = records(3);
+    let (before, after) = all.split_at(all.len() / 3);
+    let (after, late) = after.split_at(all.len() / 3);
+    let old = world.start(Chain::A, &settings());
+    world.group.tell(Chain::A);
+    world.append(before.to_vec()).await;
+    world.published().await;
+
+    // It sleeps in its next transaction.
+    old.plan.add(Fault::slow(Duration::from_millis(300)).on("publish").times(1));
+    world.append(after.to_vec()).await;
+    let asleep = async {
+        while old.plan.calls("publish") <= old.publisher.status()[0].transactions {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, asleep).await.unwrap();
+    world.group.switch();
+    let new = world.start(Chain::B, &settings());
+    world.group.tell(Chain::B);
+    world.published().await;
+    // More to publish, for those of its partitions that did not sleep.
+    world.append(late.to_vec()).await;
+    world.append(partitions().map(|partition| (partition, Record::beat(4_000_000_000))).collect()).await;
+    world.published().await;
+
+    // It wakes up, is fenced, asks for the route, and leaves it at that: it has not even heard of
+    // the switch by itself.
+    for partition in partitions() {
+        let mut status = old.publisher.statuses()[partition.0 as usize].clone();
+        let woken = status.wait_for(|status| matches!(&status.state, State::Waiting(_)));
+        tokio::time::timeout(PATIENCE, woken).await.expect("it notices").unwrap();
+    }
+    let begun = old.plan.calls("begin");
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(old.plan.calls("begin"), begun, "it does not begin again");
+    assert!(new.publisher.status().iter().all(|status| status.fenced == 0), "{:?}", new.publisher.status());
+    oracle::check(&world, "after the zombie").await;
+    world.group.tell(Chain::A);
+    old.publisher.stop().await;
+    new.publisher.stop().await;
+}
+
+/// A chain that was asleep between looking at the route and taking over finds out before it
+/// publishes anything.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chain_that_takes_over_too_late_publishes_nothing() {
+    let world = World::new(0);
+    let late = world.start(Chain::A, &settings());
+    late.plan.add(Fault::slow(Duration::from_millis(200)).on("begin").times(2));
+    world.group.tell(Chain::A);
+    let calls = async {
+        while late.plan.calls("begin") < 2 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, calls).await.unwrap();
+    world.group.switch();
+    let new = world.start(Chain::B, &settings());
+    world.group.tell(Chain::B);
+    for process in [&new, &late] {
+        for status in process.publisher.statuses() {
+            let mut status = status.clone();
+            let begun = status.wait_for(|status| status.begun > 0);
+            tokio::time::timeout(PATIENCE, begun).await.expect("it begins").unwrap();
+        }
+    }
+    // Nothing is published yet, so no marker tells the late one; the route does.
+    world.append(records(3)).await;
+    world.published().await;
+    assert!(late.publisher.status().iter().all(|status| status.transactions == 0));
+    oracle::check(&world, "after the late one").await;
+    late.publisher.stop().await;
+    new.publisher.stop().await;
+}
+
+/// A topic written under a later epoch than the route's is left alone until the route follows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_later_epoch_in_the_topic_ends_an_older_route() {
+    let world = World::new(0);
+    world.append(records(5)).await;
+    let later = world.start(Chain::A, &settings());
+    for _ in 0..4 {
+        world.group.switch();
+    }
+    world.group.tell(Chain::A);
+    world.published().await;
+    later.publisher.stop().await;
+
+    // The control group has lost its memory.
+    let mut forgetful = World::new(0);
+    forgetful.log = world.log.clone();
+    forgetful.topic = world.topic.clone();
+    let process = forgetful.start(Chain::A, &settings());
+    forgetful.group.tell(Chain::A);
+    let mut status = process.publisher.statuses()[0].clone();
+    let waiting = status.wait_for(
+        |status| matches!(&status.state, State::Waiting(reason) if reason.contains("a newer route must come first")),
+    );
+    tokio::time::timeout(PATIENCE, waiting).await.expect("it says so").unwrap();
+    let transactions: u64 = process.publisher.status().iter().map(|status| status.transactions).sum();
+    assert_eq!(transactions, 0);
+    process.publisher.stop().await;
+}
+
+/// A chain that does not publish knows how far the topic is, so that compute keeps the snapshot
+/// it would go on from; and goes on from there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_standby_pins_the_snapshot_it_would_go_on_from() {
+    let mut world = World::new(1);
+    let all = records(11);
+    let active = world.start(Chain::A, &settings());
+    let standby = world.start(Chain::B, &settings());
+    world.group.tell_all();
+    for piece in all.chunks(all.len() / 4) {
+        world.append(piece.to_vec()).await;
+        world.snapshot(Chain::B).await;
+    }
+    world.published().await;
+    for partition in partitions() {
+        let last = world.topic.last(partition).await.unwrap().unwrap().cut.next;
+        let pinned = async {
+            while standby.pins.of(partition) != Pin::At(last) {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, pinned).await.expect("it looks");
+        // As compute does after each snapshot.
+        let store = &world.snapshots[Chain::B as usize];
+        let before: Vec<u64> = store.list(partition).await.unwrap();
+        let needed = before.iter().copied().find(|next| *next <= last);
+        store.prune(partition, 1, Some(last)).await.unwrap();
+        let kept = store.list(partition).await.unwrap();
+        assert!(needed.is_none_or(|needed| kept.contains(&needed)), "{before:?} {kept:?} {last}");
+    }
+    world.group.switch();
+    world.group.tell_all();
+    world.append(records(12)).await;
+    world.published().await;
+    assert_eq!(oracle::check(&world, "after the switch").await.changes, 2);
+    active.publisher.stop().await;
+    standby.publisher.stop().await;
+}
