@@ -5,19 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
-
-/// A chain's digests at one beat of one partition.
-#[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Beat {
-    pub(crate) partition: u32,
-    /// The beat's time, in milliseconds since the epoch.
-    pub(crate) ts: u64,
-    /// The beat's place in the partition.
-    pub(crate) offset: u64,
-    /// Per table, in hexadecimal.
-    pub(crate) digests: BTreeMap<String, String>,
-}
+use serde::Serialize;
+use tandem_model::status::Beat;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]

@@ -6,20 +6,19 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 use tandem_ingest::wall_ms;
 use tandem_model::route::Chain;
+use tandem_model::status::{Beat, ChainStatus, PATH, PartitionStatus};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::answer::{Answer, json as json_answer};
 use crate::config::ClockMode;
-use crate::parity::{self, Beat};
+use crate::parity;
 use crate::stack::Shared;
 
-/// Where a chain tells the gateway about itself.
-const INTERNAL_PATH: &str = "/internal/v1/status";
 /// How long a chain may take for that.
 const CHAIN_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long a status is given out again.
@@ -29,37 +28,32 @@ const MEMORY: Duration = Duration::from_millis(100);
 #[derive(Default)]
 pub(crate) struct StatusCache(Mutex<Option<(Instant, Value)>>);
 
-/// What a chain says of itself.
-#[derive(Clone, Debug, Deserialize)]
-pub(crate) struct ChainReport {
-    pub(crate) ready: bool,
-    #[serde(default)]
-    log: Option<String>,
-    #[serde(default)]
-    partitions: Vec<PartitionReport>,
-    #[serde(default)]
-    beats: Vec<Beat>,
-}
-
-/// How far a chain is in one partition.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+/// How far a chain is in one partition, as everybody may know it.
+#[derive(Serialize)]
 struct PartitionReport {
     partition: u32,
-    /// The first offset it has not read.
     next: u64,
-    /// Its clock there, in milliseconds since the epoch; 0 before the first beat.
     clock: u64,
-    #[serde(skip_serializing)]
-    log_end: u64,
-    #[serde(default)]
     late_events: u64,
-    #[serde(default)]
     malformed_events: u64,
-    #[serde(default)]
     ignored_beats: u64,
-    /// Records it has still to read; at most, since offsets may have holes.
-    #[serde(default)]
     lag_records: u64,
+}
+
+impl From<&PartitionStatus> for PartitionReport {
+    fn from(status: &PartitionStatus) -> Self {
+        let PartitionStatus {
+            partition,
+            next,
+            clock,
+            late_events,
+            malformed_events,
+            ignored_beats,
+            lag_records,
+            ..
+        } = *status;
+        Self { partition, next, clock, late_events, malformed_events, ignored_beats, lag_records }
+    }
 }
 
 /// Answers with a status of this moment or nearly so.
@@ -78,16 +72,16 @@ pub(crate) async fn answer(shared: &Shared) -> Answer {
 }
 
 /// What both chains say of themselves; nothing of one that does not answer.
-pub(crate) async fn chains(shared: &Shared) -> [Option<ChainReport>; 2] {
+pub(crate) async fn chains(shared: &Shared) -> [Option<ChainStatus>; 2] {
     let ask = async |chain| {
-        let answer = shared.chains.internal(chain, INTERNAL_PATH, CHAIN_TIMEOUT).await?;
-        let report = serde_json::from_slice::<ChainReport>(answer.body());
+        let answer = shared.chains.internal(chain, PATH, CHAIN_TIMEOUT).await?;
+        let report = serde_json::from_slice::<ChainStatus>(answer.body());
         report.inspect_err(|error| tracing::warn!(%chain, %error, "a chain's status is unreadable")).ok()
     };
     futures::join!(ask(Chain::A), ask(Chain::B)).into()
 }
 
-fn compose(shared: &Shared, reports: &[Option<ChainReport>; 2], now_ms: u64) -> Value {
+fn compose(shared: &Shared, reports: &[Option<ChainStatus>; 2], now_ms: u64) -> Value {
     let log = shared.ingest.log();
     let chains: Vec<Value> = Chain::ALL
         .iter()
@@ -97,8 +91,8 @@ fn compose(shared: &Shared, reports: &[Option<ChainReport>; 2], now_ms: u64) -> 
     let none: &[Beat] = &[];
     let log_id = log.id().to_string();
     // Digests of another log than ours would compare what has nothing to do with each other.
-    let beats = |report: &Option<ChainReport>| match report {
-        Some(report) if report.log.as_ref().is_none_or(|log| *log == log_id) => report.beats.clone(),
+    let beats = |report: &Option<ChainStatus>| match report {
+        Some(report) if report.log == log_id => report.beats.clone(),
         _ => none.to_vec(),
     };
     let parity = parity::compare(&beats(&reports[0]), &beats(&reports[1]), log.partitions());
@@ -112,15 +106,14 @@ fn compose(shared: &Shared, reports: &[Option<ChainReport>; 2], now_ms: u64) -> 
     })
 }
 
-fn chain_status(chain: Chain, report: Option<&ChainReport>, clock: ClockMode, now_ms: u64) -> Value {
+fn chain_status(chain: Chain, report: Option<&ChainStatus>, clock: ClockMode, now_ms: u64) -> Value {
     let Some(report) = report else {
-        return json!({ "chain": chain, "ready": false, "partitions": [], "as_of": null, "freshness_ms": null });
+        return json!({
+            "chain": chain, "ready": false, "degraded": [], "partitions": [],
+            "as_of": null, "freshness_ms": null,
+        });
     };
-    let partitions: Vec<PartitionReport> = report
-        .partitions
-        .iter()
-        .map(|part| PartitionReport { lag_records: part.log_end.saturating_sub(part.next), ..part.clone() })
-        .collect();
+    let partitions: Vec<PartitionReport> = report.partitions.iter().map(PartitionReport::from).collect();
     // As of the slowest partition: everything up to there is in. No beat yet: as of no time.
     let as_of = partitions.iter().map(|part| part.clock).min().filter(|clock| *clock > 0);
     let freshness_ms = match clock {
@@ -131,6 +124,7 @@ fn chain_status(chain: Chain, report: Option<&ChainReport>, clock: ClockMode, no
     json!({
         "chain": chain,
         "ready": report.ready,
+        "degraded": report.degraded,
         "partitions": partitions,
         "as_of": as_of,
         "freshness_ms": freshness_ms,

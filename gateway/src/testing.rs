@@ -9,6 +9,7 @@ use http::{HeaderValue, Method, Request};
 use http_body_util::Full;
 use tandem_control::{Control, ControlError, Decision};
 use tandem_ingest::Ingest;
+use tandem_model::LogId;
 use tandem_model::problem::Problem;
 use tandem_model::route::{Chain, Route};
 use tandem_storage::memory::MemoryEventLog;
@@ -22,6 +23,8 @@ use crate::stack::{Inner, Shared, stack};
 use crate::{ChainService, Gateway};
 
 pub(crate) const KEY: &str = "test-key";
+/// The log of [`World`].
+pub(crate) const LOG: LogId = LogId([5; 16]);
 
 /// A service that answers at once.
 pub(crate) fn answering(
@@ -100,7 +103,7 @@ impl World {
     }
 
     pub(crate) fn with(config: GatewayConfig, chains: [ChainService; 2], clock: ClockMode) -> Self {
-        let ingest = Arc::new(Ingest::new(Arc::new(MemoryEventLog::new(2))));
+        let ingest = Arc::new(Ingest::new(Arc::new(MemoryEventLog::new(2).with_id(LOG))));
         let control = Arc::new(Fixed::new(Chain::A, 7));
         let gateway = Gateway::new(config, chains, control, ingest, clock).unwrap();
         Self { shared: Arc::clone(&gateway.shared), gateway }

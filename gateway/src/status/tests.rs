@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::ChainService;
-use crate::testing::{World, chain, get, json_of};
+use crate::testing::{LOG, World, chain, get, json_of};
 
 fn reporting(report: Value) -> ChainService {
     chain(move |request| {
         let body = Bytes::from(report.to_string());
         async move {
-            assert_eq!(request.uri().path(), INTERNAL_PATH);
+            assert_eq!(request.uri().path(), PATH);
             Ok(Response::new(body))
         }
     })
@@ -24,22 +24,43 @@ fn hanging() -> ChainService {
     chain(|_| std::future::pending())
 }
 
-fn report(chain: &str, ready: bool, digest: &str, clock: u64) -> Value {
-    let beat = |partition: u32| json!({"partition": partition, "ts": 5_000, "offset": 9, "digests": {"total": digest}});
-    json!({
-        "chain": chain, "ready": ready,
-        "partitions": [
-            {"partition": 0, "next": 10, "clock": clock, "log_end": 12, "late_events": 1, "malformed_events": 2, "ignored_beats": 3},
-            {"partition": 1, "next": 4, "clock": clock + 1_000, "log_end": 4, "late_events": 0, "malformed_events": 0, "ignored_beats": 0},
-        ],
-        "beats": [beat(0), beat(1)],
-        "more": "than we know",
-    })
+/// What a chain says that follows the log of `World`.
+fn report(chain: Chain, ready: bool, digest: &str, clock: u64) -> Value {
+    let beat = |partition| Beat {
+        partition,
+        ts: 5_000,
+        offset: 9,
+        digests: [("total".to_owned(), digest.to_owned())].into(),
+    };
+    let first = PartitionStatus {
+        partition: 0,
+        next: 10,
+        clock,
+        log_end: 14,
+        lag_records: 2,
+        hot_next: Some(10),
+        late_events: 1,
+        malformed_events: 2,
+        ignored_beats: 3,
+    };
+    let second = PartitionStatus { partition: 1, clock: clock + 1_000, lag_records: 0, ..first };
+    let status = ChainStatus {
+        chain,
+        ready,
+        degraded: vec!["hot".to_owned()],
+        log: LOG.to_string(),
+        partitions: vec![first, second],
+        beats: vec![beat(0), beat(1)],
+    };
+    let mut report = serde_json::to_value(status).unwrap();
+    report["more"] = json!("than we know");
+    report
 }
 
 #[tokio::test]
 async fn both_chains_and_their_agreement_are_shown() {
-    let chains = [reporting(report("a", true, "ff", 5_000)), reporting(report("b", true, "ff", 5_000))];
+    let chains =
+        [reporting(report(Chain::A, true, "ff", 5_000)), reporting(report(Chain::B, true, "ff", 5_000))];
     let world = World::new(chains, ClockMode::Live);
     let status = json_of(&world.send(get("/v1/status")).await);
     assert_eq!(status["route"], json!({"active": "a", "epoch": 7, "reason": "test"}));
@@ -51,13 +72,15 @@ async fn both_chains_and_their_agreement_are_shown() {
     assert_eq!((&a["chain"], &a["ready"], &a["as_of"]), (&json!("a"), &json!(true), &json!(5_000)));
     assert!(a["freshness_ms"].as_u64().unwrap() > 1_700_000_000_000);
     assert_eq!(a["partitions"][0]["lag_records"], 2);
+    assert_eq!(a["degraded"], json!(["hot"]));
     assert_eq!(a["partitions"][0]["ignored_beats"], 3);
     assert!(status["gateway"]["chains"]["b"]["asked"].is_u64());
 }
 
 #[tokio::test]
 async fn a_difference_is_named() {
-    let chains = [reporting(report("a", true, "ff", 5_000)), reporting(report("b", true, "fe", 5_000))];
+    let chains =
+        [reporting(report(Chain::A, true, "ff", 5_000)), reporting(report(Chain::B, true, "fe", 5_000))];
     let world = World::new(chains, ClockMode::Replay);
     let status = json_of(&world.send(get("/v1/status")).await);
     assert_eq!(status["parity"]["verdict"], "different");
@@ -67,16 +90,17 @@ async fn a_difference_is_named() {
 
 #[tokio::test]
 async fn digests_of_another_log_are_not_compared() {
-    let mut foreign = report("b", true, "fe", 5_000);
+    let mut foreign = report(Chain::B, true, "fe", 5_000);
     foreign["log"] = json!("00");
-    let world = World::new([reporting(report("a", true, "ff", 5_000)), reporting(foreign)], ClockMode::Live);
+    let world =
+        World::new([reporting(report(Chain::A, true, "ff", 5_000)), reporting(foreign)], ClockMode::Live);
     assert_eq!(json_of(&world.send(get("/v1/status")).await)["parity"]["verdict"], "indeterminate");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_chain_that_does_not_answer_is_not_ready() {
     for broken in [hanging(), reporting(json!("nonsense")), chain(|_| async { Err("gone".into()) })] {
-        let world = World::new([broken, reporting(report("b", true, "ff", 0))], ClockMode::Live);
+        let world = World::new([broken, reporting(report(Chain::B, true, "ff", 0))], ClockMode::Live);
         let status = json_of(&world.send(get("/v1/status")).await);
         assert_eq!(status["chains"][0]["ready"], false);
         assert_eq!(
@@ -90,7 +114,7 @@ async fn a_chain_that_does_not_answer_is_not_ready() {
 
 #[tokio::test(start_paused = true)]
 async fn without_a_ready_chain_we_are_not_ready_but_alive() {
-    let world = World::new([hanging(), reporting(report("b", false, "ff", 0))], ClockMode::Live);
+    let world = World::new([hanging(), reporting(report(Chain::B, false, "ff", 0))], ClockMode::Live);
     let answer = world.send(get("/readyz")).await;
     assert_eq!(answer.status(), 503);
     assert!(answer.headers().contains_key("retry-after"));
@@ -99,7 +123,8 @@ async fn without_a_ready_chain_we_are_not_ready_but_alive() {
 
 #[tokio::test(start_paused = true)]
 async fn a_crowd_in_front_of_the_page_asks_the_chains_once() {
-    let chains = [reporting(report("a", true, "ff", 5_000)), reporting(report("b", true, "ff", 5_000))];
+    let chains =
+        [reporting(report(Chain::A, true, "ff", 5_000)), reporting(report(Chain::B, true, "ff", 5_000))];
     let world = World::new(chains, ClockMode::Live);
     let answers = futures::future::join_all((0..50).map(|_| world.send(get("/v1/status")))).await;
     assert!(answers.windows(2).all(|pair| pair[0].body() == pair[1].body()));

@@ -23,6 +23,7 @@ pub mod record;
 pub mod rejected;
 pub mod route;
 pub mod row;
+pub mod status;
 pub mod summary;
 pub mod time;
 pub mod token;

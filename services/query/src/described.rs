@@ -170,6 +170,8 @@ pub(crate) struct ChainState {
     chain: String,
     /// Whether it answers reads.
     ready: bool,
+    /// Stores that it can't use right now; its answers come without them.
+    degraded: Vec<String>,
     partitions: Vec<PartitionState>,
     /// The clock of its slowest partition, in milliseconds; `null` before the first beat.
     #[schema(required)]

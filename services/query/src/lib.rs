@@ -7,8 +7,8 @@
 //! | what | where |
 //! |---|---|
 //! | headers and parameters of a request | `request.rs` |
-//! | which store, which cut, how long to wait | `reading.rs` |
-//! | one call each | `sessions.rs` `report.rs` `trend.rs` `rejected.rs` `compare.rs` `catalogue.rs` `operator.rs` |
+//! | which store, which cut, how long to wait | `reading.rs` `health.rs` |
+//! | one call each | `sessions.rs` `report.rs` `trend.rs` `rejected.rs` `compare.rs` `catalogue.rs` `operator.rs` `status.rs` |
 //! | figures as JSON | `figures.rs` `buckets.rs` |
 //! | the description of the whole port | `openapi.rs` `schemas.rs` `described.rs` `examples.rs` `docs.rs` |
 
@@ -21,6 +21,7 @@ mod described;
 mod docs;
 mod examples;
 mod figures;
+mod health;
 mod openapi;
 mod operator;
 mod reading;
@@ -29,6 +30,7 @@ mod report;
 mod request;
 mod schemas;
 mod sessions;
+mod status;
 mod trend;
 pub mod wire;
 
@@ -44,24 +46,32 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::answer::Failure;
+use crate::health::Health;
 
 pub use openapi::openapi;
 
 /// What a query node reads from.
 #[derive(Clone)]
 pub struct Query {
-    /// The chain it belongs to.
-    pub chain: Chain,
-    /// The log both chains follow: its identity, its ends, and raw records for operators.
-    pub log: Arc<dyn EventLog>,
-    /// The chain's own stores.
-    pub stores: ChainStores,
+    chain: Chain,
+    log: Arc<dyn EventLog>,
+    stores: ChainStores,
+    health: Arc<Health>,
+}
+
+impl Query {
+    /// A node of `chain`, which reads from the chain's own `stores`, and from the `log` that both
+    /// chains follow: its identity, its ends, and raw records for operators.
+    pub fn new(chain: Chain, log: Arc<dyn EventLog>, stores: ChainStores) -> Self {
+        let health = Arc::new(Health::new(log.partitions()));
+        Self { chain, log, stores, health }
+    }
 }
 
 /// The node as a service: answers under `/v1` and `/internal/v1`.
 ///
 /// Beside what [`openapi()`] describes it answers `GET /internal/v1/status` with a
-/// [`wire::ChainStatus`], for gateway and control group only. `POST /v1/events` and
+/// [`tandem_model::status::ChainStatus`], for gateway and control group only. `POST /v1/events` and
 /// `GET /v1/status` are described there and answered elsewhere.
 pub fn router(query: Query) -> axum::Router {
     let chain = HeaderValue::from_static(query.chain.name());
@@ -69,7 +79,7 @@ pub fn router(query: Query) -> axum::Router {
     described
         .route("/v1/openapi.json", get(openapi::document))
         .route("/v1/docs", get(docs::page))
-        .route("/internal/v1/status", get(operator::status))
+        .route(tandem_model::status::PATH, get(status::status))
         .fallback(|| async {
             Failure::from(Problem::not_found("there is nothing at this path: see /v1/docs"))
         })

@@ -1,5 +1,5 @@
-//! What gateway, control group and `tandem verify` read: raw records, all rows, progress. The
-//! gateway lets only operators at it.
+//! What operators and `tandem verify` read: raw records, all rows, progress. The gateway lets only
+//! operators at it.
 
 use std::sync::Arc;
 
@@ -7,10 +7,9 @@ use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;
 use tandem_model::problem::Problem;
-use tandem_model::row::{BeatDigest, SessionState};
-use tandem_model::time::{MINUTE_MS, SECOND_MS};
+use tandem_model::row::SessionState;
 use tandem_model::{Cut, PartitionId};
-use tandem_storage::{BEATS_KEPT, Select, StoreError};
+use tandem_storage::Select;
 use utoipa::IntoParams;
 
 use crate::Query;
@@ -18,10 +17,7 @@ use crate::answer::{Failure, json};
 use crate::reading::{farther, numbered};
 use crate::request::{Call, Named, Parameters, given};
 use crate::sessions::NoParameters;
-use crate::wire::{
-    BEATS_REPORTED, Beat, ChainStatus, FigureRow, LogPage, LogRecord, PartitionDump, PartitionStatus,
-    PartitionsPage, RowsPage, SessionDump,
-};
+use crate::wire::{FigureRow, LogPage, LogRecord, PartitionDump, PartitionsPage, RowsPage, SessionDump};
 
 /// How many bytes of records a page holds when nothing is said.
 const LOG_BYTES: u64 = 1 << 20;
@@ -34,59 +30,6 @@ const DUMPS_MAX: u64 = 100;
 /// A page of rows ends early once it holds this many rows: sessions differ by a factor of
 /// thousands.
 const ROWS_PER_PAGE: usize = 50_000;
-
-/// One chain's view of itself, for the gateway: `GET /internal/v1/status`.
-pub(crate) async fn status(
-    State(query): State<Arc<Query>>,
-    Parameters(NoParameters {}): Parameters<NoParameters>,
-) -> Result<axum::Json<ChainStatus>, Failure> {
-    let ends = query.log.ends().borrow().clone();
-    let mut partitions = Vec::new();
-    let mut beats = Vec::new();
-    let mut is_ready = true;
-    for id in (0..query.log.partitions()).map(PartitionId) {
-        let progress = complete(&query, id).await?;
-        let row = query.stores.rows.partition_row(id).await?.unwrap_or_default();
-        let log_end = ends.get(id.0 as usize).copied().unwrap_or(0);
-        is_ready &= progress.is_some() || log_end == 0;
-        let Cut { next, clock } = progress.unwrap_or_default();
-        partitions.push(PartitionStatus {
-            partition: id.0,
-            next,
-            clock,
-            log_end,
-            late_events: row.late_events,
-            malformed_events: row.malformed_events,
-            ignored_beats: row.ignored_beats,
-        });
-        beats.extend(latest_beats(&query, id, row.clock).await?.iter().map(Beat::from));
-    }
-    let log = query.log.id().to_string();
-    Ok(axum::Json(ChainStatus { chain: query.chain, ready: is_ready, log, partitions, beats }))
-}
-
-/// How far a partition is complete in every store that answers are read from: a report comes from
-/// the hot store, which is written last. One that lost everything answers nothing, and one that is
-/// down holds nobody up: then the row store answers.
-async fn complete(query: &Query, id: PartitionId) -> Result<Option<Cut>, StoreError> {
-    let hot = query.stores.hot.progress(id).await.ok().flatten();
-    let rows = query.stores.rows.progress(id).await?;
-    Ok(rows.map(|rows| hot.map_or(rows, |hot| rows.min(hot))))
-}
-
-/// The latest beats of a partition. The store lists them from a moment on: live there is one a
-/// second, so the first look finds them; in a replay they may be far apart.
-async fn latest_beats(query: &Query, id: PartitionId, clock: u64) -> Result<Vec<BeatDigest>, StoreError> {
-    let spans = [(BEATS_REPORTED as u64 - 1) * SECOND_MS, 10 * MINUTE_MS, u64::MAX];
-    let mut found = Vec::new();
-    for span in spans {
-        found = query.stores.rows.beats(id, clock.saturating_sub(span), BEATS_KEPT).await?;
-        if found.len() >= BEATS_REPORTED {
-            break;
-        }
-    }
-    Ok(found.split_off(found.len().saturating_sub(BEATS_REPORTED)))
-}
 
 /// Which records.
 #[derive(Debug, Deserialize, IntoParams)]

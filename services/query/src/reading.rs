@@ -18,12 +18,16 @@
 //! # Where it is read
 //!
 //! Reports come from the hot store, where one look-up answers them; what it does not have, or
-//! has too old, comes from the row store. Waiting for a token is asking again every few
+//! has too old, comes from the row store. One that fails, that lost everything, or that stands
+//! still is left out, and the answer says so (`degraded`); where the row store fails instead, the
+//! hot store's answer has to do. Neither holds a read up for long where the other one can answer:
+//! see `health.rs`. Waiting for a token is asking again every few
 //! milliseconds: the wait is bounded by [`tandem_model::headers::WAIT_MS_MAX`], and it is rare.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::try_join_all;
 use tandem_model::partition::partition_of;
 use tandem_model::row::SessionState;
 use tandem_model::{Cut, PartitionId, SessionId, Token, catalogue};
@@ -32,6 +36,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::Query;
 use crate::answer::Failure;
+use crate::health::{HOT_LOOK, ROWS_LOOK};
 use crate::request::Call;
 use crate::wire::Meta;
 
@@ -51,14 +56,15 @@ pub(crate) struct Reading {
     pub(crate) degraded: Vec<&'static str>,
 }
 
+/// The stores that answers are read from, under the names they have in `degraded`.
 #[derive(Clone, Copy)]
-enum Source {
+pub(crate) enum Source {
     Hot,
     Rows,
 }
 
 impl Source {
-    const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Source::Hot => "hot",
             Source::Rows => "rows",
@@ -66,66 +72,128 @@ impl Source {
     }
 }
 
-/// What a store said of a session: its rows, if it has it, as of a cut.
-struct Seen {
-    rows: Option<Arc<SessionRows>>,
+/// What the hot store says of a session.
+enum Hot {
+    /// The session and the prefix of the log that it is.
+    Here(Found),
+    /// The same, but the row store has been farther for a while.
+    Behind(Found),
+    /// It is there, without this session.
+    Absent,
+    /// It lost everything, or never had anything.
+    Empty,
+    /// It did not answer.
+    Away,
+}
+
+/// What the row store says of a session.
+enum Rows {
+    /// The session and the prefix of the log that it is.
+    Here(Found),
+    /// There is no such session in this prefix.
+    Unknown(Cut),
+    /// It has not reached what is needed.
+    NotYet(Cut),
+}
+
+struct Found {
+    rows: Arc<SessionRows>,
     cut: Cut,
+}
+
+/// The best answer that is older than the client's token, and what else an attempt came across.
+#[derive(Default)]
+struct Attempt {
+    degraded: Vec<&'static str>,
+    older: Option<Found>,
+    error: Option<StoreError>,
+}
+
+impl Attempt {
+    fn keep(&mut self, found: Found) {
+        if self.older.as_ref().is_none_or(|known| known.cut.next < found.cut.next) {
+            self.older = Some(found);
+        }
+    }
+
+    fn reading(self, Found { rows, cut }: Found, is_stale: bool) -> Reading {
+        Reading { rows, cut, is_stale, degraded: self.degraded }
+    }
 }
 
 impl Query {
     /// A session with all its totals: from the hot store if it can answer.
     pub(crate) async fn totals(&self, call: &Call, id: &str) -> Result<Reading, Failure> {
-        self.read(call, id, &[Source::Hot, Source::Rows], &Select::Totals).await
+        self.read(call, id, true, &Select::Totals).await
     }
 
     /// A session with the rows selected, from the row store.
     pub(crate) async fn session(&self, call: &Call, id: &str, select: &Select) -> Result<Reading, Failure> {
-        self.read(call, id, &[Source::Rows], select).await
+        self.read(call, id, false, select).await
     }
 
     async fn read(
         &self,
         call: &Call,
         id: &str,
-        sources: &[Source],
+        is_hot_asked: bool,
         select: &Select,
     ) -> Result<Reading, Failure> {
         if SessionId::new(id).is_none() {
             return Err(Failure::unknown_session(id, &call.token));
         }
         let partition = partition_of(id.as_bytes(), self.log.partitions());
+        let is_reached = |cut: Cut| call.token.is_reached_by(partition, cut.next);
         loop {
             let is_last = Instant::now() >= call.deadline;
-            let mut degraded = Vec::new();
-            let mut error = None;
-            let mut older: Option<(Arc<SessionRows>, Cut)> = None;
-            for &source in sources {
-                // Rows that are too old to be sent need not be read.
-                let needed = if is_last && call.takes_stale { None } else { Some(&call.token) };
-                match self.look(source, partition, id, select, needed).await {
-                    Ok(Some(Seen { rows, cut })) if call.token.is_reached_by(partition, cut.next) => {
-                        return match rows {
-                            Some(rows) => Ok(Reading { rows, cut, is_stale: false, degraded }),
-                            None => Err(Failure::unknown_session(id, &joined(call, [(partition, cut)]))),
-                        };
-                    }
-                    Ok(Some(Seen { rows: Some(rows), cut })) => {
-                        if older.as_ref().is_none_or(|(_, known)| known.next < cut.next) {
-                            older = Some((rows, cut));
+            let mut attempt = Attempt::default();
+            let mut is_empty = false;
+            // What the hot store has, good enough for the client, if the row store has no more.
+            let mut spare = None;
+            if is_hot_asked {
+                match self.look_hot(partition, id).await {
+                    Hot::Here(found) if is_reached(found.cut) => return Ok(attempt.reading(found, false)),
+                    Hot::Here(found) => attempt.keep(found),
+                    Hot::Behind(found) => {
+                        attempt.degraded.push(Source::Hot.name());
+                        match is_reached(found.cut) {
+                            true => spare = Some(found),
+                            false => attempt.keep(found),
                         }
                     }
-                    Ok(_) => {}
-                    Err(failed) => {
-                        degraded.push(source.name());
-                        error = Some(failed);
-                    }
+                    Hot::Absent => {}
+                    Hot::Empty => is_empty = true,
+                    Hot::Away => attempt.degraded.push(Source::Hot.name()),
                 }
             }
+            // Rows that are too old to be sent need not be read.
+            let needed = if is_last && call.takes_stale { None } else { Some(&call.token) };
+            let has_other = spare.is_some() || attempt.older.is_some();
+            let rows = self.look_rows(partition, id, select, needed, has_other).await;
+            if let Ok(Rows::Here(Found { cut, .. }) | Rows::Unknown(cut) | Rows::NotYet(cut)) = &rows
+                && is_empty
+                && cut.next > 0
+            {
+                attempt.degraded.push(Source::Hot.name());
+            }
+            match rows {
+                Ok(Rows::Here(found)) if is_reached(found.cut) => return Ok(attempt.reading(found, false)),
+                Ok(Rows::Here(found)) => attempt.keep(found),
+                Ok(Rows::Unknown(cut)) if is_reached(cut) => {
+                    return Err(Failure::unknown_session(id, &joined(call, [(partition, cut)])));
+                }
+                Ok(Rows::Unknown(_) | Rows::NotYet(_)) => {}
+                Err(error) => {
+                    attempt.degraded.push(Source::Rows.name());
+                    attempt.error = Some(error);
+                }
+            }
+            if let Some(found) = spare {
+                return Ok(attempt.reading(found, false));
+            }
             if is_last {
-                return match (older, error) {
-                    (Some((rows, cut)), _) if call.takes_stale => {
-                        Ok(Reading { rows, cut, is_stale: true, degraded })
-                    }
+                return match (attempt.older.take(), attempt.error.take()) {
+                    (Some(found), _) if call.takes_stale => Ok(attempt.reading(found, true)),
                     (None, Some(error)) => Err(error.into()),
                     _ => Err(Failure::behind()),
                 };
@@ -134,34 +202,59 @@ impl Query {
         }
     }
 
-    /// What one store says. Nothing where the hot store does not have the session, or where the
-    /// row store has not reached `needed`.
-    async fn look(
+    /// One look into the hot store, within its time.
+    async fn look_hot(&self, partition: PartitionId, id: &str) -> Hot {
+        if self.health.is_mark_due(partition) {
+            // Beside the read, which does not wait for it.
+            let (stores, health) = (self.stores.clone(), Arc::clone(&self.health));
+            tokio::spawn(async move {
+                if let Ok(Some(cut)) = health.rows.call(ROWS_LOOK, stores.rows.progress(partition)).await {
+                    health.note_rows(partition, cut.next);
+                }
+            });
+        }
+        let look = self.health.hot.call(HOT_LOOK, self.stores.hot.session(partition, id)).await;
+        let Ok(HotSession { progress, session }) = look else { return Hot::Away };
+        match (progress, session) {
+            (None, _) => Hot::Empty,
+            (Some(_), None) => Hot::Absent,
+            (Some(progress), Some(rows)) => {
+                let found = Found { cut: farther(rows.cut, Some(progress)), rows };
+                // A session that is farther than the progress was put in, and may stand still, too.
+                match self.health.is_behind(partition, progress.next) {
+                    true => Hot::Behind(found),
+                    false => Hot::Here(found),
+                }
+            }
+        }
+    }
+
+    /// One look into the row store: within a bounded time where there is another answer, else as
+    /// long as it takes.
+    async fn look_rows(
         &self,
-        source: Source,
         partition: PartitionId,
         id: &str,
         select: &Select,
         needed: Option<&Token>,
-    ) -> Result<Option<Seen>, StoreError> {
-        match source {
-            Source::Hot => {
-                let HotSession { progress, session } = self.stores.hot.session(partition, id).await?;
-                Ok(session.map(|rows| Seen { cut: farther(rows.cut, progress), rows: Some(rows) }))
+        has_other: bool,
+    ) -> Result<Rows, StoreError> {
+        let look = async {
+            let progress = self.stores.rows.progress(partition).await?;
+            let complete = progress.unwrap_or_default();
+            self.health.note_rows(partition, complete.next);
+            if needed.is_some_and(|token| !token.is_reached_by(partition, complete.next)) {
+                return Ok(Rows::NotYet(complete));
             }
-            Source::Rows => {
-                let progress = self.stores.rows.progress(partition).await?;
-                let next = progress.unwrap_or_default().next;
-                if needed.is_some_and(|token| !token.is_reached_by(partition, next)) {
-                    return Ok(None);
-                }
-                let rows = self.stores.rows.session(id, select).await?.map(Arc::new);
-                let cut = match &rows {
-                    Some(rows) => farther(rows.cut, progress),
-                    None => progress.unwrap_or_default(),
-                };
-                Ok(Some(Seen { rows, cut }))
-            }
+            let rows = self.stores.rows.session(id, select).await?.map(Arc::new);
+            Ok(match rows {
+                Some(rows) => Rows::Here(Found { cut: farther(rows.cut, progress), rows }),
+                None => Rows::Unknown(complete),
+            })
+        };
+        match has_other {
+            true => self.health.rows.call(ROWS_LOOK, look).await,
+            false => look.await,
         }
     }
 
@@ -186,11 +279,9 @@ impl Query {
 
     /// How far every partition is complete right now.
     pub(crate) async fn progress(&self) -> Result<Vec<Cut>, StoreError> {
-        let mut cuts = Vec::new();
-        for partition in 0..self.log.partitions() {
-            cuts.push(self.stores.rows.progress(PartitionId(partition)).await?.unwrap_or_default());
-        }
-        Ok(cuts)
+        let partitions = (0..self.log.partitions()).map(PartitionId);
+        let cuts = try_join_all(partitions.map(|partition| self.stores.rows.progress(partition))).await?;
+        Ok(cuts.into_iter().map(Option::unwrap_or_default).collect())
     }
 
     /// What an answer about one session says of itself.

@@ -1,5 +1,6 @@
 //! What goes over the wire between a query node and Tandem's own programs: the gateway, the
-//! control group, `tandem verify`. Both sides use these types, so neither can drift.
+//! control group, `tandem verify`. Both sides use these types, so neither can drift. What a chain
+//! says of itself is in [`tandem_model::status`], where the gateway can use it, too.
 //!
 //! Rows are lossless and compact: `[table, breakdown, key, bucket, offset, {column: value}]`,
 //! zeros left out. Columns go by name, so a reader of another version notices a column that it
@@ -15,11 +16,10 @@ use serde::de::{Deserializer, Error};
 use serde::ser::{SerializeMap, SerializeTuple, Serializer};
 use serde::{Deserialize, Serialize};
 use tandem_model::catalogue::STORED;
-use tandem_model::digest::{Digests, TABLES};
 use tandem_model::record::Refusal;
 use tandem_model::route::Chain;
-use tandem_model::row::{BeatDigest, PartitionRow, SessionState};
-use tandem_model::{Breakdown, Cut, PartitionId, Record, Row, RowKey, SessionId, SessionRow, Stored, Table};
+use tandem_model::row::{PartitionRow, SessionState};
+use tandem_model::{Breakdown, Cut, Record, Row, RowKey, SessionId, SessionRow, Stored, Table};
 use utoipa::ToSchema;
 
 use crate::schemas::{ChainName, StateName};
@@ -48,80 +48,6 @@ pub struct Meta {
     pub stale: bool,
     /// Parts of the chain that could not be used; the figures are right all the same.
     pub degraded: Vec<String>,
-}
-
-/// One chain's own view of itself: `GET /internal/v1/status`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ChainStatus {
-    /// The chain.
-    pub chain: Chain,
-    /// Whether it may be asked: its row store answers, and every partition that holds anything
-    /// has been begun.
-    pub ready: bool,
-    /// The identity of its log, in hexadecimal.
-    pub log: String,
-    /// In the order of the partitions.
-    pub partitions: Vec<PartitionStatus>,
-    /// The latest [`BEATS_REPORTED`] of each partition, ascending.
-    pub beats: Vec<Beat>,
-}
-
-/// How many beats of each partition [`ChainStatus`] holds.
-pub const BEATS_REPORTED: usize = 30;
-
-/// How far one partition has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PartitionStatus {
-    /// Which.
-    pub partition: u32,
-    /// The first offset the chain's rows do not reflect yet.
-    pub next: u64,
-    /// The clock there, in milliseconds.
-    pub clock: u64,
-    /// The offset after the log's last record; the lag is the difference.
-    pub log_end: u64,
-    /// Events for sessions that were over for more than 30 days.
-    pub late_events: u64,
-    /// Malformed lines that name no session.
-    pub malformed_events: u64,
-    /// Beats that did not rise.
-    pub ignored_beats: u64,
-}
-
-/// The digests of one partition after one beat, in hexadecimal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Beat {
-    /// The partition.
-    pub partition: u32,
-    /// `ts` of the beat.
-    pub ts: u64,
-    /// Offset of the beat.
-    pub offset: u64,
-    /// Per table of [`TABLES`], 32 hexadecimal digits.
-    pub digests: BTreeMap<String, String>,
-}
-
-impl From<&BeatDigest> for Beat {
-    fn from(beat: &BeatDigest) -> Self {
-        let digests = TABLES.iter().zip(beat.digests.0);
-        Self {
-            partition: beat.partition.0,
-            ts: beat.ts,
-            offset: beat.offset,
-            digests: digests.map(|(table, digest)| ((*table).to_owned(), format!("{digest:032x}"))).collect(),
-        }
-    }
-}
-
-impl Beat {
-    /// As the model has it; nothing when a table is missing or no hexadecimal number.
-    pub fn to_digest(&self) -> Option<BeatDigest> {
-        let mut digests = Digests::default();
-        for (digest, table) in digests.0.iter_mut().zip(TABLES) {
-            *digest = u128::from_str_radix(self.digests.get(table)?, 16).ok()?;
-        }
-        Some(BeatDigest { partition: PartitionId(self.partition), ts: self.ts, offset: self.offset, digests })
-    }
 }
 
 /// Raw records: `GET /v1/log/{partition}`.
@@ -318,12 +244,5 @@ mod tests {
             let back: LogRecord = serde_json::from_str(&text).unwrap();
             assert_eq!(back.into_record(), Some(record), "{text}");
         }
-    }
-
-    #[test]
-    fn digests_survive_the_way() {
-        let digests = Digests([u128::MAX, 0, 1, 2, 3, 4]);
-        let beat = BeatDigest { partition: PartitionId(3), ts: 5_000, offset: 8, digests };
-        assert_eq!(Beat::from(&beat).to_digest(), Some(beat));
     }
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 use tandem_compute::Phase;
 use tandem_model::PartitionId;
 use tandem_model::route::Chain;
+use tandem_storage::StoreError;
 use tandem_storage::faulty::{self, ChainPlans, Fault, Outcome};
 use tandem_storage::memory::{self, MemoryEventLog, MemoryHotStore};
-use tandem_storage::StoreError;
 
 use crate::world::{KEY, PARTITIONS, append, caught_up, check, start, until};
 

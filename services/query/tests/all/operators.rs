@@ -1,8 +1,10 @@
 //! What gateway, control group and verify read: with the types they read it with.
 
 use tandem_model::route::Chain;
+use tandem_model::status::{BEATS_REPORTED, ChainStatus};
 use tandem_model::{Breakdown, PartitionId};
-use tandem_query::wire::{BEATS_REPORTED, ChainStatus, LogPage, PartitionsPage, RowsPage};
+use tandem_query::wire::{LogPage, PartitionsPage, RowsPage};
+use tandem_storage::memory::MemoryEventLog;
 use tandem_storage::{EventLog, Select};
 
 use crate::world::{BEGIN, BEGIN_MS, PARTITIONS, World};
@@ -86,13 +88,33 @@ async fn a_chain_tells_how_far_it_is_and_its_latest_digests() {
     world.beat(BEGIN + 5_000).await;
     let status = status(&world).await;
     assert!(status.ready);
+    assert!(status.degraded.is_empty());
     assert_eq!((status.chain, status.log), (Chain::A, world.log.id().to_string()));
     for (partition, found) in (0_u32..).zip(&status.partitions) {
         assert_eq!((found.partition, found.next, found.log_end), (partition, 41, 42));
+        assert_eq!((found.lag_records, found.hot_next), (1, Some(41)));
         assert_eq!(found.clock, (BEGIN + 4_000) * 1_000);
     }
     assert_eq!(status.beats.len(), BEATS_REPORTED * PARTITIONS as usize);
     let last = status.beats[BEATS_REPORTED - 1].to_digest().unwrap();
     let kept = world.stores.rows.beats(PartitionId(0), last.ts, 9).await.unwrap();
     assert_eq!(kept, [last]);
+}
+
+/// The last offsets of Kafka's log are transaction markers: nothing is there to be read.
+#[tokio::test]
+async fn a_chain_that_has_read_everything_has_no_lag() {
+    let mut world = World::on(MemoryEventLog::with_markers(PARTITIONS, 3));
+    world.beat(BEGIN).await;
+    assert!(status(&world).await.partitions.iter().all(|part| part.lag_records > 0));
+    world.flush().await;
+    for _ in 0..2 {
+        let status = status(&world).await;
+        assert!(status.ready);
+        for found in status.partitions {
+            assert_eq!((found.next, found.log_end, found.lag_records), (1, 4, 0));
+        }
+    }
+    world.beat(BEGIN + 1).await;
+    assert!(status(&world).await.partitions.iter().all(|part| part.lag_records > 0));
 }

@@ -15,7 +15,7 @@ use tandem_model::{Changes, Cut, LogId, PartitionId, PseudonymKey, Record, Token
 use tandem_query::Query;
 use tandem_storage::faulty::{self, ChainPlans};
 use tandem_storage::memory::{self, MemoryEventLog};
-use tandem_storage::{Append, Applied, ChainStores, EventLog, Incarnation, Select};
+use tandem_storage::{Append, Applied, ChainStores, EventLog, HotStore, Incarnation, Select};
 use tokio::sync::Mutex;
 use tower::ServiceExt;
 
@@ -70,11 +70,16 @@ impl Answer {
 
 impl World {
     pub(crate) fn new() -> Self {
-        let log = Arc::new(MemoryEventLog::new(PARTITIONS));
+        Self::on(MemoryEventLog::new(PARTITIONS))
+    }
+
+    /// A world on an empty log of [`PARTITIONS`] partitions.
+    pub(crate) fn on(log: MemoryEventLog) -> Self {
+        let log = Arc::new(log);
         let stores = memory::chain_stores();
         let plans = ChainPlans::default();
         let disturbed = faulty::chain_stores(stores.clone(), &plans);
-        let query = Query { chain: Chain::A, log: log.clone(), stores: disturbed };
+        let query = Query::new(Chain::A, log.clone(), disturbed);
         let fold = |partition| Fold::new(PartitionId(partition), PARTITIONS, PseudonymKey::new([7; 16]));
         let folds = (0..PARTITIONS).map(fold).collect();
         Self {
@@ -86,6 +91,13 @@ impl World {
             router: tandem_query::router(query),
             ids: 0,
         }
+    }
+
+    /// A node beside `world`, on the same log and rows, with another hot store.
+    pub(crate) fn reading(world: &World, hot: Arc<dyn HotStore>) -> Self {
+        let stores = ChainStores { hot, ..world.stores.clone() };
+        let router = tandem_query::router(Query::new(Chain::A, world.log.clone(), stores.clone()));
+        Self { log: world.log.clone(), stores, router, ..Self::new() }
     }
 
     /// A world with one session `s1`: a start, three viewers over several minutes, an order, a

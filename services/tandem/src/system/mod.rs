@@ -91,7 +91,7 @@ impl System {
         let ingest = Arc::new(Ingest::new(Arc::clone(&log)));
         let services = Chain::ALL.map(|chain| {
             let stores = stores(&data, chain).clone();
-            chain::service(tandem_query::router(Query { chain, log: Arc::clone(&log), stores }))
+            chain::service(tandem_query::router(Query::new(chain, Arc::clone(&log), stores)))
         });
         let config = GatewayConfig::new(options.key.as_str());
         let gateway = Gateway::new(config, services, Arc::new(control), Arc::clone(&ingest), options.clock)?;

@@ -64,6 +64,12 @@ impl MemoryEventLog {
         Self { ends_after_holes: true, ..Self::with_holes(partitions, markers) }
     }
 
+    /// The same log under the identity `id`.
+    #[must_use]
+    pub fn with_id(self, id: LogId) -> Self {
+        Self { id, ..self }
+    }
+
     fn check(&self, partition: PartitionId) -> Result<usize> {
         let index = partition.0 as usize;
         if index < self.ends.borrow().len() {
