@@ -9,7 +9,7 @@ use tandem_storage::{Result, StoreError};
 ///
 /// Secrets are no part of it: whoever reads the file puts them in from the environment or from
 /// files of their own.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// `host:port` of some brokers, 1 to 32; the others are found. Default: `127.0.0.1:9092`.

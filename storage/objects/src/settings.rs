@@ -12,7 +12,7 @@ const TIMEOUT_MS: std::ops::RangeInclusive<u64> = 100..=600_000;
 
 /// Where snapshots go. Secrets are never read from a file of settings: the program fills them in,
 /// or they come from the usual `AWS_…` variables of the environment.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// `file:///folder`, `s3://bucket` or `s3://bucket/prefix`. No default. Both chains may name

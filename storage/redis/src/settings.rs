@@ -7,7 +7,7 @@ use tandem_storage::{Result, StoreError};
 ///
 /// Secrets are no part of it: whoever reads the file puts them in from the environment or from
 /// files of their own.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// What stands behind the addresses: `single` (one server, or anything that looks like one),
