@@ -109,7 +109,7 @@ metrics! {
     QUERY_REQUESTS = Counted, "tandem_query_requests_total", "requests", ["chain", "route", "status"], ROUTES;
     /// Time from a request's head to its answer's head.
     QUERY_SECONDS = SECONDS, "tandem_query_request_duration_seconds", "seconds", ["chain", "route"], 128;
-    /// Requests under way.
+    /// Requests that a query node is answering.
     QUERY_RUNNING = Level, "tandem_query_requests_running", "requests", ["chain"], CHAINS;
 
     /// Reads that came in.

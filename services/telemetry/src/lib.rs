@@ -23,11 +23,11 @@
 pub mod admin;
 pub mod catalogue;
 mod health;
-pub mod http;
 pub mod measured;
 mod metric;
 pub mod parts;
 mod registry;
+pub mod requests;
 
 pub use health::{Health, HealthReport};
 pub use metric::{Kind, Metric};
