@@ -116,7 +116,7 @@ fn reach(context: &Context, end: u64) {
 }
 
 /// Whoever holds the other end either said so or is gone.
-fn is_over(stopped: &watch::Receiver<bool>) -> bool {
+pub(crate) fn is_over(stopped: &watch::Receiver<bool>) -> bool {
     *stopped.borrow() || stopped.has_changed().is_err()
 }
 

@@ -8,7 +8,7 @@ use tandem_model::row::BeatDigest;
 use tandem_model::{PartitionId, PseudonymKey};
 use tandem_storage::{BEATS_KEPT, Snapshot, StoreError};
 
-use crate::partition::{Context, persistently};
+use crate::partition::{Context, is_over, persistently};
 
 /// A fold that stands where the row store stands.
 pub(crate) struct Recovered {
@@ -97,6 +97,9 @@ async fn replay(
     written: &BTreeMap<u64, Digests>,
 ) -> Result<Result<Fold, BeatDigest>, StoreError> {
     while fold.cut().next < target {
+        if is_over(&context.stopped) {
+            return Err(StoreError::Unavailable("told to stop before it had recovered".to_owned()));
+        }
         let records = persistently(context, async || {
             context.log.read(context.partition, fold.cut().next, context.settings.batch_bytes).await
         })

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tandem_compute::Phase;
+use tandem_compute::{Compute, Phase, Settings};
 use tandem_model::PartitionId;
 use tandem_model::route::Chain;
-use tandem_storage::StoreError;
-use tandem_storage::faulty::{self, ChainPlans, Fault, Outcome};
+use tandem_storage::faulty::{self, ChainPlans, Fault, Faulty, Outcome, Plan};
 use tandem_storage::memory::{self, MemoryEventLog, MemoryHotStore};
+use tandem_storage::{All, ChainStores, EventLog, StoreError};
 
-use crate::world::{KEY, PARTITIONS, append, caught_up, check, start, until};
+use crate::world::{KEY, PARTITIONS, append, caught_up, check, settings, start, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_are_what_the_plain_method_says_over_restarts() {
@@ -144,4 +144,30 @@ async fn a_log_that_ends_in_markers_is_read_to_its_end() {
         compute.stop().await;
         check(&log, &stores, "with markers").await;
     }
+}
+
+/// A replay may take long; whoever is told to stop meanwhile does not finish it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_recovery_can_be_stopped() {
+    let log = Arc::new(MemoryEventLog::new(PARTITIONS));
+    let stores = memory::chain_stores();
+    let compute = start(Chain::A, &log, &stores);
+    append(&log, 35).await;
+    caught_up(&compute, &log).await;
+    compute.stop().await;
+
+    // Without snapshots, and record by record.
+    let stores = ChainStores { snapshots: memory::chain_stores().snapshots, ..stores };
+    let plan = Arc::new(Plan::new());
+    plan.add(Fault::slow(Duration::from_millis(20)));
+    let records: u64 = log.ends().borrow().iter().sum();
+    let slow: Arc<dyn EventLog> = Arc::new(Faulty::new(log, Arc::clone(&plan)));
+    let settings = Settings { batch_bytes: 1, ..settings(Chain::A) };
+    let ownership = Arc::new(All::of(PARTITIONS));
+    let compute = Compute::start(settings, slow, stores, KEY, ownership).expect("threads");
+    until(&compute, 0, |status| status.phase == Phase::Recovering).await;
+    let status = compute.statuses()[0].clone();
+    compute.stop().await;
+    assert_eq!((&status.borrow().phase, status.borrow().cut.next), (&Phase::Stopped, 0));
+    assert!(plan.calls("read") < records, "it was finished");
 }
