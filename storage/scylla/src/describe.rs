@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::Settings;
+use crate::tables::{Kind, Table, names, tables};
 
 /// A table.
 #[derive(Clone, Debug, Serialize)]
@@ -32,14 +33,40 @@ pub struct ColumnDescription {
     pub cql_type: &'static str,
     /// `partition_key`, `clustering`, `static` or `regular`, as in `system_schema.columns`.
     pub kind: &'static str,
+    /// Of a clustering column: whether its greatest value comes first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub is_descending: Option<bool>,
     /// What it counts in, as in the catalogue of metrics; none for what counts nothing.
     pub unit: Option<&'static str>,
     /// What it means.
     pub meaning: String,
 }
 
-/// All tables of a keyspace.
+/// All tables of a keyspace; how long rows are kept follows from the settings.
 pub fn describe(settings: &Settings) -> Vec<TableDescription> {
-    let _ = settings;
-    Vec::new()
+    tables().into_iter().map(|table| describe_table(&table, settings)).collect()
+}
+
+fn describe_table(table: &Table, settings: &Settings) -> TableDescription {
+    let is_clustering = |kind| matches!(kind, Kind::Ascending | Kind::Descending);
+    TableDescription {
+        name: table.name,
+        meaning: table.meaning,
+        is_public: table.is_public,
+        partition_key: names(&table.columns, |kind| kind == Kind::Partition),
+        clustering_key: names(&table.columns, is_clustering),
+        columns: table
+            .columns
+            .iter()
+            .map(|column| ColumnDescription {
+                name: column.name,
+                cql_type: column.cql_type,
+                kind: column.kind.name(),
+                is_descending: is_clustering(column.kind).then_some(column.kind == Kind::Descending),
+                unit: column.unit,
+                meaning: column.meaning.clone(),
+            })
+            .collect(),
+        kept: table.expiry.words(settings),
+    }
 }

@@ -1,31 +1,48 @@
 //! The store of one chain: rows and dead letters.
 
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use tandem_model::rejected::Rejected;
 use tandem_model::row::{BeatDigest, PartitionRow};
-use tandem_model::{Changes, Cut, LogId, PartitionId, SessionId, SessionRow};
+use tandem_model::{Changes, Cut, PartitionId, SessionId, SessionRow};
 use tandem_storage::{
     DeadLetterQuery, DeadLetters, Result, RowStore, Select, SessionQuery, SessionRows, StoreError,
 };
 
-use crate::Settings;
-
-/// Which log the rows are computed from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LogIdentity {
-    /// The log's own id.
-    pub id: LogId,
-    /// Which of the logs that stood under its name it is, from 0 to
-    /// [`tandem_storage::GENERATION_MAX`].
-    pub generation: u32,
-    /// How many partitions it has.
-    pub partitions: u32,
-}
+use crate::connection::Connection;
+use crate::counters::{Counters, Counts};
+use crate::identity::{self, LogIdentity};
+use crate::known::Known;
+use crate::mutation::Expiries;
+use crate::statements::Statements;
+use crate::{Settings, schema};
 
 /// [`RowStore`] and [`DeadLetters`] of one chain on a CQL store. Cheap to clone; clones are the
 /// same store.
+///
+/// What is written is acknowledged by as many replicas as the settings' consistency says, so it
+/// survives our process and, with several replicas, any one machine. With a single replica and
+/// `commitlog_sync: periodic` (the servers' default) the last seconds may be lost with the
+/// machine, also of what [`durable`](RowStore::durable) reports.
 #[derive(Clone)]
-pub struct ScyllaStore;
+pub struct ScyllaStore(Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) connection: Connection,
+    pub(crate) statements: Statements,
+    pub(crate) keyspace: String,
+    pub(crate) settings: Settings,
+    pub(crate) expiries: Expiries,
+    pub(crate) log: LogIdentity,
+    pub(crate) known: Known,
+    /// Per partition the beats that are kept, ascending: `ts` and offset. Filled when first
+    /// needed; bounded by [`crate::beats`].
+    pub(crate) beats: Mutex<BTreeMap<PartitionId, VecDeque<(u64, u64)>>>,
+    pub(crate) counters: Counters,
+}
 
 impl ScyllaStore {
     /// Opens the store to write rows computed from `log`, and notes that log in it: compute's way.
@@ -36,9 +53,10 @@ impl ScyllaStore {
     /// generation, when its schema is not the one this program needs, and when the server does
     /// not let us in; `Unavailable` when no server can be reached.
     pub async fn note_log(settings: &Settings, log: LogIdentity) -> Result<Self> {
-        let _ = log;
-        settings.check()?;
-        Err(StoreError::Unavailable("not written yet".to_owned()))
+        let connection = Connection::new(settings).await?;
+        schema::check(settings, &connection).await?;
+        identity::note(&connection, &settings.keyspace, log).await?;
+        Self::new(connection, settings, log).await
     }
 
     /// Opens the store to read what compute wrote: a query node's way.
@@ -48,64 +66,113 @@ impl ScyllaStore {
     /// As [`note_log`](Self::note_log); `Unavailable` too while no compute process has ever
     /// noted a log.
     pub async fn open(settings: &Settings) -> Result<Self> {
-        settings.check()?;
-        Err(StoreError::Unavailable("not written yet".to_owned()))
+        let connection = Connection::new(settings).await?;
+        schema::check(settings, &connection).await?;
+        let log = identity::read(&connection, &settings.keyspace).await?.ok_or_else(|| {
+            StoreError::Unavailable(format!(
+                "keyspace {} is empty: no compute process has worked with it yet",
+                settings.keyspace
+            ))
+        })?;
+        Self::new(connection, settings, log).await
+    }
+
+    async fn new(connection: Connection, settings: &Settings, log: LogIdentity) -> Result<Self> {
+        Ok(Self(Arc::new(Inner {
+            statements: Box::pin(Statements::new(&connection, &settings.keyspace, settings.page_rows))
+                .await?,
+            connection,
+            keyspace: settings.keyspace.clone(),
+            expiries: Expiries::new(settings),
+            known: Known::new(settings.known_sessions_max),
+            settings: settings.clone(),
+            log,
+            beats: Mutex::default(),
+            counters: Counters::default(),
+        })))
     }
 
     /// The log whose rows this is.
     pub fn identity(&self) -> LogIdentity {
-        LogIdentity { id: LogId([0; 16]), generation: 0, partitions: 0 }
+        self.0.log
     }
 
     /// Whether the store answers, and still holds rows of the log it was opened for: for health
     /// checks.
+    ///
+    /// # Errors
+    ///
+    /// `Refused` when another log was noted since: this process must be restarted.
     pub async fn check(&self) -> Result<()> {
-        Err(StoreError::Unavailable("not written yet".to_owned()))
+        let noted = identity::read(&self.0.connection, &self.0.keyspace).await?;
+        match noted {
+            Some(noted) if noted == self.0.log => Ok(()),
+            Some(noted) => Err(StoreError::Refused(format!(
+                "keyspace {} holds rows of {noted} by now, this process works with {}: restart it",
+                self.0.keyspace, self.0.log
+            ))),
+            None => Err(StoreError::Refused(format!(
+                "keyspace {} was emptied while this process worked with it: restart it",
+                self.0.keyspace
+            ))),
+        }
+    }
+
+    /// What the store has done since it was opened: for metrics.
+    pub fn counts(&self) -> Counts {
+        let metrics = self.0.connection.metrics();
+        Counts {
+            known_sessions: self.0.known.len() as u64,
+            driver_retries: metrics.get_retries_num(),
+            driver_timeouts: metrics.get_request_timeouts(),
+            driver_connections: metrics.get_total_connections(),
+            ..self.0.counters.counts()
+        }
     }
 }
 
 #[async_trait]
 impl RowStore for ScyllaStore {
-    async fn apply(&self, _changes: &Changes) -> Result<()> {
-        self.check().await
+    async fn apply(&self, changes: &Changes) -> Result<()> {
+        self.0.apply(changes).await
     }
 
-    async fn progress(&self, _partition: PartitionId) -> Result<Option<Cut>> {
-        self.check().await.map(|()| None)
+    async fn progress(&self, partition: PartitionId) -> Result<Option<Cut>> {
+        Ok(self.0.partition(partition).await?.map(|(progress, _)| progress))
     }
 
     async fn durable(&self, partition: PartitionId) -> Result<Option<Cut>> {
         self.progress(partition).await
     }
 
-    async fn session(&self, _id: &str, _select: &Select) -> Result<Option<SessionRows>> {
-        self.check().await.map(|()| None)
+    async fn session(&self, id: &str, select: &Select) -> Result<Option<SessionRows>> {
+        self.0.session(id, select).await
     }
 
-    async fn sessions(&self, _query: &SessionQuery) -> Result<Vec<(SessionId, SessionRow)>> {
-        self.check().await.map(|()| Vec::new())
+    async fn sessions(&self, query: &SessionQuery) -> Result<Vec<(SessionId, SessionRow)>> {
+        self.0.sessions(query).await
     }
 
-    async fn session_ids(&self, _after: Option<&str>, _limit: usize) -> Result<Vec<SessionId>> {
-        self.check().await.map(|()| Vec::new())
+    async fn session_ids(&self, after: Option<&str>, limit: usize) -> Result<Vec<SessionId>> {
+        self.0.session_ids(after, limit).await
     }
 
-    async fn partition_row(&self, _partition: PartitionId) -> Result<Option<PartitionRow>> {
-        self.check().await.map(|()| None)
+    async fn partition_row(&self, partition: PartitionId) -> Result<Option<PartitionRow>> {
+        Ok(self.0.partition(partition).await?.map(|(_, row)| row))
     }
 
-    async fn beats(&self, _partition: PartitionId, _from_ts: u64, _limit: usize) -> Result<Vec<BeatDigest>> {
-        self.check().await.map(|()| Vec::new())
+    async fn beats(&self, partition: PartitionId, from_ts: u64, limit: usize) -> Result<Vec<BeatDigest>> {
+        self.0.beats(partition, from_ts, limit).await
     }
 }
 
 #[async_trait]
 impl DeadLetters for ScyllaStore {
-    async fn append(&self, _rejected: &[Rejected]) -> Result<()> {
-        self.check().await
+    async fn append(&self, rejected: &[Rejected]) -> Result<()> {
+        self.0.append_letters(rejected).await
     }
 
-    async fn list(&self, _query: &DeadLetterQuery) -> Result<Vec<Rejected>> {
-        self.check().await.map(|()| Vec::new())
+    async fn list(&self, query: &DeadLetterQuery) -> Result<Vec<Rejected>> {
+        self.0.list_letters(query).await
     }
 }

@@ -1,0 +1,180 @@
+//! Writing a partition's changes: all its sessions side by side, its progress last.
+//!
+//! What stands there is not read first, but for headers of sessions we do not know yet: of two
+//! writers of a partition, whoever is farther in the log wins cell by cell, by the timestamps (see
+//! [`crate::position`]). That a session's change is left out where the store has it already saves
+//! work; it is not what keeps a zombie harmless.
+
+use futures::FutureExt;
+use tandem_model::{Changes, SessionChange};
+use tandem_storage::{Result, StoreError};
+
+use crate::cells::{Cells, each, present};
+use crate::connection::all;
+use crate::counters::count;
+use crate::header::Found;
+use crate::known::{Header, Place};
+use crate::mutation::{batch, parts};
+use crate::position::{OFFSETS, timestamp};
+use crate::store::Inner;
+
+/// A change that is to be written, and what stands there.
+struct Work<'a> {
+    change: &'a SessionChange,
+    stored: Option<Header>,
+    /// What stands there is of an earlier generation of the log, and goes.
+    forgets: bool,
+}
+
+impl Inner {
+    pub(crate) async fn apply(&self, changes: &Changes) -> Result<()> {
+        self.check_place(changes)?;
+        let at_once = self.settings.requests_max;
+        let looks = changes.sessions.iter().map(|change| self.look(change).boxed()).collect();
+        let work: Vec<Work> = all(looks, at_once).await?;
+        // Nothing is written before all are known to be allowed.
+        if let Some(bad) = work.iter().find(|one| one.stored.is_none() && one.change.session.is_none()) {
+            return Err(StoreError::Refused(format!(
+                "the first change of session {} lacks its own row",
+                bad.change.session_id
+            )));
+        }
+        let sessions = work.iter().map(|one| self.write_session(changes, one).boxed()).collect();
+        futures::try_join!(all(sessions, at_once), Box::pin(self.write_beats(changes)))?;
+        self.write_progress(changes).await
+    }
+
+    fn check_place(&self, changes: &Changes) -> Result<()> {
+        let partition = changes.partition;
+        if partition.0 >= self.log.partitions {
+            return Err(StoreError::Refused(format!("{} has no partition {partition}", self.log)));
+        }
+        if changes.cut.next > OFFSETS {
+            return Err(StoreError::Refused(format!(
+                "partition {partition} has more than {OFFSETS} records, for which there are no write timestamps: \
+                 create the log anew, one generation up"
+            )));
+        }
+        Ok(())
+    }
+
+    async fn look<'a>(&self, change: &'a SessionChange) -> Result<Work<'a>> {
+        let id = &change.session_id;
+        if let Some(header) = self.known.get(id) {
+            return Ok(Work { change, stored: Some(header), forgets: false });
+        }
+        count(&self.counters.headers_looked_up, 1);
+        Ok(match self.header_or_older(id.as_str()).await? {
+            Found::Ours(header) => {
+                let header = Header { next: header.cut.next, place: Place::of(&header.session) };
+                self.known.note(id.clone(), header.clone());
+                Work { change, stored: Some(header), forgets: false }
+            }
+            Found::Older => Work { change, stored: None, forgets: true },
+            Found::Nothing => Work { change, stored: None, forgets: false },
+        })
+    }
+
+    async fn write_session(&self, changes: &Changes, work: &Work<'_>) -> Result<()> {
+        const DOING: &str = "writing a session";
+        let change = work.change;
+        let next = changes.cut.next;
+        if work.stored.as_ref().is_some_and(|stored| stored.next >= next) {
+            count(&self.counters.sessions_skipped, 1);
+            return Ok(());
+        }
+        let old = work.stored.as_ref().map(|stored| &stored.place);
+        let new = change.session.as_ref().map(Place::of);
+        let moved = new.as_ref().filter(|new| old != Some(*new));
+        if let Some(new) = moved {
+            // Before the session itself, so that a session that is there is in its list.
+            self.list(changes, change.session_id.as_str(), old, new).await?;
+        }
+        let (generation, bytes_max) = (self.log.generation, self.settings.batch_bytes_max);
+        let parts = parts(changes, change, generation, work.forgets, self.expiries, bytes_max);
+        for part in &parts {
+            self.connection.write_batch(DOING, &batch(&self.statements, part), part).await?;
+        }
+        if let (Some(old), Some(new)) = (old, moved) {
+            self.unlist(next, change.session_id.as_str(), old, new).await?;
+        }
+        count(&self.counters.rows_written, change.rows.len());
+        count(&self.counters.sessions_written, 1);
+        count(&self.counters.sessions_split, usize::from(parts.len() > 1));
+        let place = new.or_else(|| old.cloned());
+        if let Some(place) = place {
+            self.known.note(change.session_id.clone(), Header { next, place });
+        }
+        Ok(())
+    }
+
+    async fn write_progress(&self, changes: &Changes) -> Result<()> {
+        let values = Progress { changes, generation: self.log.generation };
+        self.connection.write("writing progress", &self.statements.write_progress, values).await
+    }
+
+    /// How far the rows of a partition are, and its own row; none if nothing of our log is there.
+    pub(crate) async fn partition(
+        &self,
+        partition: tandem_model::PartitionId,
+    ) -> Result<Option<(tandem_model::Cut, tandem_model::row::PartitionRow)>> {
+        const DOING: &str = "reading progress";
+        let values = (partition.0 as i32,);
+        let answer = self.connection.read(DOING, &self.statements.read_progress, values).await?;
+        let rows = each(DOING, &answer, |columns| {
+            let generation = present(columns.int()?, "generation")? as u32;
+            let mut number = |name| present(columns.number()?, name);
+            let cut = tandem_model::Cut { next: number("cut_next")?, clock: number("cut_clock")? };
+            let row = tandem_model::row::PartitionRow {
+                offset: number("version")?,
+                clock: number("clock")?,
+                beats: number("beats")?,
+                ignored_beats: number("ignored_beats")?,
+                malformed_events: number("malformed_events")?,
+                late_events: number("late_events")?,
+            };
+            Ok((generation, cut, row))
+        })?;
+        let Some((generation, cut, row)) = rows.into_iter().next() else { return Ok(None) };
+        if generation > self.log.generation {
+            return Err(self.newer_generation(&format!("partition {partition}"), generation));
+        }
+        Ok((generation == self.log.generation).then_some((cut, row)))
+    }
+}
+
+struct Progress<'a> {
+    changes: &'a Changes,
+    generation: u32,
+}
+
+impl scylla::serialize::row::SerializeRow for Progress<'_> {
+    fn serialize(
+        &self,
+        _: &scylla::serialize::row::RowSerializationContext<'_>,
+        writer: &mut scylla::serialize::writers::RowWriter,
+    ) -> std::result::Result<(), scylla::serialize::SerializationError> {
+        let mut cells = Cells(writer);
+        let changes = self.changes;
+        let row = &changes.partition_row;
+        cells.int(changes.partition.0 as i32)?;
+        cells.int(self.generation as i32)?;
+        for number in [
+            changes.cut.next,
+            changes.cut.clock,
+            row.offset,
+            row.clock,
+            row.beats,
+            row.ignored_beats,
+            row.malformed_events,
+            row.late_events,
+        ] {
+            cells.number(number)?;
+        }
+        cells.bigint(timestamp(self.generation, changes.cut.next))
+    }
+
+    fn is_empty(&self) -> bool {
+        false
+    }
+}

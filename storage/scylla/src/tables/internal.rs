@@ -1,0 +1,107 @@
+//! The tables that are nobody else's business.
+
+use super::Kind::{Ascending, Descending, Partition, Regular};
+use super::{Column, Expiry, Table, column, generation};
+
+/// The columns of a partition's digests, in the order of [`tandem_model::digest::TABLES`].
+pub(crate) const DIGESTS: [&str; 6] = [
+    "digest_total",
+    "digest_trend_10s",
+    "digest_trend_1m",
+    "digest_trend_5m",
+    "digest_session",
+    "digest_partition",
+];
+
+pub(super) fn tables() -> Vec<Table> {
+    let log_partition = |kind| column("log_partition", "int", kind, "the partition of the log");
+    let mut beats = vec![
+        generation(),
+        log_partition(Partition),
+        column("ts", "bigint", Descending, "ts of the beat").unit("ms"),
+        column("offset", "bigint", Regular, "its offset"),
+    ];
+    beats.extend(DIGESTS.map(|name| column(name, "blob", Regular, "16 bytes, the most significant first")));
+
+    let offset = || column("offset", "bigint", Ascending, "where it stands");
+    let mut letters = vec![
+        generation(),
+        log_partition(Partition),
+        column("bucket", "bigint", Partition, "offset / 2^18"),
+        offset(),
+    ];
+    letters.push(column("session_id", "text", Regular, "the session it counts for, if any"));
+    letters.extend(letter());
+    let mut by_session = vec![
+        generation(),
+        column("session_id", "text", Partition, "the session it counts for"),
+        log_partition(Ascending),
+        offset(),
+    ];
+    by_session.extend(letter());
+
+    let table = |name, meaning, columns, expiry| Table { name, meaning, is_public: false, columns, expiry };
+    vec![
+        table("beats", "digests after each of the latest beats", beats, Expiry::Never),
+        table("dead_letters", "events that were not counted, by place", letters, Expiry::DeadLetters),
+        table("dead_letters_by_session", "the same, by session", by_session, Expiry::DeadLetters),
+        table(
+            "dead_letter_buckets",
+            "where dead_letters has some",
+            vec![
+                generation(),
+                log_partition(Ascending),
+                column("bucket", "bigint", Ascending, "a bucket with dead letters"),
+                column("last_offset", "bigint", Regular, "one of them"),
+            ],
+            Expiry::DeadLetters,
+        ),
+        table(
+            "log_identity",
+            "the log the rows are computed from; one row, `log`",
+            vec![
+                column("name", "text", Partition, "`log`"),
+                column("log_id", "blob", Regular, "the log's own id"),
+                column("generation", "int", Regular, "which of the logs that stood under its name"),
+                column("partitions", "int", Regular, "how many partitions it has"),
+            ],
+            Expiry::Never,
+        ),
+        table(
+            "schema_versions",
+            "the migrations that were done; one partition, `tandem`",
+            vec![
+                column("name", "text", Partition, "`tandem`"),
+                column("version", "int", Descending, "the migration's number"),
+                column("what", "text", Regular, "what it did"),
+            ],
+            Expiry::Never,
+        ),
+        table(
+            "schema_lock",
+            "who is migrating; one row, `schema`, that expires",
+            vec![
+                column("name", "text", Partition, "`schema`"),
+                column("holder", "text", Regular, "whose lock it is"),
+            ],
+            Expiry::Never,
+        ),
+    ]
+}
+
+/// What is kept of a rejected event, its place and session aside.
+pub(crate) fn letter() -> Vec<Column> {
+    let what = |name, cql_type, meaning| column(name, cql_type, Regular, meaning);
+    vec![
+        what("reason", "text", "late, future, duplicate or malformed"),
+        what("clock", "bigint", "the partition's clock when it came").unit("ms"),
+        what("problem", "text", "what is wrong with a malformed one"),
+        what("field", "text", "with which of its fields"),
+        what("named_session_id", "text", "the session a malformed one names"),
+        what("event_id", "text", "its id; null if malformed"),
+        what("event_type", "text", "its type"),
+        what("ts", "bigint", "when it happened").unit("ms"),
+        what("user", "blob", "the viewer's pseudonym, 16 bytes"),
+        what("would_add", "frozen<list<frozen<tuple<text, bigint>>>>", "what it would have added"),
+    ]
+}
