@@ -21,6 +21,7 @@ use tokio::time::Instant;
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use crate::accepted::{Accepted, LINE_ERRORS_MAX, LineError};
+use crate::counts::{Counters, IngestCounts};
 use crate::error::IngestError;
 use crate::idempotency::{KEPT_MS, UnderWay};
 use crate::lines;
@@ -48,6 +49,7 @@ struct Inner {
     log: Arc<dyn EventLog>,
     under_way: UnderWay,
     failed_at: Mutex<Option<Instant>>,
+    counters: Counters,
 }
 
 /// What comes with a body.
@@ -68,7 +70,12 @@ pub struct Post {
 impl Ingest {
     /// Takes events into `log`.
     pub fn new(log: Arc<dyn EventLog>) -> Self {
-        let inner = Inner { log, under_way: UnderWay::new(BODIES_MAX), failed_at: Mutex::new(None) };
+        let inner = Inner {
+            log,
+            under_way: UnderWay::new(BODIES_MAX),
+            failed_at: Mutex::new(None),
+            counters: Counters::default(),
+        };
         Self { inner: Arc::new(inner), bodies: Arc::new(Semaphore::new(BODIES_MAX)) }
     }
 
@@ -87,16 +94,31 @@ impl Ingest {
     /// When nothing was taken; after [`IngestError::Log`] and [`IngestError::Internal`] it may
     /// have been.
     pub async fn post(&self, body: Bytes, post: Post) -> Result<Accepted, IngestError> {
+        let refused = |error| {
+            let outcome = Err(error);
+            self.inner.counters.count(&outcome);
+            outcome
+        };
         if body.len() > BODY_BYTES_MAX {
-            return Err(IngestError::TooManyBytes);
+            return refused(IngestError::TooManyBytes);
         }
-        let slot = Arc::clone(&self.bodies).try_acquire_owned().map_err(|_| IngestError::Busy)?;
+        let Ok(slot) = Arc::clone(&self.bodies).try_acquire_owned() else {
+            return refused(IngestError::Busy);
+        };
         let inner = Arc::clone(&self.inner);
         let taking = tokio::spawn(async move {
             let _slot = slot;
-            inner.take(body, post).await
+            let outcome = inner.take(body, post).await;
+            // Here: the caller may have gone.
+            inner.counters.count(&outcome);
+            outcome
         });
-        taking.await.unwrap_or_else(|error| Err(IngestError::Internal(error.to_string())))
+        taking.await.unwrap_or_else(|error| refused(IngestError::Internal(error.to_string())))
+    }
+
+    /// What has been counted since the start.
+    pub fn counts(&self) -> IngestCounts {
+        self.inner.counters.read(BODIES_MAX - self.bodies.available_permits(), BODIES_MAX)
     }
 
     /// Whether an append is likely to succeed: the log answers, and no append failed just now.

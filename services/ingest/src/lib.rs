@@ -10,6 +10,7 @@
 //! them alike. Nothing here decides what an event means; that is the fold's.
 
 mod accepted;
+mod counts;
 mod error;
 mod idempotency;
 mod ingest;
@@ -21,7 +22,8 @@ pub mod replay;
 mod fake;
 
 pub use accepted::{Accepted, LINE_ERRORS_MAX, LineError};
+pub use counts::{IngestCounts, MetronomeCounts};
 pub use error::IngestError;
 pub use idempotency::{KEPT_MS, forget_receipts, parse_key};
 pub use ingest::{BODY_BYTES_MAX, Ingest, LINES_MAX, Post};
-pub use metronome::{metronome, wall_ms};
+pub use metronome::{metronome, metronome_counted, wall_ms};

@@ -14,6 +14,8 @@ use tandem_model::{PartitionId, Record};
 use tandem_storage::{Append, EventLog};
 use tokio::sync::watch;
 
+use crate::counts::MetronomeCounts;
+
 const BACKOFF_MIN: Duration = Duration::from_millis(200);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
 /// A step of the wall clock beyond this is worth a line in the log.
@@ -21,10 +23,16 @@ const STEP_SECONDS: u64 = 5;
 
 /// Writes beats until `stop` holds true or its sender is gone. `now_ms` is the wall clock in
 /// milliseconds since the epoch ([`wall_ms`] but in tests).
-pub async fn metronome(
+pub async fn metronome(log: Arc<dyn EventLog>, stop: watch::Receiver<bool>, now_ms: impl Fn() -> u64 + Send) {
+    metronome_counted(log, stop, now_ms, watch::Sender::default()).await;
+}
+
+/// The same, which says in `counts` how it stands.
+pub async fn metronome_counted(
     log: Arc<dyn EventLog>,
     mut stop: watch::Receiver<bool>,
     now_ms: impl Fn() -> u64 + Send,
+    counts: watch::Sender<MetronomeCounts>,
 ) {
     let partitions = log.partitions();
     let mut clock = Clock::default();
@@ -37,14 +45,24 @@ pub async fn metronome(
             () = tokio::time::sleep(wait) => {}
         }
         wait = match clock.beat(now_ms()) {
-            None => Duration::from_millis(until_next_second_ms(now_ms())),
+            None => {
+                if clock.is_behind {
+                    counts.send_modify(|counts| counts.refused += 1);
+                }
+                Duration::from_millis(until_next_second_ms(now_ms()))
+            }
             // Not cancelled by a stop: the append is brief, and a beat must not be left in doubt.
             Some(second) => match log.append(beats(second, partitions)).await {
                 Ok(_) => {
                     backoff = BACKOFF_MIN;
+                    counts.send_modify(|counts| {
+                        counts.beats += 1;
+                        counts.last_second = Some(second);
+                    });
                     Duration::from_millis(until_next_second_ms(now_ms()))
                 }
                 Err(error) => {
+                    counts.send_modify(|counts| counts.failed += 1);
                     tracing::warn!(%error, second, retry_ms = backoff.as_millis() as u64, "beat not written");
                     let wait = backoff;
                     backoff = (backoff * 2).min(BACKOFF_MAX);
@@ -170,7 +188,8 @@ mod tests {
         let log = Arc::new(FakeLog::new(1));
         let (step_ms, now) = virtual_clock();
         let (_stop, stopped) = watch::channel(false);
-        tokio::spawn(metronome(log.clone(), stopped, now));
+        let (counts, counted) = watch::channel(MetronomeCounts::default());
+        tokio::spawn(metronome_counted(log.clone(), stopped, now, counts));
         let second = START_MS / 1000;
         after_ms(2_800).await;
         assert_eq!(log.beats(0), [second + 1, second + 2, second + 3]);
@@ -179,11 +198,17 @@ mod tests {
         assert_eq!(log.beats(0).len(), 3);
         after_ms(1_100).await;
         assert_eq!(log.beats(0).last(), Some(&(second + 4)));
+        let expected =
+            MetronomeCounts { beats: 4, last_second: Some(second + 4), ..MetronomeCounts::default() };
+        assert_eq!(*counted.borrow(), expected, "a small step is waited out");
         step_ms.store(60_000, Ordering::Relaxed);
         after_ms(1_000).await;
         let beats = log.beats(0);
         assert!(*beats.last().unwrap() >= second + 64, "{beats:?}");
         assert!(beats.windows(2).all(|pair| pair[0] < pair[1]), "{beats:?}");
+        step_ms.store(-3_600_000, Ordering::Relaxed);
+        after_ms(3_000).await;
+        assert_eq!(counted.borrow().refused, 3, "an hour back is not to be trusted");
     }
 
     #[tokio::test(start_paused = true)]
@@ -191,13 +216,15 @@ mod tests {
         let log = Arc::new(FakeLog::new(1));
         let (_, now) = virtual_clock();
         let (_stop, stopped) = watch::channel(false);
-        tokio::spawn(metronome(log.clone(), stopped, now));
+        let (counts, counted) = watch::channel(MetronomeCounts::default());
+        tokio::spawn(metronome_counted(log.clone(), stopped, now, counts));
         // The first three fail, and what failed is there all the same.
         log.fail_after_writing(3, StoreError::Timeout("test".to_owned()));
         after_ms(10_000).await;
         let beats = log.beats(0);
         assert!(beats.windows(2).all(|pair| pair[0] < pair[1]), "{beats:?}");
         assert_eq!(beats.last(), Some(&(START_MS / 1000 + 10)));
+        assert_eq!(counted.borrow().failed, 3);
         log.fail_before_writing(usize::MAX, StoreError::Unavailable("test".to_owned()));
         let before = log.appends();
         after_ms(60_000).await;

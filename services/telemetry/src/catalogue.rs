@@ -157,7 +157,7 @@ metrics! {
     PARITY_BEAT = Gauge, "tandem_parity_beat_seconds", "seconds", [], 1;
 
     /// Bodies of events, by what became of them: accepted (malformed lines in them or not), repeated (had been
-    /// accepted before, by Idempotency-Key), refused (the sender's fault), busy (no room), failed (the log's or ours).
+    /// accepted before, by Idempotency-Key), refused (the sender's fault), busy (no room, or its first sending is under way), failed (the log's or ours).
     INGEST_BODIES = Counter, "tandem_ingest_bodies_total", "bodies", ["outcome"], 5;
     /// Lines taken in as events.
     INGEST_EVENTS = Counter, "tandem_ingest_events_total", "lines", [], 1;

@@ -241,7 +241,7 @@ fn the_definitions_keep_to_the_rules() {
         assert!(names.insert(*name), "{name} is declared twice");
         assert!(name.starts_with("tandem_") || name.starts_with("process_"), "{name}");
         assert_eq!(name.ends_with("_total"), kind.exposed() == "counter", "{name}");
-        assert!(help.ends_with('.') && !help.contains('|') && help.len() > 20, "{name}: {help}");
+        assert!(help.ends_with('.') && !help.contains('|') && help.len() > 15, "{name}: {help}");
         assert!(labels.iter().all(|label| !["session", "user", "key", "path"].contains(label)), "{name}");
     }
 }

@@ -248,10 +248,39 @@ async fn bodies_at_one_time_are_bounded() {
     let error = setup.post("x", Post::default()).await.unwrap_err();
     assert!(matches!(error, IngestError::Busy));
     assert_eq!(error.problem().status, 503);
+    let counts = setup.ingest.counts();
+    assert_eq!((counts.waiting, counts.waiting_max, counts.busy), (BODIES_MAX, BODIES_MAX, 1));
     setup.log.gate.add_permits(BODIES_MAX);
     for post in posts {
         post.await.unwrap().unwrap();
     }
+    let counts = setup.ingest.counts();
+    assert_eq!((counts.accepted, counts.malformed), (BODIES_MAX as u64, BODIES_MAX as u64));
+}
+
+#[tokio::test]
+async fn what_became_of_bodies_and_lines_is_counted() {
+    let setup = setup();
+    let body = format!("{}\n{}\n{BEAT}\nno event", enter("s", "1"), enter("s", "2"));
+    setup.post(&body, Post { replay: true, ..keyed("k") }).await.unwrap();
+    setup.post(&body, Post { replay: true, ..keyed("k") }).await.unwrap();
+    setup.post("other", keyed("k")).await.unwrap_err();
+    setup.post(&" ".repeat(BODY_BYTES_MAX + 1), Post::default()).await.unwrap_err();
+    setup.log.fail_before_writing(1, StoreError::Unavailable("test".to_owned()));
+    setup.post("x", Post::default()).await.unwrap_err();
+    let expected = IngestCounts {
+        accepted: 1,
+        repeated: 1,
+        refused: 2,
+        failed: 1,
+        events: 2,
+        beats: 1,
+        malformed: 1,
+        waiting: 0,
+        waiting_max: BODIES_MAX,
+        busy: 0,
+    };
+    assert_eq!(setup.ingest.counts(), expected);
 }
 
 #[tokio::test]
