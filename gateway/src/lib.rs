@@ -43,8 +43,10 @@ use tower::util::BoxCloneSyncService;
 
 pub use config::{ClockMode, ConfigError, GatewayConfig};
 pub use counters::{ChainCounts, ChainsCounts, Counts, ReadCounts};
+pub use parity::Verdict;
 pub use pool::{NodeCounts, Pool, PoolConfig, PoolError};
 pub use server::{Drained, PortLimits, serve_http};
+pub use status::Agreement;
 
 /// What the query nodes of one chain look like from here.
 ///
@@ -83,5 +85,10 @@ impl Gateway {
     /// What has been counted since the start.
     pub fn counts(&self) -> Counts {
         self.shared.counters.read()
+    }
+
+    /// How both chains stand right now; asks them, which takes up to half a second.
+    pub async fn agreement(&self) -> Agreement {
+        status::agreement(&self.shared).await
     }
 }

@@ -8,11 +8,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use tandem_model::status::Beat;
 
+/// How the digests of both chains compare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Verdict {
+pub enum Verdict {
+    /// They agree.
     Equal,
+    /// There is nothing to compare.
     Indeterminate,
+    /// They differ.
     Different,
 }
 

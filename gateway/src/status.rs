@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::answer::{Answer, json as json_answer};
 use crate::config::ClockMode;
-use crate::parity;
+use crate::parity::{self, Parity, Verdict};
 use crate::stack::Shared;
 
 /// How long a chain may take for that.
@@ -81,21 +81,47 @@ pub(crate) async fn chains(shared: &Shared) -> [Option<ChainStatus>; 2] {
     futures::join!(ask(Chain::A), ask(Chain::B)).into()
 }
 
+/// How both chains stand, as the gateway sees them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Agreement {
+    /// How their digests compare.
+    pub verdict: Verdict,
+    /// The beat up to which every partition has been compared, in milliseconds since the epoch;
+    /// absent where one has not.
+    pub beat: Option<u64>,
+    /// Whether chains a and b say that they are ready.
+    pub is_ready: [bool; 2],
+}
+
+/// Asks both chains and compares what they say.
+pub(crate) async fn agreement(shared: &Shared) -> Agreement {
+    let reports = chains(shared).await;
+    let Parity { verdict, beat, .. } = compare(shared, &reports);
+    let is_ready = reports.map(|report| report.is_some_and(|report| report.ready));
+    Agreement { verdict, beat, is_ready }
+}
+
+/// Digests of another log than ours would compare what has nothing to do with each other.
+fn compare(shared: &Shared, reports: &[Option<ChainStatus>; 2]) -> Parity {
+    let log = shared.ingest.log();
+    let log_id = log.id().to_string();
+    let none: &[Beat] = &[];
+    let [a, b] = reports.each_ref().map(|report| match report {
+        Some(report) if report.log == log_id => report.beats.as_slice(),
+        _ => none,
+    });
+    parity::compare(a, b, log.partitions())
+}
+
 fn compose(shared: &Shared, reports: &[Option<ChainStatus>; 2], now_ms: u64) -> Value {
     let log = shared.ingest.log();
+    let log_id = log.id().to_string();
     let chains: Vec<Value> = Chain::ALL
         .iter()
         .zip(reports)
         .map(|(chain, report)| chain_status(*chain, report.as_ref(), shared.clock, now_ms))
         .collect();
-    let none: &[Beat] = &[];
-    let log_id = log.id().to_string();
-    // Digests of another log than ours would compare what has nothing to do with each other.
-    let beats = |report: &Option<ChainStatus>| match report {
-        Some(report) if report.log == log_id => report.beats.clone(),
-        _ => none.to_vec(),
-    };
-    let parity = parity::compare(&beats(&reports[0]), &beats(&reports[1]), log.partitions());
+    let parity = compare(shared, reports);
     json!({
         "route": shared.chains.route(),
         "clock": shared.clock.name(),

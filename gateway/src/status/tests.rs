@@ -86,6 +86,8 @@ async fn a_difference_is_named() {
     assert_eq!(status["parity"]["verdict"], "different");
     assert_eq!(status["parity"]["partitions"][0]["tables"], json!(["total"]));
     assert_eq!(status["chains"][0]["freshness_ms"], Value::Null);
+    let agreement = agreement(&world.shared).await;
+    assert_eq!((agreement.verdict, agreement.is_ready), (Verdict::Different, [true, true]));
 }
 
 #[tokio::test]

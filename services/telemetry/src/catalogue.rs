@@ -146,6 +146,8 @@ metrics! {
     GATEWAY_NODE_DROPPED = Counter, "tandem_gateway_node_dropped_total", "questions", ["chain", "node"], 128;
     /// 1 while a query node sits out after a failure.
     GATEWAY_NODE_OUT = Gauge, "tandem_gateway_node_out", "", ["chain", "node"], 128;
+    /// 1 if a chain says that it is ready, as the gateway sees it; 0 also where it does not answer.
+    GATEWAY_CHAIN_READY = Gauge, "tandem_gateway_chain_ready", "", ["chain"], CHAINS;
     /// The epoch of the route that is followed here; 0 before one is known.
     ROUTE_EPOCH = Gauge, "tandem_route_epoch", "epochs", [], 1;
     /// 1 for the chain that the route followed here names, 0 for the other.

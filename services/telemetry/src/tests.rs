@@ -65,7 +65,9 @@ fn everything() -> (Telemetry, Health) {
     }
     gateway(&telemetry, || Reads { requests: 12, ..Reads::default() });
     route(&telemetry, || Route { active: Chain::B, epoch: 4, reason: "test".to_owned() });
-    parity(&telemetry, || async { Some(Parity { verdict: Verdict::Equal, beat: Some(5_000) }) });
+    agreement(&telemetry, || async {
+        Agreement { verdict: Verdict::Equal, beat: Some(5_000), is_ready: [true, false] }
+    });
     ingest(&telemetry, || IngestCounts { events: 3, ..IngestCounts::default() });
     metronome(&telemetry, || MetronomeState {
         last_ms: Some(1_000),
@@ -127,6 +129,7 @@ async fn a_scrape_has_what_the_parts_say() {
             (r#"tandem_gateway_node_out{chain="b",node="127.0.0.1:9"}"#, 0.0),
             (r#"tandem_route_active{chain="b"}"#, 1.0),
             (r#"tandem_parity{verdict="equal"}"#, 1.0),
+            (r#"tandem_gateway_chain_ready{chain="a"}"#, 1.0),
             (r#"tandem_ingest_events_total"#, 3.0),
             (r#"tandem_metronome_clock_offset_seconds"#, -0.04),
             (r#"tandem_store_call_duration_seconds_count{call="append",chain="",store="log"}"#, 1.0),
@@ -339,7 +342,7 @@ async fn requests_are_told_apart_by_template_and_status() {
 #[tokio::test(start_paused = true)]
 async fn a_source_that_hangs_costs_its_own_values_only() {
     let telemetry = telemetry();
-    parity(&telemetry, std::future::pending);
+    agreement(&telemetry, std::future::pending);
     gateway(&telemetry, || Reads { requests: 5, ..Reads::default() });
     let text = telemetry.text().await.expect("text");
     assert_eq!(value(&text, "tandem_gateway_reads_total"), Some(5.0));

@@ -70,17 +70,16 @@ named! {
     }
 }
 
-/// Whether both chains agree.
+/// How both chains stand, as a gateway sees them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Parity {
+pub struct Agreement {
     /// The verdict about all partitions.
     pub verdict: Verdict,
     /// The beat up to which every partition has been compared, in milliseconds since the epoch.
     pub beat: Option<u64>,
+    /// Whether chains a and b say that they are ready.
+    pub is_ready: [bool; 2],
 }
-
-/// The route that is followed.
-pub type RouteState = Route;
 
 /// Shows what the gateway counts.
 pub fn gateway(telemetry: &Telemetry, reads: impl Fn() -> Reads + Send + Sync + 'static) {
@@ -132,7 +131,7 @@ pub fn gateway_nodes(
 }
 
 /// Shows which route is followed here: by a gateway, or by a publisher.
-pub fn route(telemetry: &Telemetry, route: impl Fn() -> RouteState + Send + Sync + 'static) {
+pub fn route(telemetry: &Telemetry, route: impl Fn() -> Route + Send + Sync + 'static) {
     telemetry.source(move |samples| {
         let route = route();
         samples.set(&catalogue::ROUTE_EPOCH, &[], route.epoch as f64);
@@ -143,21 +142,23 @@ pub fn route(telemetry: &Telemetry, route: impl Fn() -> RouteState + Send + Sync
     });
 }
 
-/// Shows whether both chains agree; nothing where that is not known. The chains may have to be
-/// asked for it, so it takes a future.
-pub fn parity<F: Future<Output = Option<Parity>> + Send + 'static>(
+/// Shows how both chains stand. They have to be asked, so it takes a future.
+pub fn agreement<F: Future<Output = Agreement> + Send + 'static>(
     telemetry: &Telemetry,
-    parity: impl Fn() -> F + Send + Sync + 'static,
+    agreement: impl Fn() -> F + Send + Sync + 'static,
 ) {
     telemetry.source_async(move || {
-        let comparing = parity();
+        let comparing = agreement();
         async move {
             let mut samples = Samples::default();
-            if let Some(parity) = comparing.await {
-                samples.set_one_of(&catalogue::PARITY, &[], Verdict::NAMES, parity.verdict.name());
-                if let Some(beat) = parity.beat {
-                    samples.set(&catalogue::PARITY_BEAT, &[], seconds(beat));
-                }
+            let Agreement { verdict, beat, is_ready } = comparing.await;
+            samples.set_one_of(&catalogue::PARITY, &[], Verdict::NAMES, verdict.name());
+            if let Some(beat) = beat {
+                samples.set(&catalogue::PARITY_BEAT, &[], seconds(beat));
+            }
+            for (chain, is_ready) in Chain::ALL.iter().zip(is_ready) {
+                let ready = f64::from(u8::from(is_ready));
+                samples.set(&catalogue::GATEWAY_CHAIN_READY, &[chain.name()], ready);
             }
             samples
         }

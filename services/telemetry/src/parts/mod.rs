@@ -15,7 +15,7 @@ mod publisher;
 pub use compute::{ComputePartition, ComputePhase, Usage, compute};
 pub use control::{ControlState, control};
 pub use gateway::{
-    ChainReads, NodeReads, Parity, Reads, RouteState, Verdict, gateway, gateway_nodes, parity, route,
+    Agreement, ChainReads, NodeReads, Reads, Verdict, agreement, gateway, gateway_nodes, route,
 };
 pub use ingest::{IngestCounts, ingest};
 pub use metronome::{MetronomeState, metronome};
