@@ -6,7 +6,11 @@
 //! work; it is not what keeps a zombie harmless.
 
 use futures::FutureExt;
-use tandem_model::{Changes, SessionChange};
+use scylla::serialize::SerializationError;
+use scylla::serialize::row::{RowSerializationContext, SerializeRow};
+use scylla::serialize::writers::RowWriter;
+use tandem_model::row::PartitionRow;
+use tandem_model::{Changes, Cut, PartitionId, SessionChange, SessionId};
 use tandem_storage::{Result, StoreError};
 
 use crate::cells::{Cells, each, present};
@@ -40,8 +44,37 @@ impl Inner {
             )));
         }
         let sessions = work.iter().map(|one| self.write_session(changes, one).boxed()).collect();
-        futures::try_join!(all(sessions, at_once), Box::pin(self.write_beats(changes)))?;
-        self.write_progress(changes).await
+        let (written, (), ()) = futures::try_join!(
+            all(sessions, at_once),
+            Box::pin(self.write_beats(changes)),
+            Box::pin(self.check_nothing_is_lost(changes.partition)),
+        )?;
+        self.write_progress(changes).await?;
+        // Only now: what an error cut short is written again as a whole.
+        for (id, header) in written.into_iter().flatten() {
+            self.known.note(id, header);
+        }
+        let mut acknowledged = self.acknowledged.lock();
+        let known = acknowledged.entry(changes.partition).or_default();
+        *known = changes.cut.next.max(*known);
+        Ok(())
+    }
+
+    /// A store with one replica may forget what it acknowledged, when its machine dies (or its
+    /// process: both servers keep the last moment in memory). We would go on and never write that
+    /// again. Progress is written last, so where rows are gone, it is, too.
+    async fn check_nothing_is_lost(&self, partition: PartitionId) -> Result<()> {
+        let Some(acknowledged) = self.acknowledged.lock().get(&partition).copied() else { return Ok(()) };
+        let found = self.partition(partition).await?.map_or(0, |(progress, _)| progress.next);
+        if found >= acknowledged {
+            return Ok(());
+        }
+        Err(StoreError::Damaged(format!(
+            "keyspace {} has lost what it had acknowledged: the rows of partition {partition} reached \
+             {acknowledged}, and now {found}: restart this process, which computes the rest again; with fewer \
+             than 3 copies, have the server sync its commit log before it acknowledges",
+            self.keyspace
+        )))
     }
 
     fn check_place(&self, changes: &Changes) -> Result<()> {
@@ -75,13 +108,14 @@ impl Inner {
         })
     }
 
-    async fn write_session(&self, changes: &Changes, work: &Work<'_>) -> Result<()> {
+    /// Answers what is then known of the session; nothing where there was nothing to do.
+    async fn write_session(&self, changes: &Changes, work: &Work<'_>) -> Result<Option<(SessionId, Header)>> {
         const DOING: &str = "writing a session";
         let change = work.change;
         let next = changes.cut.next;
         if work.stored.as_ref().is_some_and(|stored| stored.next >= next) {
             count(&self.counters.sessions_skipped, 1);
-            return Ok(());
+            return Ok(None);
         }
         let old = work.stored.as_ref().map(|stored| &stored.place);
         let new = change.session.as_ref().map(Place::of);
@@ -102,10 +136,7 @@ impl Inner {
         count(&self.counters.sessions_written, 1);
         count(&self.counters.sessions_split, usize::from(parts.len() > 1));
         let place = new.or_else(|| old.cloned());
-        if let Some(place) = place {
-            self.known.note(change.session_id.clone(), Header { next, place });
-        }
-        Ok(())
+        Ok(place.map(|place| (change.session_id.clone(), Header { next, place })))
     }
 
     async fn write_progress(&self, changes: &Changes) -> Result<()> {
@@ -116,16 +147,16 @@ impl Inner {
     /// How far the rows of a partition are, and its own row; none if nothing of our log is there.
     pub(crate) async fn partition(
         &self,
-        partition: tandem_model::PartitionId,
-    ) -> Result<Option<(tandem_model::Cut, tandem_model::row::PartitionRow)>> {
+        partition: PartitionId,
+    ) -> Result<Option<(Cut, PartitionRow)>> {
         const DOING: &str = "reading progress";
         let values = (partition.0 as i32,);
         let answer = self.connection.read(DOING, &self.statements.read_progress, values).await?;
         let rows = each(DOING, &answer, |columns| {
             let generation = present(columns.int()?, "generation")? as u32;
             let mut number = |name| present(columns.number()?, name);
-            let cut = tandem_model::Cut { next: number("cut_next")?, clock: number("cut_clock")? };
-            let row = tandem_model::row::PartitionRow {
+            let cut = Cut { next: number("cut_next")?, clock: number("cut_clock")? };
+            let row = PartitionRow {
                 offset: number("version")?,
                 clock: number("clock")?,
                 beats: number("beats")?,
@@ -148,12 +179,12 @@ struct Progress<'a> {
     generation: u32,
 }
 
-impl scylla::serialize::row::SerializeRow for Progress<'_> {
+impl SerializeRow for Progress<'_> {
     fn serialize(
         &self,
-        _: &scylla::serialize::row::RowSerializationContext<'_>,
-        writer: &mut scylla::serialize::writers::RowWriter,
-    ) -> std::result::Result<(), scylla::serialize::SerializationError> {
+        _: &RowSerializationContext<'_>,
+        writer: &mut RowWriter,
+    ) -> std::result::Result<(), SerializationError> {
         let mut cells = Cells(writer);
         let changes = self.changes;
         let row = &changes.partition_row;

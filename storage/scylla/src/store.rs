@@ -26,7 +26,8 @@ use crate::{Settings, schema};
 /// What is written is acknowledged by as many replicas as the settings' consistency says, so it
 /// survives our process and, with several replicas, any one machine. With a single replica and
 /// `commitlog_sync: periodic` (the servers' default) the last seconds may be lost with the
-/// machine, also of what [`durable`](RowStore::durable) reports.
+/// machine, also of what [`durable`](RowStore::durable) reports. That is noticed with the next
+/// change: see [`apply`](RowStore::apply)'s error `Damaged`.
 #[derive(Clone)]
 pub struct ScyllaStore(Arc<Inner>);
 
@@ -41,6 +42,8 @@ pub(crate) struct Inner {
     /// Per partition the beats that are kept, ascending: `ts` and offset. Filled when first
     /// needed; bounded by [`crate::beats`].
     pub(crate) beats: Mutex<BTreeMap<PartitionId, VecDeque<(u64, u64)>>>,
+    /// Per partition the progress that was acknowledged to us.
+    pub(crate) acknowledged: Mutex<BTreeMap<PartitionId, u64>>,
     pub(crate) counters: Counters,
 }
 
@@ -88,6 +91,7 @@ impl ScyllaStore {
             settings: settings.clone(),
             log,
             beats: Mutex::default(),
+            acknowledged: Mutex::default(),
             counters: Counters::default(),
         })))
     }
