@@ -2,6 +2,7 @@
 //!
 //! - [`system`]: a whole Tandem in this process, started and stopped as one thing
 //! - [`commands`]: one file per subcommand, thin
+//! - [`config`]: the configuration of roles against real backends
 //! - [`client`]: how the commands talk to a server
 //! - [`load`]: a file of events on its way to a server
 //! - [`verify`]: both chains against the log, recomputed plainly
@@ -12,6 +13,7 @@
 pub mod cli;
 pub mod client;
 pub mod commands;
+pub mod config;
 pub mod demo;
 pub mod failure;
 pub mod key;

@@ -1,0 +1,420 @@
+//! What each role reads of a configuration, typed and complete: whatever comes out of here is
+//! sound, as far as that can be said without asking anybody.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http::Uri;
+use tandem_compute::publish;
+use tandem_control::OperatorKey;
+use tandem_gateway::{ClockMode, GatewayConfig, PoolConfig, PortLimits};
+use tandem_model::PseudonymKey;
+use tandem_model::route::Chain;
+
+use super::error::{ConfigError, Wrong};
+use super::load::Values;
+use super::option::Role;
+use super::scope::Scope;
+use super::sections::SECTIONS;
+use crate::key::Key;
+
+/// How a process reaches the control node.
+#[derive(Clone, Debug)]
+pub struct ControlLink {
+    /// Where it is.
+    pub node: Uri,
+    /// The key it asks for.
+    pub key: OperatorKey,
+}
+
+/// What a compute process reads.
+pub struct ComputeConfig {
+    /// Its chain.
+    pub chain: Chain,
+    /// The event log.
+    pub log: tandem_kafka::Settings,
+    /// The row store.
+    pub rows: tandem_scylla::Settings,
+    /// The hot store.
+    pub hot: tandem_redis::Settings,
+    /// The snapshot store.
+    pub snapshots: tandem_objects::Settings,
+    /// The compute itself.
+    pub compute: tandem_compute::Settings,
+    /// Publishing.
+    pub publish: publish::Settings,
+    /// The key of pseudonyms.
+    pub pseudonym_key: PseudonymKey,
+    /// Control.
+    pub control: ControlLink,
+    /// Where health and metrics are shown.
+    pub admin: SocketAddr,
+}
+
+/// What a query node reads.
+pub struct QueryConfig {
+    /// Its chain.
+    pub chain: Chain,
+    /// The event log.
+    pub log: tandem_kafka::Settings,
+    /// The row store.
+    pub rows: tandem_scylla::Settings,
+    /// The hot store.
+    pub hot: tandem_redis::Settings,
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// What its port bears.
+    pub limits: PortLimits,
+    /// Where health and metrics are shown.
+    pub admin: SocketAddr,
+}
+
+/// What a gateway reads.
+pub struct GatewayRoleConfig {
+    /// The event log.
+    pub log: tandem_kafka::Settings,
+    /// The query nodes of chains a and b.
+    pub pools: [PoolConfig; 2],
+    /// The gateway itself.
+    pub gateway: GatewayConfig,
+    /// What moves time.
+    pub clock: ClockMode,
+    /// Control.
+    pub control: ControlLink,
+    /// Where the last route is remembered.
+    pub route_memory: Option<PathBuf>,
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Where health and metrics are shown.
+    pub admin: SocketAddr,
+}
+
+/// What the control node reads.
+pub struct ControlConfig {
+    /// Where the decisions are kept.
+    pub data: PathBuf,
+    /// The key it asks for.
+    pub key: OperatorKey,
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Where health and metrics are shown.
+    pub admin: SocketAddr,
+}
+
+/// What a metronome reads.
+pub struct MetronomeConfig {
+    /// The event log.
+    pub log: tandem_kafka::Settings,
+    /// Control.
+    pub control: ControlLink,
+    /// How far its clock may be off the control node's.
+    pub clock_difference_ms_max: u64,
+    /// How often that is looked at.
+    pub clock_check: Duration,
+    /// Where health and metrics are shown.
+    pub admin: SocketAddr,
+}
+
+/// What `tandem schema` reads.
+pub struct SchemaConfig {
+    /// The event log.
+    pub log: tandem_kafka::Settings,
+    /// The row stores of the chains that were asked for.
+    pub rows: Vec<(Chain, tandem_scylla::Settings)>,
+}
+
+/// What `tandem verify` reads.
+pub struct VerifyConfig {
+    /// The event log.
+    pub log: tandem_kafka::Settings,
+    /// The row stores of chains a and b.
+    pub rows: [tandem_scylla::Settings; 2],
+    /// The key of pseudonyms, where it is given.
+    pub pseudonym_key: Option<PseudonymKey>,
+}
+
+/// A sound configuration of one role.
+pub enum RoleConfig {
+    /// Of a compute process.
+    Compute(Box<ComputeConfig>),
+    /// Of a query node.
+    Query(Box<QueryConfig>),
+    /// Of a gateway.
+    Gateway(Box<GatewayRoleConfig>),
+    /// Of a control node.
+    Control(Box<ControlConfig>),
+    /// Of a metronome.
+    Metronome(Box<MetronomeConfig>),
+    /// Of `tandem schema`.
+    Schema(Box<SchemaConfig>),
+    /// Of `tandem verify`.
+    Verify(Box<VerifyConfig>),
+    /// Of `tandem switch`.
+    Switch(ControlLink),
+}
+
+impl Values {
+    /// Reads what `role` needs; `chain` for roles that work for one, [`Values::chain_for`] tells
+    /// which.
+    ///
+    /// # Errors
+    ///
+    /// Whatever is missing or can't be.
+    pub fn of(&self, role: Role, chain: Option<Chain>) -> Result<RoleConfig, ConfigError> {
+        let reading = Reading { values: self, role };
+        reading.nothing_missing(chain)?;
+        let of_a_chain = || chain.expect("roles of a chain are asked with one");
+        Ok(match role {
+            Role::Compute => RoleConfig::Compute(Box::new(reading.compute(of_a_chain())?)),
+            Role::Query => RoleConfig::Query(Box::new(reading.query(of_a_chain())?)),
+            Role::Gateway => RoleConfig::Gateway(Box::new(reading.gateway()?)),
+            Role::Control => RoleConfig::Control(Box::new(reading.control_node()?)),
+            Role::Metronome => RoleConfig::Metronome(Box::new(reading.metronome()?)),
+            Role::Schema => RoleConfig::Schema(Box::new(reading.schema(chain)?)),
+            Role::Verify => RoleConfig::Verify(Box::new(reading.verify()?)),
+            Role::Switch => RoleConfig::Switch(reading.control()?),
+        })
+    }
+
+    /// The chain that a role of one chain works for: the one asked for, or the only one there is
+    /// in the file.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be told.
+    pub fn chain_for(&self, role: Role, asked: Option<Chain>) -> Result<Option<Chain>, ConfigError> {
+        if !role.is_of_a_chain() || asked.is_some() {
+            return Ok(asked);
+        }
+        let chains = self.chains();
+        match (chains.first(), chains.len()) {
+            (Some(chain), 1) => Ok(Some(*chain)),
+            (_, count) => {
+                let what = match count {
+                    0 => format!(
+                        "has no section of a chain: role {role} needs [chains.a.rows] and the like, see \
+                         `tandem config reference --role {role}`"
+                    ),
+                    _ => format!(
+                        "has sections of both chains: say with --chain a or --chain b whose {role} this is"
+                    ),
+                };
+                Err(ConfigError::one(super::error::Place::Whole(self.file.clone()), what))
+            }
+        }
+    }
+}
+
+struct Reading<'a> {
+    values: &'a Values,
+    role: Role,
+}
+
+impl Reading<'_> {
+    fn scope(&self, path: &str) -> Scope<'_> {
+        Scope::of(self.values, path, self.role)
+    }
+
+    fn of_chain(&self, chain: Chain, name: &str) -> Scope<'_> {
+        self.scope(&format!("chains.{chain}.{name}"))
+    }
+
+    /// Everything the role needs, said at once.
+    fn nothing_missing(&self, chain: Option<Chain>) -> Result<(), ConfigError> {
+        let mut wrong: Vec<Wrong> = Vec::new();
+        for section in SECTIONS.iter().filter(|section| section.roles.contains(&self.role)) {
+            for (path, of) in section.paths() {
+                // The key of pseudonyms makes a verification more complete, but is not needed.
+                let is_optional = self.role == Role::Verify && path == "pseudonyms";
+                if (of.is_none() || chain.is_none() || of == chain) && !is_optional {
+                    wrong.extend(self.scope(&path).missing());
+                }
+            }
+        }
+        ConfigError::of(wrong)
+    }
+
+    fn log(&self) -> Result<tandem_kafka::Settings, ConfigError> {
+        let scope = self.scope("log");
+        let mut settings: tandem_kafka::Settings = scope.settings()?;
+        settings.password = scope.secret("password")?;
+        settings.check().map_err(|error| scope.refused_by_adapter(&error.to_string()))?;
+        Ok(settings)
+    }
+
+    fn rows(&self, chain: Chain) -> Result<tandem_scylla::Settings, ConfigError> {
+        let scope = self.of_chain(chain, "rows");
+        let mut settings: tandem_scylla::Settings = scope.settings()?;
+        settings.password = scope.secret("password")?;
+        settings.check().map_err(|error| scope.refused_by_adapter(&error.to_string()))?;
+        Ok(settings)
+    }
+
+    fn hot(&self, chain: Chain) -> Result<tandem_redis::Settings, ConfigError> {
+        let scope = self.of_chain(chain, "hot");
+        let mut settings: tandem_redis::Settings = scope.settings()?;
+        settings.password = scope.secret("password")?;
+        settings.sentinel_password = scope.secret("sentinel_password")?;
+        settings.check().map_err(|error| scope.refused_by_adapter(&error.to_string()))?;
+        Ok(settings)
+    }
+
+    fn snapshots(&self, chain: Chain) -> Result<tandem_objects::Settings, ConfigError> {
+        let scope = self.of_chain(chain, "snapshots");
+        let mut settings: tandem_objects::Settings = scope.settings()?;
+        settings.access_key_id = scope.secret("access_key_id")?;
+        settings.secret_access_key = scope.secret("secret_access_key")?;
+        settings.session_token = scope.secret("session_token")?;
+        Ok(settings)
+    }
+
+    fn operator_key(&self) -> Result<Key, ConfigError> {
+        let scope = self.scope("operator");
+        let text = scope.secret("key")?.unwrap_or_default();
+        Key::new(&text)
+            .map_err(|_| scope.wrong("key", "must be 1 to 256 characters out of A-Z a-z 0-9 - . _ ~ + / ="))
+    }
+
+    fn pseudonym_key(&self) -> Result<Option<PseudonymKey>, ConfigError> {
+        let scope = self.scope("pseudonyms");
+        let Some(text) = scope.secret("key")? else { return Ok(None) };
+        let bytes = hexadecimal(&text).ok_or_else(|| {
+            scope.wrong("key", "must be 32 hexadecimal digits: make one with `openssl rand -hex 16`")
+        })?;
+        Ok(Some(PseudonymKey::new(bytes)))
+    }
+
+    fn control(&self) -> Result<ControlLink, ConfigError> {
+        let scope = self.scope("control");
+        let node = scope.urls("nodes")?.into_iter().next();
+        let node = node.ok_or_else(|| scope.wrong("nodes", "names no node"))?;
+        Ok(ControlLink { node, key: OperatorKey::new(self.operator_key()?.as_str()) })
+    }
+
+    fn compute(&self, chain: Chain) -> Result<ComputeConfig, ConfigError> {
+        let scope = self.of_chain(chain, "compute");
+        let publish: publish::Settings = self.scope("publish").settings()?;
+        let pins = if publish.enabled { publish::Pins::unknown() } else { publish::Pins::none() };
+        let compute = tandem_compute::Settings {
+            chain,
+            batch_bytes: scope.count("batch_bytes"),
+            flush_interval: scope.duration("flush_interval_ms"),
+            snapshot_interval: scope.duration("snapshot_interval_ms"),
+            snapshot_records: scope.integer("snapshot_records"),
+            snapshots_kept: scope.count("snapshots_kept"),
+            pins,
+            hot_timeout: scope.duration("hot_timeout_ms"),
+        };
+        let pseudonym_key = self.pseudonym_key()?;
+        Ok(ComputeConfig {
+            chain,
+            log: self.log()?,
+            rows: self.rows(chain)?,
+            hot: self.hot(chain)?,
+            snapshots: self.snapshots(chain)?,
+            compute,
+            publish,
+            pseudonym_key: pseudonym_key.expect("it is required, which was looked at first"),
+            control: self.control()?,
+            admin: scope.address("admin")?,
+        })
+    }
+
+    fn query(&self, chain: Chain) -> Result<QueryConfig, ConfigError> {
+        let scope = self.of_chain(chain, "query");
+        Ok(QueryConfig {
+            chain,
+            log: self.log()?,
+            rows: self.rows(chain)?,
+            hot: self.hot(chain)?,
+            listen: scope.address("listen")?,
+            limits: PortLimits {
+                connections_max: scope.count("connections_max"),
+                header_timeout: QUERY_HEADER_TIMEOUT,
+                drain: scope.duration("drain_ms"),
+            },
+            admin: scope.address("admin")?,
+        })
+    }
+
+    fn gateway(&self) -> Result<GatewayRoleConfig, ConfigError> {
+        let scope = self.scope("gateway");
+        let pool = |key: &str| {
+            Ok::<_, ConfigError>(PoolConfig {
+                nodes: scope.urls(key)?,
+                connect_timeout: scope.duration("connect_timeout_ms"),
+                answer_bytes_max: scope.count("answer_bytes_max"),
+            })
+        };
+        let gateway = GatewayConfig {
+            operator_key: self.operator_key()?.as_str().to_owned(),
+            hedge_delay: scope.duration("hedge_delay_ms"),
+            upstream_timeout: scope.duration("upstream_timeout_ms"),
+            body_bytes_max: scope.count("body_bytes_max"),
+            header_timeout: scope.duration("header_timeout_ms"),
+            body_timeout: scope.duration("body_timeout_ms"),
+            drain: scope.duration("drain_ms"),
+            connections_max: scope.count("connections_max"),
+            reads_max: scope.count("reads_max"),
+            bodies_max: scope.count("bodies_max"),
+        };
+        Ok(GatewayRoleConfig {
+            log: self.log()?,
+            pools: [pool("chain_a")?, pool("chain_b")?],
+            gateway,
+            clock: if scope.text("clock") == "replay" { ClockMode::Replay } else { ClockMode::Live },
+            control: self.control()?,
+            route_memory: scope.path("route_memory"),
+            listen: scope.address("listen")?,
+            admin: scope.address("admin")?,
+        })
+    }
+
+    fn control_node(&self) -> Result<ControlConfig, ConfigError> {
+        let scope = self.scope("control");
+        Ok(ControlConfig {
+            data: scope.path("data").expect("it is required, which was looked at first"),
+            key: OperatorKey::new(self.operator_key()?.as_str()),
+            listen: scope.address("listen")?,
+            admin: scope.address("admin")?,
+        })
+    }
+
+    fn metronome(&self) -> Result<MetronomeConfig, ConfigError> {
+        let scope = self.scope("metronome");
+        Ok(MetronomeConfig {
+            log: self.log()?,
+            control: self.control()?,
+            clock_difference_ms_max: scope.integer("clock_difference_ms_max"),
+            clock_check: scope.duration("clock_check_ms"),
+            admin: scope.address("admin")?,
+        })
+    }
+
+    fn schema(&self, chain: Option<Chain>) -> Result<SchemaConfig, ConfigError> {
+        let has_rows = |chain: &Chain| self.values.sections.contains_key(&format!("chains.{chain}.rows"));
+        let chains =
+            Chain::ALL.into_iter().filter(|of| chain.map_or_else(|| has_rows(of), |asked| asked == *of));
+        let rows = chains.map(|chain| Ok((chain, self.rows(chain)?))).collect::<Result<_, ConfigError>>()?;
+        Ok(SchemaConfig { log: self.log()?, rows })
+    }
+
+    fn verify(&self) -> Result<VerifyConfig, ConfigError> {
+        Ok(VerifyConfig {
+            log: self.log()?,
+            rows: [self.rows(Chain::A)?, self.rows(Chain::B)?],
+            pseudonym_key: self.pseudonym_key()?,
+        })
+    }
+}
+
+/// Only gateways connect, and they keep idle connections for less.
+const QUERY_HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+
+fn hexadecimal(text: &str) -> Option<[u8; 16]> {
+    if text.len() != 32 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    u128::from_str_radix(text, 16).ok().map(u128::to_be_bytes)
+}

@@ -1,0 +1,343 @@
+//! All sections, and the options of our own roles. Those of the backends are in `backends.rs`.
+
+use super::backends;
+use super::option::{Opt, Role, Section};
+
+const MINUTE_MS: u64 = 60_000;
+const MIB: u64 = 1 << 20;
+
+/// Every section there is, in the order of the reference.
+pub(super) const SECTIONS: &[Section] = &[
+    backends::LOG,
+    OPERATOR,
+    PSEUDONYMS,
+    CONTROL,
+    GATEWAY,
+    METRONOME,
+    PUBLISH,
+    COMPUTE,
+    QUERY,
+    backends::ROWS,
+    backends::HOT,
+    backends::SNAPSHOTS,
+];
+
+const ADMIN: &str = "Where health and metrics are shown: GET /healthz (alive), /readyz (would answer \
+correctly now) and /metrics (Prometheus). Not for the public: without a key. Port 0 takes a free one, \
+which is printed.";
+
+const OPERATOR: Section = Section {
+    path: "operator",
+    about: "Who may do everything.",
+    roles: &[Role::Compute, Role::Gateway, Role::Control, Role::Metronome, Role::Switch],
+    options: &[Opt::secret(
+        "key",
+        "The operator's key: clients send it as `Authorization: Bearer KEY`, and the processes show it to the \
+         control node. 1 to 256 characters out of A-Z a-z 0-9 - . _ ~ + / =. The variable TANDEM_KEY sets it, too.",
+    )
+    .required("")],
+};
+
+const PSEUDONYMS: Section = Section {
+    path: "pseudonyms",
+    about: "How viewers are called outside the log.",
+    roles: &[Role::Compute, Role::Verify],
+    options: &[Opt::secret(
+        "key",
+        "The key of viewers' pseudonyms: 32 hexadecimal digits (`openssl rand -hex 16`), the same for both chains \
+         and for ever: with another one every viewer would get a second pseudonym. `tandem verify` compares \
+         rejected events only where it has it.",
+    )
+    .required("")],
+};
+
+const CONTROL: Section = Section {
+    path: "control",
+    about: "Who decides which chain serves: one control node.",
+    roles: &[Role::Compute, Role::Gateway, Role::Control, Role::Metronome, Role::Switch],
+    options: &[
+        Opt::urls(
+            "nodes",
+            &["http://127.0.0.1:8090"],
+            (1, 1),
+            "Where the others find the control node. A replicated group takes more than one; for now there is one.",
+        )
+        .only_for(&[Role::Compute, Role::Gateway, Role::Metronome, Role::Switch]),
+        Opt::address(
+            "listen",
+            "127.0.0.1:8090",
+            "Where the control node listens, without TLS. Port 0 takes a free one, which is printed.",
+        )
+        .only_for(&[Role::Control]),
+        Opt::path(
+            "data",
+            "The folder that holds the decisions. It must outlive the process: a control node that has lost them \
+             is not followed.",
+        )
+        .required("control")
+        .only_for(&[Role::Control]),
+        Opt::address("admin", "127.0.0.1:9090", ADMIN).only_for(&[Role::Control]),
+    ],
+};
+
+const GATEWAY: Section = Section {
+    path: "gateway",
+    about: "The port for everybody.",
+    roles: &[Role::Gateway],
+    options: &[
+        Opt::address(
+            "listen",
+            "127.0.0.1:8080",
+            "Where it listens, without TLS. Port 0 takes a free one, which is printed.",
+        ),
+        Opt::address("admin", "127.0.0.1:9080", ADMIN),
+        Opt::urls("chain_a", &["http://127.0.0.1:8081"], (1, 64), "The query nodes of chain a."),
+        Opt::urls("chain_b", &["http://127.0.0.1:8082"], (1, 64), "The query nodes of chain b."),
+        Opt::choice(
+            "clock",
+            &["live", "replay"],
+            "live",
+            "What moves time: a metronome, or `tandem ingest --replay`, which then must be the only one (start no \
+             metronome).",
+        ),
+        Opt::path(
+            "route_memory",
+            "A file that remembers the last route, for a start while the control node is away. Where it is not set, \
+             such a start begins with chain a.",
+        ),
+        Opt::integer(
+            "hedge_delay_ms",
+            50,
+            (1, MINUTE_MS),
+            "milliseconds",
+            "A read that takes longer is asked of the other chain as well. Lower hides slow chains sooner and costs \
+             more double work, up to a budget of 10 %.",
+        ),
+        Opt::integer(
+            "upstream_timeout_ms",
+            2_000,
+            (1, MINUTE_MS),
+            "milliseconds",
+            "How long one chain may take for one answer.",
+        ),
+        Opt::integer(
+            "connect_timeout_ms",
+            250,
+            (1, MINUTE_MS),
+            "milliseconds",
+            "How long a connection to a query node may take to be made. Nodes are near: one that takes longer is gone.",
+        ),
+        Opt::integer(
+            "answer_bytes_max",
+            256 * MIB,
+            (64 * 1024, 4_096 * MIB),
+            "bytes",
+            "Largest answer that is taken from a query node.",
+        ),
+        Opt::integer(
+            "body_bytes_max",
+            8 * MIB,
+            (1, 8 * MIB),
+            "bytes",
+            "Largest body of events that is taken.",
+        ),
+        Opt::integer(
+            "header_timeout_ms",
+            30_000,
+            (1, 10 * MINUTE_MS),
+            "milliseconds",
+            "How long a client may take to send a request's header, and how long a connection may idle between two.",
+        ),
+        Opt::integer(
+            "body_timeout_ms",
+            30_000,
+            (1, 10 * MINUTE_MS),
+            "milliseconds",
+            "How long a client may take to send a body.",
+        ),
+        Opt::integer(
+            "drain_ms",
+            10_000,
+            (0, 10 * MINUTE_MS),
+            "milliseconds",
+            "How long requests under way may go on after a stop has begun.",
+        ),
+        Opt::integer(
+            "connections_max",
+            10_000,
+            (1, MIB),
+            "",
+            "Most connections at one time; one more is refused.",
+        ),
+        Opt::integer(
+            "reads_max",
+            4_096,
+            (1, MIB),
+            "",
+            "Most reads at one time; one more is answered with 503.",
+        ),
+        Opt::integer(
+            "bodies_max",
+            32,
+            (1, MIB),
+            "",
+            "Most bodies at one time; one more is answered with 503.",
+        ),
+    ],
+};
+
+const METRONOME: Section = Section {
+    path: "metronome",
+    about: "What moves time: a beat a second into every partition. Two may run; what does not rise is ignored.",
+    roles: &[Role::Metronome],
+    options: &[
+        Opt::address("admin", "127.0.0.1:9070", ADMIN),
+        Opt::integer(
+            "clock_difference_ms_max",
+            5_000,
+            (100, 60 * MINUTE_MS),
+            "milliseconds",
+            "A metronome whose clock lies farther from the control node's does not beat: a clock an hour ahead would \
+             make an hour of events late on both chains.",
+        ),
+        Opt::integer(
+            "clock_check_ms",
+            10_000,
+            (100, 10 * MINUTE_MS),
+            "milliseconds",
+            "How often the clocks are compared. In between, steps of the own clock show against the machine's steady \
+             one, also while the control node is away.",
+        ),
+    ],
+};
+
+const PUBLISH: Section = Section {
+    path: "publish",
+    about: "Summary rows for partner teams, published by the active chain. Both chains must say the same here.",
+    roles: &[Role::Compute],
+    options: &[
+        Opt::flag(
+            "enabled",
+            true,
+            "Whether summaries are published at all. Both chains must agree: where it is on, snapshots that the \
+             publisher still needs are kept.",
+        ),
+        Opt::integer(
+            "batch_bytes",
+            256 * 1024,
+            (1_024, 64 * MIB),
+            "bytes",
+            "How much of the log is read at a time; the beats in it share a transaction, so this bounds one while \
+             catching up.",
+        ),
+        Opt::integer("beats_max", 60, (1, 3_600), "beats", "Most beats in one transaction."),
+        Opt::integer(
+            "rows_max",
+            20_000,
+            (1, 10_000_000),
+            "rows",
+            "A transaction that holds this many takes no further beat.",
+        ),
+        Opt::integer(
+            "read_pause_ms",
+            50,
+            (0, MINUTE_MS),
+            "milliseconds",
+            "Least time between two reads of the log: many small reads cost more than few larger ones.",
+        ),
+        Opt::integer(
+            "retry_pause_ms_max",
+            2_000,
+            (1, 10 * MINUTE_MS),
+            "milliseconds",
+            "Longest pause before the topic, the log or the control node is tried again.",
+        ),
+        Opt::integer(
+            "standby_look_ms",
+            10_000,
+            (1, 60 * MINUTE_MS),
+            "milliseconds",
+            "How often a chain that is not active looks how far the topic is.",
+        ),
+    ],
+};
+
+const COMPUTE: Section = Section {
+    path: "chains.{chain}.compute",
+    about: "The compute of the chain. Several processes share its partitions. The chains differ on purpose: rows may \
+            not depend on any of this.",
+    roles: &[Role::Compute],
+    options: &[
+        Opt::address("admin", "127.0.0.1:9060", ADMIN),
+        Opt::integer(
+            "batch_bytes",
+            0,
+            (1_024, 64 * MIB),
+            "bytes",
+            "How much of the log is folded between two looks at the clock.",
+        )
+        .preset_of(512 * 1024, 192 * 1024),
+        Opt::integer(
+            "flush_interval_ms",
+            0,
+            (1, 10_000),
+            "milliseconds",
+            "Least time between two flushes to the stores: what changes in between is written once. Higher saves \
+             writes and shows events later.",
+        )
+        .preset_of(10, 15),
+        Opt::integer(
+            "snapshot_interval_ms",
+            0,
+            (100, 60 * MINUTE_MS),
+            "milliseconds",
+            "Longest time between two snapshots. Higher: a longer replay after a restart.",
+        )
+        .preset_of(30_000, 45_000),
+        Opt::integer(
+            "snapshot_records",
+            0,
+            (100, 1_000_000_000),
+            "records",
+            "Most records between two snapshots: bounds the replay where the log is loaded fast.",
+        )
+        .preset_of(150_000, 100_000),
+        Opt::integer("snapshots_kept", 2, (1, 1_000), "", "How many snapshots are kept per partition."),
+        Opt::integer(
+            "hot_timeout_ms",
+            1_000,
+            (10, MINUTE_MS),
+            "milliseconds",
+            "Longest time that one call to the hot store may take. After one that takes longer the chain goes on \
+             without the hot store until that can be begun anew.",
+        ),
+    ],
+};
+
+const QUERY: Section = Section {
+    path: "chains.{chain}.query",
+    about: "A query node of the chain. For gateways only: it asks nobody for a key.",
+    roles: &[Role::Query],
+    options: &[
+        Opt::address(
+            "listen",
+            "127.0.0.1:8081",
+            "Where it listens, without TLS. Port 0 takes a free one, which is printed.",
+        ),
+        Opt::address("admin", "127.0.0.1:9081", ADMIN),
+        Opt::integer(
+            "connections_max",
+            10_000,
+            (1, MIB),
+            "",
+            "Most connections at one time; one more is refused.",
+        ),
+        Opt::integer(
+            "drain_ms",
+            10_000,
+            (0, 10 * MINUTE_MS),
+            "milliseconds",
+            "How long requests under way may go on after a stop has begun.",
+        ),
+    ],
+};
