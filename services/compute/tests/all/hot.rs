@@ -1,17 +1,19 @@
 //! A hot store that fails, hangs, forgets, or is another's: the chain goes on without it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use tandem_compute::{Hot, Phase};
 use tandem_model::route::Chain;
-use tandem_model::{Cut, PartitionId};
+use tandem_model::{Changes, Cut, PartitionId};
 use tandem_storage::faulty::{self, ChainPlans, Fault};
 use tandem_storage::memory::{self, MemoryEventLog, MemoryHotStore};
-use tandem_storage::{ChainStores, HotStore};
+use tandem_storage::{Applied, ChainStores, HotSession, HotStore, Incarnation, Result, SessionRows};
 
 use crate::world::{
-    PARTITIONS, append, append_live, caught_up, check, check_all_hot, hot_filled, start, until,
+    PARTITIONS, append, append_beat, append_live, caught_up, check, check_all_hot, hot_filled, start, until,
 };
 
 fn stores() -> (ChainStores, Arc<MemoryHotStore>) {
@@ -125,4 +127,61 @@ async fn it_is_filled_once_the_row_store_can_give_the_sessions() {
     compute.stop().await;
     check(&log, &inner, "filled").await;
     check_all_hot(&log, &inner, "filled").await;
+}
+
+/// A hot store whose replica takes over without the last writes, which were answered.
+struct FailingOver {
+    inner: MemoryHotStore,
+    is_losing: AtomicBool,
+}
+
+#[async_trait]
+impl HotStore for FailingOver {
+    async fn begin(&self, partition: PartitionId, cut: Cut) -> Result<Option<Incarnation>> {
+        self.inner.begin(partition, cut).await
+    }
+
+    async fn apply(&self, incarnation: Incarnation, base: Cut, changes: &Changes) -> Result<Applied> {
+        match self.is_losing.load(Ordering::Relaxed) {
+            true => Ok(Applied::Done { absent: Vec::new() }),
+            false => self.inner.apply(incarnation, base, changes).await,
+        }
+    }
+
+    async fn put(&self, incarnation: Incarnation, session: SessionRows) -> Result<()> {
+        match self.is_losing.load(Ordering::Relaxed) {
+            true => Ok(()),
+            false => self.inner.put(incarnation, session).await,
+        }
+    }
+
+    async fn session(&self, partition: PartitionId, id: &str) -> Result<HotSession> {
+        self.inner.session(partition, id).await
+    }
+
+    async fn progress(&self, partition: PartitionId) -> Result<Option<Cut>> {
+        self.inner.progress(partition).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hot_store_that_lost_its_last_writes_is_begun_anew() {
+    let log = Arc::new(MemoryEventLog::new(PARTITIONS));
+    let hot = Arc::new(FailingOver { inner: MemoryHotStore::new(1_000), is_losing: AtomicBool::new(false) });
+    let stores = ChainStores { hot: Arc::clone(&hot) as _, ..memory::chain_stores() };
+    let compute = start(Chain::A, &log, &stores);
+    append_live(&log, 0).await;
+    caught_up(&compute, &log).await;
+    hot_filled(&compute).await;
+    hot.is_losing.store(true, Ordering::Relaxed);
+    append_live(&log, 1).await;
+    caught_up(&compute, &log).await;
+    hot.is_losing.store(false, Ordering::Relaxed);
+    // No session comes with it: those that missed a change stay as they are, unless it is noticed.
+    append_beat(&log, 2).await;
+    caught_up(&compute, &log).await;
+    hot_filled(&compute).await;
+    compute.stop().await;
+    check(&log, &stores, "failed over").await;
+    check_all_hot(&log, &stores, "failed over").await;
 }

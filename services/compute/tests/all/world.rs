@@ -79,11 +79,22 @@ pub(crate) async fn append(log: &MemoryEventLog, seed: u64) {
     }
 }
 
-/// Appends a minute of sessions that go on: `round` by `round`, later than any nasty log.
+/// When the first round of [`append_live`] begins, in seconds: later than any nasty log.
+const LIVE: u64 = 4_000_000_000;
+
+fn beat(second: u64) -> impl Iterator<Item = (PartitionId, Record)> {
+    (0..PARTITIONS).map(move |id| (PartitionId(id), Record::beat(second)))
+}
+
+/// Appends the beat with which `round` begins.
+pub(crate) async fn append_beat(log: &MemoryEventLog, round: u64) {
+    let append = Append { records: beat(LIVE + round * 60).collect(), receipt: None };
+    log.append(append).await.expect("memory");
+}
+
+/// Appends a minute of sessions that go on, `round` by `round`.
 pub(crate) async fn append_live(log: &MemoryEventLog, round: u64) {
-    const BEGIN: u64 = 4_000_000_000;
-    let second = BEGIN + round * 60;
-    let beat = |second| (0..PARTITIONS).map(move |id| (PartitionId(id), Record::beat(second)));
+    let second = LIVE + round * 60;
     let mut records: Vec<_> = beat(second).collect();
     for number in 0..40 {
         let (session, user, ts) = (format!("live-{}", number % 8), number % 5, second * 1_000 + number);
