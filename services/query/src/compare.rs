@@ -18,6 +18,7 @@ use axum::response::Response;
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 use tandem_model::catalogue::{Kind, Metric, STORED, Value};
+use tandem_model::problem::Problem;
 use tandem_model::row::SessionState;
 use tandem_model::time::{DAY_MS, Window};
 use tandem_model::{Breakdown, Row, SessionId, Stored, Table, Values};
@@ -124,6 +125,9 @@ pub(crate) async fn compare(
         readings.push(query.session(&call, id, &select).await?);
     }
 
+    for (id, reading) in ids.iter().zip(&readings).filter(|_| at_ms.is_some()) {
+        check_minutes_are_kept(id, reading)?;
+    }
     let sides: Vec<Side<'_>> = readings.iter().map(|reading| Side::new(reading, at_ms)).collect();
     let points = sides.iter().map(|side| count(&side.span, Window::Minute)).fold(0, u64::saturating_add);
     check_points(points, "compare fewer sessions, or take an earlier `at`")?;
@@ -197,6 +201,20 @@ impl<'a> Side<'a> {
         let until = end.next_multiple_of(Window::Minute.length_ms()).clamp(whole.start, whole.end);
         Self { start, values: sum(counted), minutes, span: whole.start..until }
     }
+}
+
+/// Refuses to add up minutes of which the first can't be read any more: the sum would be untrue.
+fn check_minutes_are_kept(id: &str, reading: &Reading) -> Result<(), Problem> {
+    let session = &reading.rows.session;
+    let started = session.attributes.as_ref().map(|known| known.started_at);
+    let first = started.into_iter().chain(session.first_ts).min().unwrap_or(u64::MAX);
+    if first >= Window::Minute.first_kept(reading.cut.clock) {
+        return Ok(());
+    }
+    let days = Window::Minute.kept_ms() / DAY_MS;
+    Err(Problem::bad_parameter(format!(
+        "the minutes of session {id} are not kept any more ({days} days): compare without `at`"
+    )))
 }
 
 /// The totals of some minutes; distinct counts are left out.

@@ -246,9 +246,13 @@ impl Query {
             if needed.is_some_and(|token| !token.is_reached_by(partition, complete.next)) {
                 return Ok(Rows::NotYet(complete));
             }
-            let rows = self.stores.rows.session(id, select).await?.map(Arc::new);
-            Ok(match rows {
-                Some(rows) => Rows::Here(Found { cut: farther(rows.cut, progress), rows }),
+            Ok(match self.stores.rows.session(id, select).await? {
+                Some(mut rows) => {
+                    let cut = farther(rows.cut, progress);
+                    // A store frees space when it gets round to it; what is shown, the log decides.
+                    rows.rows.retain(|row| row.key.is_kept(cut.clock));
+                    Rows::Here(Found { cut, rows: Arc::new(rows) })
+                }
                 None => Rows::Unknown(complete),
             })
         };

@@ -62,6 +62,9 @@ pub(crate) struct Trend<'a> {
 /// included; each series has all of them. Sums over buckets equal those of coarser ones
 /// exactly. Distinct counts are those of the bucket alone. What came after the session was
 /// final is in the report, not in the trend. All series are of one consistent cut.
+///
+/// Buckets can be read until their end is 2 days (10 s), 90 days (1 min) or 400 days (5 min)
+/// behind the log's clock; a trend begins with the first that can. Totals are kept for good.
 #[utoipa::path(
     get,
     path = "/v1/sessions/{id}/trend",

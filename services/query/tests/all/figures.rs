@@ -183,3 +183,29 @@ async fn a_session_of_refused_lines_only_has_an_empty_trend() {
     assert_eq!(trend["series"], json!([{"key": "room", "points": []}]));
     assert_eq!(world.ok("/v1/sessions/s5/trend?by=source").await["series"], json!([]));
 }
+
+#[tokio::test]
+async fn a_trend_ends_when_the_log_s_clock_says_so() {
+    let mut world = World::with_session().await;
+    let points = async |world: &World, step: &str| {
+        let trend = world.ok(&format!("/v1/sessions/s1/trend?metrics=views&step={step}")).await;
+        trend["series"][0]["points"].as_array().unwrap().len()
+    };
+    let whole = points(&world, "10s").await;
+    assert!(whole > 10);
+    // Two days on: the first bucket's end is farther back than that, the last's is not.
+    world.beat(BEGIN + 2 * 86_400 + 60).await;
+    world.flush().await;
+    let tail = points(&world, "10s").await;
+    assert!(0 < tail && tail < whole, "{tail} of {whole}");
+    assert_eq!(points(&world, "1m").await, 4);
+    world.start("s2", (BEGIN + 2 * 86_400 + 60) * 1_000).await;
+    world.flush().await;
+    world.ok("/v1/sessions/s1/compare?with=s2&at=60000").await;
+    world.beat(BEGIN + 91 * 86_400).await;
+    world.flush().await;
+    assert_eq!((points(&world, "1m").await, points(&world, "5m").await), (0, 1));
+    let refused = world.get("/v1/sessions/s1/compare?with=s2&at=60000").await;
+    assert_eq!((refused.status, refused.problem().as_str()), (400, "bad-parameter"));
+    assert_eq!(world.ok("/v1/sessions/s1/report").await["metrics"]["views"], 4);
+}
