@@ -2,4 +2,5 @@
 //! can show. One binary, so that the servers start once.
 
 mod objects;
+mod redis;
 mod services;

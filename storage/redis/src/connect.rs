@@ -10,8 +10,8 @@ use redis::cluster::ClusterClient;
 use redis::cluster_async::ClusterConnection;
 use redis::io::tcp::TcpSettings;
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo,
-    Pipeline, RedisConnectionInfo, RedisError, RedisResult, Value,
+    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, Pipeline,
+    RedisConnectionInfo, RedisError, RedisResult, Value,
 };
 use tandem_storage::{Result, StoreError};
 use tokio::time::timeout;
@@ -118,6 +118,9 @@ impl Connector {
             let name = sentinel.addr().to_string();
             match timeout(limit, self.master_by(sentinel)).await {
                 Ok(Ok(connection)) => return Ok(connection),
+                Ok(Err(StoreError::Unavailable(text))) => {
+                    failed = StoreError::Unavailable(format!("as sentinel {name} has it, {text}"));
+                }
                 Ok(Err(error)) => failed = error,
                 Err(_) => failed = StoreError::Unavailable(format!("redis sentinel {name} does not answer")),
             }
@@ -213,22 +216,8 @@ fn cluster_client(settings: &Settings, addresses: &[ConnectionInfo]) -> Result<C
 
 /// Refuses servers that are too old. One that may not be asked is taken at its word.
 async fn check_version(connection: &mut Connection, address: &str) -> Result<()> {
-    let mut question = redis::cmd("INFO");
-    question.arg("server");
-    let answer = match connection.send_one(&question).await {
-        Ok(answer) => answer,
-        Err(error) if error.code() == Some("NOPERM") => return Ok(()),
-        Err(error) => return Err(not_connected(address, &error)),
-    };
-    // A cluster answers for each of its nodes.
-    let texts = match answer {
-        Value::Map(nodes) => nodes.into_iter().map(|(_, text)| text).collect(),
-        one => vec![one],
-    };
-    for text in texts {
-        let text: String = redis::from_redis_value(text)
-            .map_err(|error| not_connected(address, &(ErrorKind::Parse, "INFO", error.to_string()).into()))?;
-        let version = text.lines().find_map(|line| line.strip_prefix("redis_version:")).unwrap_or("unknown");
+    for node in info(connection, "server").await.map_err(|error| not_connected(address, &error))? {
+        let version = node.field("redis_version").unwrap_or("unknown");
         let major = version.split('.').next().and_then(|major| major.parse().ok());
         if major.is_some_and(|major: u32| major < VERSION_MIN) {
             return Err(StoreError::Refused(format!(
@@ -237,4 +226,27 @@ async fn check_version(connection: &mut Connection, address: &str) -> Result<()>
         }
     }
     Ok(())
+}
+
+/// What a server tells of itself.
+pub(crate) struct Info(String);
+
+impl Info {
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
+        self.0.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
+    }
+}
+
+/// A section of what the server tells of itself, in a cluster one per master; none where the
+/// user may not ask.
+pub(crate) async fn info(connection: &mut Connection, section: &str) -> RedisResult<Vec<Info>> {
+    let answer = match connection.send_one(redis::cmd("INFO").arg(section)).await {
+        Err(error) if error.code() == Some("NOPERM") => return Ok(Vec::new()),
+        outcome => outcome?,
+    };
+    let nodes = match answer {
+        Value::Map(nodes) => nodes.into_iter().map(|(_, text)| text).collect(),
+        one => vec![one],
+    };
+    nodes.into_iter().map(|text| Ok(Info(redis::from_redis_value(text)?))).collect()
 }

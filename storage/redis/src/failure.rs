@@ -3,6 +3,8 @@
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 use tandem_storage::StoreError;
 
+const NOT_ALLOWED: &str = "does not allow the user what the hot store needs (its docs list that)";
+
 /// Trouble with a call that was sent.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -37,6 +39,8 @@ impl Failure {
         let refused = |words: &str| StoreError::Refused(format!("redis {words}: {error}"));
         match error.code().unwrap_or_default() {
             "ERR" if text.contains("Function not found") => Self::NoFunctions,
+            // A function's own calls need the user's rights, too, and report a lack of them so.
+            "ERR" if text.contains("user executing the script can't") => Self::Other(refused(NOT_ALLOWED)),
             "ERR" if text.contains("cluster support disabled") => {
                 Self::Other(refused("is no cluster; set mode = \"single\" or \"sentinel\""))
             }
@@ -122,6 +126,7 @@ mod tests {
             ("NOAUTH Authentication required.", "password"),
             ("WRONGPASS invalid username-password pair or user is disabled.", "password"),
             ("NOPERM this user has no permissions to run the 'fcall' command", "does not allow"),
+            ("ERR The user executing the script can't run this command or subcommand", "does not allow"),
             ("ERR This instance has cluster support disabled", "mode"),
             ("ERR unknown command 'FCALL'", "FCALL"),
         ];

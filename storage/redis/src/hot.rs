@@ -75,13 +75,14 @@ impl Hot {
     }
 
     /// Whether the store can be used now: a server is reached and recent enough, takes the user,
-    /// and allows what `access` needs.
+    /// and allows what `access` needs. Warns in the log of settings of the server that would hurt.
     ///
     /// # Errors
     ///
     /// [`StoreError::Refused`] where only an operator can help, else retryable.
     pub async fn check(&self, access: Access) -> Result<()> {
         self.progress(PartitionId(0)).await?;
+        self.inner.link.check_memory().await?;
         match access {
             Access::Read => Ok(()),
             Access::Write => self.inner.link.prepare().await,

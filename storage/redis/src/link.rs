@@ -19,7 +19,7 @@ use tandem_storage::{Result, StoreError};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
-use crate::connect::{Connection, Connector};
+use crate::connect::{Connection, Connector, info};
 use crate::failure::Failure;
 use crate::functions::library;
 use crate::settings::Settings;
@@ -72,19 +72,24 @@ impl Link {
         };
         let _turn = turn.expect("nobody closes it");
         let slot = self.slot(lane);
-        match self.attempt(slot, deadline, pipeline).await {
-            Err(Failure::Broken(_)) => self.attempt(slot, deadline, pipeline).await,
-            Err(Failure::NoFunctions) => {
-                let loaded = self.load_functions(slot, deadline).await;
-                match self.attempt(slot, deadline, pipeline).await {
-                    // Why they could not be loaded says more than that they are missing.
-                    Err(Failure::NoFunctions) => Err(loaded.err().unwrap_or(Failure::NoFunctions)),
-                    outcome => outcome,
+        // After a restart both happen to one call: its connection is dead, and the new server is
+        // without the functions.
+        let (mut has_repeated, mut loaded) = (false, None);
+        loop {
+            match self.attempt(slot, deadline, pipeline).await {
+                Ok(values) => return Ok(values),
+                Err(Failure::Broken(_)) if !has_repeated => has_repeated = true,
+                Err(Failure::NoFunctions) if loaded.is_none() => {
+                    loaded = Some(self.load_functions(slot, deadline).await);
                 }
+                Err(Failure::NoFunctions) => {
+                    // Why they could not be loaded says more than that they are missing.
+                    let failure = loaded.and_then(std::result::Result::err).unwrap_or(Failure::NoFunctions);
+                    return Err(failure.into_store_error());
+                }
+                Err(failure) => return Err(failure.into_store_error()),
             }
-            outcome => outcome,
         }
-        .map_err(Failure::into_store_error)
     }
 
     /// Makes sure that the function library is there; every master of a cluster gets it.
@@ -92,6 +97,28 @@ impl Link {
         let deadline = Instant::now() + self.call_timeout;
         let slot = self.slot(Lane::Write(0));
         self.load_functions(slot, deadline).await.map_err(Failure::into_store_error)
+    }
+
+    /// Says where the server's settings for a full memory would hurt.
+    pub(crate) async fn check_memory(&self) -> Result<()> {
+        let deadline = Instant::now() + self.call_timeout;
+        let mut live = self.slot(Lane::Read).connected(deadline).await?;
+        let Ok(Ok(nodes)) = timeout_at(deadline, info(&mut live.connection, "memory")).await else {
+            // Not worth a failure: whatever is wrong shows in the calls that matter.
+            return Ok(());
+        };
+        for node in nodes {
+            let (limit, policy) = (node.field("maxmemory"), node.field("maxmemory_policy"));
+            if limit == Some("0") {
+                tracing::warn!("redis has no maxmemory: it grows until the machine ends it; see the docs");
+            } else if policy.is_some_and(|policy| !policy.starts_with("volatile-")) {
+                tracing::warn!(
+                    policy,
+                    "redis should have maxmemory-policy volatile-lru, so that a full one forgets sessions and nothing else"
+                );
+            }
+        }
+        Ok(())
     }
 
     fn slot(&self, lane: Lane) -> &Arc<Slot> {

@@ -1,5 +1,7 @@
 //! What an operator says about the Redis of one chain.
 
+use std::fmt;
+
 use serde::Deserialize;
 use tandem_storage::{Result, StoreError};
 
@@ -58,6 +60,26 @@ pub enum Mode {
     Sentinel,
     /// A cluster.
     Cluster,
+}
+
+impl fmt::Debug for Settings {
+    /// Without the passwords.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Settings")
+            .field("mode", &self.mode)
+            .field("addresses", &self.addresses)
+            .field("service_name", &self.service_name)
+            .field("user", &self.user)
+            .field("database", &self.database)
+            .field("key_prefix", &self.key_prefix)
+            .field("connect_timeout_ms", &self.connect_timeout_ms)
+            .field("call_timeout_ms", &self.call_timeout_ms)
+            .field("session_expiry_s", &self.session_expiry_s)
+            .field("connections", &self.connections)
+            .field("calls_max", &self.calls_max)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for Settings {
