@@ -53,7 +53,8 @@ pub use status::{State, Status};
 pub struct Parts {
     /// The chain it publishes for.
     pub chain: Chain,
-    /// The log that both chains follow.
+    /// The log that both chains follow: a reader of its own, where readers keep a place (Kafka's
+    /// do), since it stands elsewhere than compute's.
     pub log: Arc<dyn EventLog>,
     /// The chain's own snapshots.
     pub snapshots: Arc<dyn SnapshotStore>,

@@ -136,11 +136,21 @@ async fn go_on_from(context: &Context, turn: &mut Turn, place: &mut Place, base:
 }
 
 /// The newest usable snapshot at or before `base`, else an empty fold at the log's beginning.
+///
+/// Where nothing was published yet and the log no longer reaches back to its beginning, it is the
+/// oldest snapshot there is: rows that have not changed since will not be in the topic, those that
+/// are in it are right.
 async fn restore(context: &Context, base: Cut) -> Result<Fold, End> {
     let (partition, parts) = (context.partition, &context.parts);
     let partitions = parts.log.partitions();
-    let places = parts.snapshots.list(partition).await.map_err(again)?;
-    for next in places.into_iter().filter(|next| *next <= base.next) {
+    let mut places = parts.snapshots.list(partition).await.map_err(again)?;
+    if base.next == 0 && is_beginning_gone(context).await? {
+        places.reverse();
+        tracing::warn!(%partition, "the log's beginning is gone: rows that no longer change are not published");
+    } else {
+        places.retain(|next| *next <= base.next);
+    }
+    for next in places {
         match parts.snapshots.load(partition, next).await {
             Ok(Some(snapshot)) => {
                 if let Some(fold) = unpack(&snapshot, partition, partitions, parts.key) {
@@ -155,6 +165,14 @@ async fn restore(context: &Context, base: Cut) -> Result<Fold, End> {
         }
     }
     Ok(Fold::new(partition, partitions, parts.key))
+}
+
+async fn is_beginning_gone(context: &Context) -> Result<bool, End> {
+    match context.parts.log.read(context.partition, 0, 1).await {
+        Ok(_) => Ok(false),
+        Err(StoreError::Damaged(_)) => Ok(true),
+        Err(error) => Err(again(error)),
+    }
 }
 
 /// Folds the log up to `base`, publishing nothing.
@@ -265,7 +283,13 @@ async fn publish_pending(
 
 async fn read(context: &Context, from: u64) -> Result<Vec<(u64, Record)>, End> {
     let log = &context.parts.log;
-    log.read(context.partition, from, context.settings.batch_bytes).await.map_err(again)
+    match log.read(context.partition, from, context.settings.batch_bytes).await {
+        Err(StoreError::Damaged(reason)) => Err(End::Again(format!(
+            "{reason}. Where the log no longer reaches back to what is published, let the other chain publish, \
+             whose snapshots may, or empty the topic: publishing then begins anew"
+        ))),
+        read => read.map_err(again),
+    }
 }
 
 fn again(error: StoreError) -> End {

@@ -1,5 +1,6 @@
 //! Random switches, kills, zombies and failures: the topic holds each change once all the same.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rand::rngs::SmallRng;
@@ -8,10 +9,10 @@ use tandem_compute::publish::{Pin, Settings, State};
 use tandem_model::route::Chain;
 use tandem_model::{PartitionId, Record};
 use tandem_storage::faulty::Fault;
-use tandem_storage::{SnapshotStore, SummaryTopic};
+use tandem_storage::{EventLog, SnapshotStore, SummaryTopic};
 
 use crate::oracle::{self, Seen};
-use crate::world::{PATIENCE, Process, World, partitions, settings};
+use crate::world::{PATIENCE, Process, Trimmed, World, partitions, settings};
 
 fn records(seed: u64) -> Vec<(PartitionId, Record)> {
     let lines = tandem_plain::nasty::generate(seed);
@@ -258,4 +259,35 @@ async fn a_standby_pins_the_snapshot_it_would_go_on_from() {
     assert_eq!(oracle::check(&world, "after the switch").await.changes, 2);
     active.publisher.stop().await;
     standby.publisher.stop().await;
+}
+
+/// Publishing that is switched on when the log has lost its beginning starts from a snapshot: what
+/// it publishes is right, and what changes from then on is there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_without_its_beginning_is_published_from_the_oldest_snapshot() {
+    let mut world = World::new(0);
+    let all = records(21);
+    let (before, after) = all.split_at(all.len() / 2);
+    world.append(before.to_vec()).await;
+    world.snapshot(Chain::A).await;
+    let kept: Vec<u64> = world.log.ends().borrow().to_vec();
+    world.append(after.to_vec()).await;
+    world.snapshot(Chain::A).await;
+    let process =
+        world.start_on(Chain::A, &settings(), Arc::new(Trimmed::new(world.log.clone(), kept.clone())));
+    world.group.tell(Chain::A);
+    world.published().await;
+    oracle::check_from(&world, &kept, "a log without its beginning").await;
+    process.publisher.stop().await;
+
+    // Without a snapshot to start from nothing is published, and it says why.
+    world.topic = Arc::new(tandem_storage::memory::MemorySummaryTopic::new(crate::world::PARTITIONS));
+    world.snapshots = [Arc::default(), Arc::default()];
+    let process = world.start_on(Chain::A, &settings(), Arc::new(Trimmed::new(world.log.clone(), kept)));
+    let mut status = process.publisher.statuses()[0].clone();
+    let waiting =
+        status.wait_for(|status| matches!(&status.state, State::Waiting(why) if why.contains("gone")));
+    tokio::time::timeout(PATIENCE, waiting).await.expect("it says so").unwrap();
+    assert!(world.topic.messages(PartitionId(0)).is_empty());
+    process.publisher.stop().await;
 }

@@ -9,10 +9,12 @@ use parking_lot::Mutex;
 use tandem_compute::publish::{Parts, Pins, Publisher, Routes, Settings};
 use tandem_fold::Fold;
 use tandem_model::route::{Chain, Route};
-use tandem_model::{PartitionId, PseudonymKey, Record};
+use tandem_model::{LogId, PartitionId, PseudonymKey, Record};
 use tandem_storage::faulty::{Faulty, Plan};
 use tandem_storage::memory::{MemoryEventLog, MemorySnapshotStore, MemorySummaryTopic};
-use tandem_storage::{Append, EventLog, Ownership, Snapshot, SnapshotStore, SummaryTopic};
+use tandem_storage::{
+    Append, Appended, EventLog, Ownership, Snapshot, SnapshotStore, StoreError, StoredReceipt, SummaryTopic,
+};
 use tokio::sync::watch;
 
 pub(crate) const PARTITIONS: u32 = 2;
@@ -134,11 +136,16 @@ impl World {
     }
 
     pub(crate) fn start(&self, chain: Chain, settings: &Settings) -> Process {
+        self.start_on(chain, settings, self.log.clone())
+    }
+
+    /// The same, reading another log.
+    pub(crate) fn start_on(&self, chain: Chain, settings: &Settings, log: Arc<dyn EventLog>) -> Process {
         let (owned, plan, pins) = (Owned::all(), Arc::new(Plan::new()), Pins::unknown());
         let topic: Arc<dyn SummaryTopic> = self.topic.clone();
         let parts = Parts {
             chain,
-            log: self.log.clone(),
+            log,
             snapshots: self.snapshots[chain as usize].clone(),
             topic: Arc::new(Faulty::new(topic, plan.clone())),
             routes: Arc::new(Heard { group: self.group.clone(), chain }),
@@ -195,5 +202,57 @@ pub(crate) fn settings() -> Settings {
         retry_pause_ms_max: 8,
         standby_look_ms: 5,
         ..Settings::default()
+    }
+}
+
+/// A log whose retention has passed its beginning.
+pub(crate) struct Trimmed {
+    log: Arc<MemoryEventLog>,
+    /// Per partition the first offset that is left.
+    begins: Vec<u64>,
+}
+
+impl Trimmed {
+    pub(crate) fn new(log: Arc<MemoryEventLog>, begins: Vec<u64>) -> Self {
+        Self { log, begins }
+    }
+}
+
+#[async_trait]
+impl EventLog for Trimmed {
+    fn id(&self) -> LogId {
+        self.log.id()
+    }
+
+    fn partitions(&self) -> u32 {
+        self.log.partitions()
+    }
+
+    async fn append(&self, append: Append) -> tandem_storage::Result<Appended> {
+        self.log.append(append).await
+    }
+
+    async fn read(
+        &self,
+        partition: PartitionId,
+        from: u64,
+        bytes_max: usize,
+    ) -> tandem_storage::Result<Vec<(u64, Record)>> {
+        if from < self.begins[partition.0 as usize] {
+            return Err(StoreError::Damaged(format!("{from} is gone")));
+        }
+        self.log.read(partition, from, bytes_max).await
+    }
+
+    fn ends(&self) -> watch::Receiver<Arc<[u64]>> {
+        self.log.ends()
+    }
+
+    async fn receipt(&self, scope: &str, key: &str) -> tandem_storage::Result<Option<StoredReceipt>> {
+        self.log.receipt(scope, key).await
+    }
+
+    async fn forget_receipts(&self, written_before_ms: u64) -> tandem_storage::Result<()> {
+        self.log.forget_receipts(written_before_ms).await
     }
 }
