@@ -29,6 +29,10 @@ pub struct Args {
     /// Address to listen at; 0.0.0.0 listens to the whole network, without TLS
     #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     listen: IpAddr,
+    /// Port for metrics (Prometheus) and health checks, at the same address; 0 takes a free one
+    /// [default: none]
+    #[arg(long, value_name = "N")]
+    admin_port: Option<u16>,
     /// Folder that keeps the data; a later start goes on with it [default: a temporary one]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -78,6 +82,9 @@ pub async fn run(args: Args) -> Result<(), Failure> {
         false => Failure::failed(error),
     })?;
     say(greeting(&options, is_key_given, system.address(), &system.folder().display().to_string()));
+    if let Some(admin) = system.admin_address() {
+        say(format_args!("  Metrics http://{admin}/metrics\n  Health  http://{admin}/readyz\n"));
+    }
     tokio::select! {
         () = recovered(&system) => {
             say(format_args!("listening on http://{}", system.address()));
@@ -136,6 +143,7 @@ fn options(args: &Args, key: Key) -> Options {
         data: args.data.clone(),
         partitions: args.partitions,
         listen: SocketAddr::new(args.listen, args.port),
+        admin: args.admin_port.map(|port| SocketAddr::new(args.listen, port)),
         key,
         clock: match args.clock {
             Clock::Live => ClockMode::Live,

@@ -17,6 +17,16 @@ pub enum StartError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The admin port's address can't be listened at.
+    #[error(
+        "can't listen at {listen} for metrics and health: choose another admin port (0 takes any free one)"
+    )]
+    Admin {
+        /// The address.
+        listen: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The data can't be opened.
     #[error("can't open the data")]
     Data(#[source] StoreError),
@@ -39,7 +49,11 @@ impl StartError {
     pub const fn is_configuration(&self) -> bool {
         matches!(
             self,
-            StartError::Listen { .. } | StartError::Data(_) | StartError::Control(_) | StartError::Gateway(_)
+            StartError::Listen { .. }
+                | StartError::Admin { .. }
+                | StartError::Data(_)
+                | StartError::Control(_)
+                | StartError::Gateway(_)
         )
     }
 }

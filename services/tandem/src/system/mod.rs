@@ -4,27 +4,33 @@
 //! [`System::stop`] takes them down in the opposite order: no more requests, the demo's rooms
 //! close, time stands still, both chains flush and take a snapshot, the data is closed.
 
+pub mod admin;
 mod chain;
 mod error;
+pub mod metrics;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tandem_compute::{Compute, Phase, Settings};
-use tandem_control::Local;
+use tandem_control::{Control, Local};
 use tandem_embedded::Data;
 use tandem_gateway::{ClockMode, Drained, Gateway, GatewayConfig};
-use tandem_ingest::{Ingest, forget_receipts, metronome, wall_ms};
+use tandem_ingest::{Ingest, MetronomeCounts, forget_receipts, metronome_counted, wall_ms};
+use tandem_model::PseudonymKey;
 use tandem_model::route::Chain;
 use tandem_query::Query;
 use tandem_storage::{All, ChainStores, EventLog};
+use tandem_telemetry::measured;
+use tandem_telemetry::requests::RequestsLayer;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::demo::drive::drive;
 use crate::key::Key;
+use crate::system::admin::Admin;
 
 pub use error::StartError;
 
@@ -41,6 +47,8 @@ pub struct Options {
     pub partitions: Option<u32>,
     /// Where the gateway listens; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Where metrics and health are served; nowhere where absent. Port 0 takes a free one.
+    pub admin: Option<SocketAddr>,
     /// The operator's key.
     pub key: Key,
     /// What moves time.
@@ -53,13 +61,15 @@ impl Options {
     /// On a free local port, in a temporary folder, with a metronome and without demo traffic.
     pub fn new(key: Key) -> Self {
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-        Self { data: None, partitions: None, listen, key, clock: ClockMode::Live, demo_seed: None }
+        let clock = ClockMode::Live;
+        Self { data: None, partitions: None, listen, admin: None, key, clock, demo_seed: None }
     }
 }
 
 /// A running system.
 pub struct System {
     address: SocketAddr,
+    admin: Option<Admin>,
     gateway: Gateway,
     serving: JoinHandle<Drained>,
     stop_serving: watch::Sender<bool>,
@@ -85,22 +95,60 @@ impl System {
         let listener =
             TcpListener::bind(listen).await.map_err(|source| StartError::Listen { listen, source })?;
         let address = listener.local_addr().map_err(|source| StartError::Listen { listen, source })?;
+        let admin = match options.admin {
+            Some(listen) => Some(Admin::start(listen, "up").await?),
+            None => None,
+        };
+        let telemetry = admin.as_ref().map(|admin| &admin.telemetry);
         let data = open(&options).await?;
         let control = control(data.folder.clone()).await?;
-        let log: Arc<dyn EventLog> = data.log.clone();
-        let ingest = Arc::new(Ingest::new(Arc::clone(&log)));
-        let services = Chain::ALL.map(|chain| {
-            let stores = stores(&data, chain).clone();
-            chain::service(tandem_query::router(Query::new(chain, Arc::clone(&log), stores)))
+        let log = |user: Option<Chain>| -> Arc<dyn EventLog> {
+            match telemetry {
+                Some(telemetry) => measured::log(telemetry, user, data.log.clone()),
+                None => data.log.clone(),
+            }
+        };
+        let stores = Chain::ALL.map(|chain| match telemetry {
+            Some(telemetry) => measured::stores(telemetry, chain, stores(&data, chain).clone()),
+            None => stores(&data, chain).clone(),
         });
+        let ingest = Arc::new(Ingest::new(log(None)));
+        let services = Chain::ALL.map(|chain| {
+            let stores = stores[chain as usize].clone();
+            let router = tandem_query::router(Query::new(chain, log(Some(chain)), stores));
+            match telemetry {
+                Some(telemetry) => chain::service(router.layer(RequestsLayer::new(telemetry, chain))),
+                None => chain::service(router),
+            }
+        });
+        let route = control.route();
         let config = GatewayConfig::new(options.key.as_str());
         let gateway = Gateway::new(config, services, Arc::new(control), Arc::clone(&ingest), options.clock)?;
-        let computes = [compute(&data, Chain::A)?, compute(&data, Chain::B)?];
+        let [of_a, of_b] = stores;
+        let key = data.pseudonym_key;
+        let computes = [
+            compute(Chain::A, log(Some(Chain::A)), of_a, key)?,
+            compute(Chain::B, log(Some(Chain::B)), of_b, key)?,
+        ];
 
         let (stop_tasks, stopped) = watch::channel(false);
-        let mut tasks = vec![tokio::spawn(forget_receipts(Arc::clone(&log), stopped.clone(), wall_ms))];
+        let mut tasks = vec![tokio::spawn(forget_receipts(log(None), stopped.clone(), wall_ms))];
+        let (beats, beats_counted) = watch::channel(MetronomeCounts::default());
         if options.clock == ClockMode::Live {
-            tasks.push(tokio::spawn(metronome(log, stopped, wall_ms)));
+            tasks.push(tokio::spawn(metronome_counted(log(None), stopped, wall_ms, beats)));
+        }
+        if let Some(Admin { telemetry, health, .. }) = &admin {
+            for (chain, compute) in Chain::ALL.into_iter().zip(&computes) {
+                metrics::compute(telemetry, chain, options.clock, &*data.log, compute.statuses());
+            }
+            metrics::gateway(telemetry, &gateway);
+            metrics::route(telemetry, route);
+            metrics::ingest(telemetry, &ingest);
+            metrics::check_gateway(health, &gateway, &ingest);
+            if options.clock == ClockMode::Live {
+                metrics::metronome(telemetry, beats_counted, || None);
+            }
+            health.open();
         }
         let (stop_demo, demo_stopped) = watch::channel(false);
         let demo = options.demo_seed.map(|seed| tokio::spawn(drive(Arc::clone(&ingest), seed, demo_stopped)));
@@ -114,6 +162,7 @@ impl System {
         });
         Ok(Self {
             address,
+            admin,
             gateway,
             serving,
             stop_serving,
@@ -139,6 +188,11 @@ impl System {
     /// Where the gateway listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where metrics and health are served, if anywhere.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().map(|admin| admin.address)
     }
 
     /// Where the data is.
@@ -174,6 +228,9 @@ impl System {
     /// Takes everything down: requests under way come to their end, both chains flush what they
     /// have folded and take a snapshot, the data is closed.
     pub async fn stop(self) -> Stopped {
+        if let Some(admin) = &self.admin {
+            admin.health.drain();
+        }
         self.stop_serving.send_replace(true);
         let drained = self.serving.await.ok();
         self.stop_demo.send_replace(true);
@@ -186,6 +243,10 @@ impl System {
         }
         let [a, b] = self.computes;
         futures::join!(a.stop(), b.stop());
+        // It shows everything up to here, and holds what it shows.
+        if let Some(admin) = self.admin {
+            admin.stop().await;
+        }
         drop((self.gateway, self.ingest));
         // Closing syncs files and may remove a folder: not for an async thread.
         let data = self.data;
@@ -223,12 +284,15 @@ async fn control(folder: PathBuf) -> Result<Local, StartError> {
     }
 }
 
-fn compute(data: &Data, chain: Chain) -> Result<Compute, StartError> {
-    let stores = stores(data, chain).clone();
+fn compute(
+    chain: Chain,
+    log: Arc<dyn EventLog>,
+    stores: ChainStores,
+    key: PseudonymKey,
+) -> Result<Compute, StartError> {
     // One process has them all.
-    let ownership = Arc::new(All::of(data.log.partitions()));
-    Compute::start(Settings::of(chain), data.log.clone(), stores, data.pseudonym_key, ownership)
-        .map_err(StartError::Compute)
+    let ownership = Arc::new(All::of(log.partitions()));
+    Compute::start(Settings::of(chain), log, stores, key, ownership).map_err(StartError::Compute)
 }
 
 /// The stores of `chain`.

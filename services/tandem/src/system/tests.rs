@@ -110,3 +110,66 @@ async fn what_cannot_start_says_why() {
     assert!(matches!(error, StartError::Data(_)), "{error}");
     system.stop().await;
 }
+
+/// A page of the admin port, with its head.
+async fn page(address: SocketAddr, path: &str) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    text
+}
+
+/// The value of a series; 0 where there is none.
+fn value(text: &str, series: &str) -> f64 {
+    let found = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    found.map_or(0.0, |value| value.parse().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_admin_port_shows_what_goes_on() {
+    let admin = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
+    let options = Options { admin, partitions: Some(2), demo_seed: Some(3), ..Options::new(key()) };
+    let system = System::start(options).await.unwrap();
+    let (folder, address) = (system.folder().to_owned(), system.admin_address().unwrap());
+    system.recovered().await;
+    let wanted = [
+        r#"tandem_compute_records_total{chain="a",partition="0"}"#,
+        r#"tandem_compute_clock_seconds{chain="b",partition="1"}"#,
+        r#"tandem_compute_hot_store_present{chain="a",partition="1"}"#,
+        r#"tandem_compute_phase{chain="b",partition="0",phase="following"}"#,
+        r#"tandem_store_items_total{call="apply",chain="a",store="rows"}"#,
+        r#"tandem_store_bytes_total{call="read",chain="b",store="log"}"#,
+        r#"tandem_ingest_events_total"#,
+        r#"tandem_metronome_beats_total"#,
+        r#"tandem_gateway_chain_ready{chain="a"}"#,
+        r#"tandem_parity{verdict="equal"}"#,
+        r#"tandem_route_epoch"#,
+        r#"tandem_query_requests_total{chain="a",route="/internal/v1/status",status="200"}"#,
+        r#"tandem_health_ready{check="all"}"#,
+    ];
+    let shown = async {
+        loop {
+            let text = page(address, "/metrics").await;
+            let missing: Vec<_> = wanted.iter().filter(|series| value(&text, series) == 0.0).collect();
+            if missing.is_empty() {
+                break;
+            }
+            tracing::debug!(?missing, "not there yet");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    if tokio::time::timeout(Duration::from_secs(60), shown).await.is_err() {
+        panic!("not all of {wanted:?} in {}", page(address, "/metrics").await);
+    }
+    assert!(page(address, "/readyz").await.starts_with("HTTP/1.1 200"));
+    assert!(page(address, "/healthz").await.contains("alive"));
+
+    let taken = Options { admin: Some(address), ..Options::new(key()) };
+    let error = System::start(taken).await.map(|_| ()).unwrap_err();
+    assert!(error.is_configuration() && error.to_string().contains("admin"), "{error}");
+    system.stop().await;
+    assert!(!folder.exists(), "nothing that is shown holds the data");
+}

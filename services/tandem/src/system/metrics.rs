@@ -1,0 +1,238 @@
+//! What parts say of themselves, as telemetry shows it. For `up` and for every role: one line per
+//! part.
+//!
+//! The parts do not know telemetry, nor it them; here is where both are known. What is handed over
+//! is a handle that lives as long as the admin port does.
+
+use tandem_compute::publish::{State, Status as PublisherStatus};
+use tandem_compute::{Hot, Phase, Status};
+use tandem_gateway::{ClockMode, Gateway, Pool, Verdict};
+use tandem_ingest::{Ingest, MetronomeCounts};
+use tandem_model::route::{Chain, Route};
+use tandem_model::time::SECOND_MS;
+use tandem_storage::EventLog;
+use tandem_telemetry::{Health, Telemetry, parts};
+use tokio::sync::watch;
+
+use std::sync::Arc;
+
+/// How the compute of `chain` stands: [`tandem_compute::Compute::statuses`].
+pub fn compute(
+    telemetry: &Telemetry,
+    chain: Chain,
+    clock: ClockMode,
+    log: &dyn EventLog,
+    statuses: &[watch::Receiver<Status>],
+) {
+    let (ends, statuses) = (log.ends(), statuses.to_vec());
+    parts::compute(telemetry, chain, clock == ClockMode::Live, move || {
+        // Positions first: an end that is read later lies behind none of them.
+        let statuses: Vec<Status> = statuses.iter().map(|status| status.borrow().clone()).collect();
+        let ends = ends.borrow();
+        statuses.iter().map(|status| partition(status, &ends)).collect()
+    });
+}
+
+fn partition(status: &Status, ends: &[u64]) -> parts::ComputePartition {
+    let usage = &status.usage;
+    parts::ComputePartition {
+        partition: status.partition,
+        phase: match status.phase {
+            Phase::Elsewhere => parts::ComputePhase::Elsewhere,
+            Phase::Recovering => parts::ComputePhase::Recovering,
+            Phase::Following => parts::ComputePhase::Following,
+            Phase::Stalled(_) => parts::ComputePhase::Stalled,
+            Phase::Restarting(_) => parts::ComputePhase::Restarting,
+            Phase::Stopped => parts::ComputePhase::Stopped,
+            Phase::Failed(_) => parts::ComputePhase::Failed,
+        },
+        cut: status.cut,
+        reached: status.reached,
+        log_end: ends.get(status.partition.0 as usize).copied().unwrap_or(0),
+        hot: match status.hot {
+            Hot::Following { cut, missing } => Some((cut, missing)),
+            Hot::Away { .. } => None,
+        },
+        records: status.records,
+        rows: status.rows,
+        restored_from: status.restored_from,
+        usage: parts::Usage {
+            live_sessions: usage.live_sessions,
+            closed_sessions: usage.closed_sessions,
+            over_sessions: usage.over_sessions,
+            viewers: usage.viewers,
+            cells: usage.cells,
+            event_ids: usage.event_ids,
+        },
+    }
+}
+
+/// Whether every partition of a compute process is where it should be: for its readiness. That a
+/// chain is behind is not its process's fault; a lag is a metric.
+pub fn check_compute(health: &Health, statuses: &[watch::Receiver<Status>]) {
+    let statuses = statuses.to_vec();
+    health.check("compute", move || {
+        let wrong = statuses.iter().find_map(|status| {
+            let status = status.borrow();
+            let reason = match &status.phase {
+                Phase::Following | Phase::Elsewhere => return None,
+                Phase::Recovering => "is recovering",
+                Phase::Stopped => "has stopped",
+                Phase::Stalled(reason) | Phase::Restarting(reason) | Phase::Failed(reason) => reason,
+            };
+            Some(format!("partition {}: {reason}", status.partition))
+        });
+        std::future::ready(wrong.map_or(Ok(()), Err))
+    });
+}
+
+/// How publishing for `chain` stands: [`tandem_compute::publish::Publisher::statuses`].
+pub fn publisher(telemetry: &Telemetry, chain: Chain, statuses: &[watch::Receiver<PublisherStatus>]) {
+    let statuses = statuses.to_vec();
+    parts::publisher(telemetry, chain, move || {
+        statuses
+            .iter()
+            .map(|status| {
+                let status = status.borrow();
+                parts::PublisherPartition {
+                    partition: status.partition,
+                    state: match status.state {
+                        State::Standby => parts::PublisherState::Standby,
+                        State::Waiting(_) => parts::PublisherState::Waiting,
+                        State::Recovering => parts::PublisherState::Recovering,
+                        State::Publishing => parts::PublisherState::Publishing,
+                        State::Stopped => parts::PublisherState::Stopped,
+                        State::Failed(_) => parts::PublisherState::Failed,
+                    },
+                    epoch: status.epoch,
+                    beat: status.beat,
+                    next: status.next,
+                    transactions: status.transactions,
+                    messages: status.messages,
+                    fenced: status.fenced,
+                    begun: status.begun,
+                }
+            })
+            .collect()
+    });
+}
+
+/// What the gateway counts, and how it sees both chains.
+pub fn gateway(telemetry: &Telemetry, gateway: &Gateway) {
+    let counting = gateway.clone();
+    parts::gateway(telemetry, move || {
+        let counts = counting.counts();
+        let chains = [counts.chains.a, counts.chains.b].map(|chain| parts::ChainReads {
+            asked: chain.asked,
+            errors: chain.errors,
+            timeouts: chain.timeouts,
+            behind: chain.behind,
+            slow: chain.slow,
+        });
+        let reads = counts.reads;
+        parts::Reads {
+            requests: reads.requests,
+            hedges: reads.hedges,
+            hedges_won: reads.hedges_won,
+            hedges_refused: reads.hedges_refused,
+            failovers: reads.failovers,
+            waited: reads.waited,
+            stale: reads.stale,
+            unavailable: reads.unavailable,
+            chains,
+        }
+    });
+    let comparing = gateway.clone();
+    parts::agreement(telemetry, move || {
+        let gateway = comparing.clone();
+        async move {
+            let agreement = gateway.agreement().await;
+            let verdict = match agreement.verdict {
+                Verdict::Equal => parts::Verdict::Equal,
+                Verdict::Indeterminate => parts::Verdict::Indeterminate,
+                Verdict::Different => parts::Verdict::Different,
+            };
+            parts::Agreement { verdict, beat: agreement.beat, is_ready: agreement.is_ready }
+        }
+    });
+}
+
+/// Whether a gateway can answer reads and take events.
+pub fn check_gateway(health: &Health, gateway: &Gateway, ingest: &Arc<Ingest>) {
+    let gateway = gateway.clone();
+    health.check("chains", move || {
+        let gateway = gateway.clone();
+        async move {
+            let [a, b] = gateway.agreement().await.is_ready;
+            if a || b { Ok(()) } else { Err("neither chain is ready: no figures can be read".to_owned()) }
+        }
+    });
+    let ingest = Arc::clone(ingest);
+    health.check("log", move || {
+        let ingest = Arc::clone(&ingest);
+        async move {
+            if ingest.is_writable().await { Ok(()) } else { Err("the event log can't be written".to_owned()) }
+        }
+    });
+}
+
+/// What the gateway knows of the query nodes of `chain`.
+pub fn nodes(telemetry: &Telemetry, chain: Chain, pool: &Pool) {
+    let pool = pool.clone();
+    parts::gateway_nodes(telemetry, chain, move || {
+        let counts = pool.counts().into_iter();
+        counts
+            .map(|(node, counts)| parts::NodeReads {
+                node,
+                asked: counts.asked,
+                failures: counts.failures,
+                dropped: counts.dropped,
+                is_out: counts.is_out,
+            })
+            .collect()
+    });
+}
+
+/// Which route is followed.
+pub fn route(telemetry: &Telemetry, route: watch::Receiver<Route>) {
+    parts::route(telemetry, move || route.borrow().clone());
+}
+
+/// What ingest counts.
+pub fn ingest(telemetry: &Telemetry, ingest: &Arc<Ingest>) {
+    let ingest = Arc::clone(ingest);
+    parts::ingest(telemetry, move || {
+        let counts = ingest.counts();
+        parts::IngestCounts {
+            accepted: counts.accepted,
+            repeated: counts.repeated,
+            refused: counts.refused,
+            busy: counts.busy,
+            failed: counts.failed,
+            events: counts.events,
+            beats: counts.beats,
+            malformed: counts.malformed,
+            waiting: counts.waiting,
+            waiting_max: counts.waiting_max,
+        }
+    });
+}
+
+/// How the metronome stands; `clock_offset_ms` is how far its clock is ahead of the control node's,
+/// where there is one that it compares itself with.
+pub fn metronome(
+    telemetry: &Telemetry,
+    counts: watch::Receiver<MetronomeCounts>,
+    clock_offset_ms: impl Fn() -> Option<i64> + Send + Sync + 'static,
+) {
+    parts::metronome(telemetry, move || {
+        let counts = *counts.borrow();
+        parts::MetronomeState {
+            beats: counts.beats,
+            failed: counts.failed,
+            refused: counts.refused,
+            last_ms: counts.last_second.map(|second| second * SECOND_MS),
+            clock_offset_ms: clock_offset_ms(),
+        }
+    });
+}
