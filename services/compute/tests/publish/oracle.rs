@@ -8,7 +8,7 @@ use tandem_model::{Cut, PartitionId, Row, RowKey, SessionId, SessionRow, Values}
 use tandem_plain::Plain;
 use tandem_storage::EventLog;
 
-use crate::world::{KEY, PARTITIONS, World, partitions};
+use super::world::{KEY, PARTITIONS, World, partitions};
 
 /// All published rows of a partition at one moment.
 #[derive(Clone, Default, PartialEq)]
@@ -64,7 +64,7 @@ pub(crate) async fn check(world: &World, context: &str) -> Seen {
 pub(crate) async fn check_from(world: &World, begins: &[u64], context: &str) -> Seen {
     let mut seen = Seen::default();
     for partition in partitions() {
-        let messages = world.topic.messages(partition);
+        let messages = world.reader.messages(partition).await;
         let transactions = messages.split_inclusive(|message| message.schema == Schema::Marker);
         let log = world.log.read(partition, 0, usize::MAX).await.unwrap();
         let mut log = log.iter().peekable();

@@ -1,101 +1,17 @@
-//! Random switches, kills, zombies and failures: the topic holds each change once all the same.
+//! Each change is published once, whatever goes wrong; and what goes wrong, one by one.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use rand::rngs::SmallRng;
-use rand::{Rng, SeedableRng};
-use tandem_compute::publish::{Pin, Settings, State};
+use tandem_compute::publish::{Pin, State};
 use tandem_model::route::Chain;
 use tandem_model::{PartitionId, Record};
 use tandem_storage::faulty::Fault;
 use tandem_storage::{EventLog, SnapshotStore, SummaryTopic};
 
+use crate::chaos::{self, records};
 use crate::oracle::{self, Seen};
-use crate::world::{PATIENCE, Process, Trimmed, World, partitions, settings};
-
-fn records(seed: u64) -> Vec<(PartitionId, Record)> {
-    let lines = tandem_plain::nasty::generate(seed);
-    tandem_plain::nasty::log(&lines, seed, crate::world::PARTITIONS)
-}
-
-/// Something goes wrong with a process, or with what it has heard.
-fn disturb(world: &World, process: &Process, rng: &mut SmallRng) {
-    let times = rng.random_range(1..3);
-    match rng.random_range(0..8) {
-        // Its answer is lost after the transaction was committed.
-        0 => process.plan.add(Fault::timeout().on("publish").times(times)),
-        1 => process.plan.add(Fault::unavailable().on("publish").times(times)),
-        // It sleeps in the middle of a transaction, and wakes up as a zombie.
-        2 => {
-            let asleep = Duration::from_millis(rng.random_range(1..30));
-            process.plan.add(Fault::slow(asleep).on("publish").times(times));
-        }
-        // It sleeps between looking at the route and fencing the other one.
-        3 => {
-            let asleep = Duration::from_millis(rng.random_range(1..30));
-            process.plan.add(Fault::slow(asleep).on("begin").times(times));
-        }
-        4 => process.plan.add(Fault::timeout().on("begin").times(times)),
-        // Another process is believed to own a partition, or both do.
-        5 => process.owned.set(partitions().filter(|_| rng.random())),
-        6 => process.owned.set(partitions()),
-        _ => world.group.tell(process.chain),
-    }
-}
-
-async fn run(seed: u64) -> Seen {
-    let mut rng = SmallRng::seed_from_u64(seed);
-    let mut world = World::new(rng.random_range(0..3));
-    // Two processes a chain: partitions move between them.
-    let chains = [Chain::A, Chain::A, Chain::B, Chain::B];
-    // Each puts other beats together.
-    let start = |world: &World, chain: Chain, rng: &mut SmallRng| {
-        let (beats_max, batch_bytes) = (rng.random_range(1..9), rng.random_range(500..8_000));
-        world.start(chain, &Settings { beats_max, batch_bytes, ..settings() })
-    };
-    let mut processes: Vec<Process> = chains.map(|chain| start(&world, chain, &mut rng)).into();
-    let records = records(seed);
-    for piece in records.chunks(rng.random_range(5..60)) {
-        world.append(piece.to_vec()).await;
-        for _ in 0..rng.random_range(0..4) {
-            let index = rng.random_range(0..processes.len());
-            disturb(&world, &processes[index], &mut rng);
-        }
-        if rng.random_bool(0.2) {
-            world.group.switch();
-            if rng.random() {
-                world.group.tell(world.group.active());
-            }
-        }
-        if rng.random_bool(0.3) {
-            let chain = Chain::ALL[rng.random_range(0..2)];
-            world.snapshot(chain).await;
-        }
-        if rng.random_bool(0.15) {
-            // Killed: nobody waits for it, and what it knew is gone.
-            let index = rng.random_range(0..processes.len());
-            let chain = processes[index].chain;
-            processes[index] = start(&world, chain, &mut rng);
-        }
-        tokio::time::sleep(Duration::from_micros(rng.random_range(0..4_000))).await;
-    }
-    // Calm: one process of the active chain owns everything and hears so.
-    for process in &processes {
-        process.plan.clear();
-        process.owned.set([]);
-    }
-    world.group.tell_all();
-    let active = processes.iter().find(|process| process.chain == world.group.active()).unwrap();
-    active.owned.set(partitions());
-    world.published().await;
-    let seen = oracle::check(&world, &format!("seed {seed}")).await;
-    for process in processes {
-        process.publisher.stop().await;
-    }
-    oracle::check(&world, &format!("seed {seed}, at the end")).await;
-    seen
-}
+use crate::world::{PATIENCE, Trimmed, World, partitions, settings};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_change_is_published_once_whatever_happens() {
@@ -103,7 +19,8 @@ async fn each_change_is_published_once_whatever_happens() {
     let count = std::env::var("TANDEM_SEEDS").ok().and_then(|count| count.parse().ok()).unwrap_or(40);
     let mut all = Seen::default();
     for seed in first..first + count {
-        let seen = run(seed).await;
+        let mut world = World::new(seed % 3);
+        let seen = chaos::run(&mut world, seed, Duration::from_millis(4)).await;
         all.transactions += seen.transactions;
         all.rows += seen.rows;
         all.merged += seen.merged;
@@ -281,13 +198,14 @@ async fn a_log_without_its_beginning_is_published_from_the_oldest_snapshot() {
     process.publisher.stop().await;
 
     // Without a snapshot to start from nothing is published, and it says why.
-    world.topic = Arc::new(tandem_storage::memory::MemorySummaryTopic::new(crate::world::PARTITIONS));
-    world.snapshots = [Arc::default(), Arc::default()];
-    let process = world.start_on(Chain::A, &settings(), Arc::new(Trimmed::new(world.log.clone(), kept)));
+    let log = world.log.clone();
+    let world = World::new(0);
+    world.group.tell(Chain::A);
+    let process = world.start_on(Chain::A, &settings(), Arc::new(Trimmed::new(log, kept)));
     let mut status = process.publisher.statuses()[0].clone();
     let waiting =
         status.wait_for(|status| matches!(&status.state, State::Waiting(why) if why.contains("gone")));
     tokio::time::timeout(PATIENCE, waiting).await.expect("it says so").unwrap();
-    assert!(world.topic.messages(PartitionId(0)).is_empty());
+    assert!(world.reader.messages(PartitionId(0)).await.is_empty());
     process.publisher.stop().await;
 }

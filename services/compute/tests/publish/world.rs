@@ -1,4 +1,5 @@
-//! A log, a topic, a control group and publishers of both chains, all in memory.
+//! A log, a topic, a control group and publishers of both chains. All in memory, but for the topic,
+//! which may be another one: the tests against real servers use this file, too.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use parking_lot::Mutex;
 use tandem_compute::publish::{Parts, Pins, Publisher, Routes, Settings};
 use tandem_fold::Fold;
 use tandem_model::route::{Chain, Route};
+use tandem_model::summary::Message;
 use tandem_model::{LogId, PartitionId, PseudonymKey, Record};
 use tandem_storage::faulty::{Faulty, Plan};
 use tandem_storage::memory::{MemoryEventLog, MemorySnapshotStore, MemorySummaryTopic};
@@ -115,9 +117,24 @@ pub(crate) struct Process {
     pub(crate) pins: Pins,
 }
 
+/// Reads a topic as partners do.
+#[async_trait]
+pub(crate) trait Reader: Send + Sync {
+    /// All committed messages of a partition, in their order.
+    async fn messages(&self, partition: PartitionId) -> Vec<Message>;
+}
+
+#[async_trait]
+impl Reader for MemorySummaryTopic {
+    async fn messages(&self, partition: PartitionId) -> Vec<Message> {
+        MemorySummaryTopic::messages(self, partition)
+    }
+}
+
 pub(crate) struct World {
     pub(crate) log: Arc<MemoryEventLog>,
-    pub(crate) topic: Arc<MemorySummaryTopic>,
+    pub(crate) topic: Arc<dyn SummaryTopic>,
+    pub(crate) reader: Arc<dyn Reader>,
     pub(crate) group: Arc<Group>,
     pub(crate) snapshots: [Arc<MemorySnapshotStore>; 2],
     folds: Vec<Fold>,
@@ -125,10 +142,17 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(hole: u64) -> Self {
+        let topic = Arc::new(MemorySummaryTopic::new(PARTITIONS));
+        Self::on(hole, topic.clone(), topic)
+    }
+
+    /// One on this topic, which `reader` reads.
+    pub(crate) fn on(hole: u64, topic: Arc<dyn SummaryTopic>, reader: Arc<dyn Reader>) -> Self {
         let fold = |partition| Fold::new(partition, PARTITIONS, KEY);
         Self {
             log: Arc::new(MemoryEventLog::with_holes(PARTITIONS, hole)),
-            topic: Arc::new(MemorySummaryTopic::new(PARTITIONS)),
+            topic,
+            reader,
             group: Group::new(),
             snapshots: [Arc::default(), Arc::default()],
             folds: partitions().map(fold).collect(),
@@ -142,12 +166,11 @@ impl World {
     /// The same, reading another log.
     pub(crate) fn start_on(&self, chain: Chain, settings: &Settings, log: Arc<dyn EventLog>) -> Process {
         let (owned, plan, pins) = (Owned::all(), Arc::new(Plan::new()), Pins::unknown());
-        let topic: Arc<dyn SummaryTopic> = self.topic.clone();
         let parts = Parts {
             chain,
             log,
             snapshots: self.snapshots[chain as usize].clone(),
-            topic: Arc::new(Faulty::new(topic, plan.clone())),
+            topic: Arc::new(Faulty::new(self.topic.clone(), plan.clone())),
             routes: Arc::new(Heard { group: self.group.clone(), chain }),
             ownership: owned.clone(),
             key: KEY,
@@ -178,7 +201,7 @@ impl World {
     /// Waits until the topic holds the last beat of every partition.
     pub(crate) async fn published(&self) {
         for partition in partitions() {
-            let expected = crate::oracle::last_beat(self, partition).await;
+            let expected = super::oracle::last_beat(self, partition).await;
             let reached = async {
                 while self.topic.last(partition).await.unwrap().map(|marker| marker.cut) != expected {
                     tokio::time::sleep(Duration::from_millis(2)).await;
