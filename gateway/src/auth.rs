@@ -17,7 +17,8 @@ use crate::keys::{Caller, Keys};
 use crate::stack::Inner;
 
 /// What everybody may read.
-const PUBLIC: [&str; 6] = ["/", "/healthz", "/readyz", "/v1/status", "/v1/openapi.json", "/v1/docs"];
+const PUBLIC: [&str; 7] =
+    ["/", "/healthz", "/readyz", "/v1/status", "/v1/openapi.json", "/v1/asyncapi.json", "/v1/docs"];
 
 /// Lets in who has a key, and notes the [`Caller`] in the request's extensions.
 #[derive(Clone)]

@@ -15,7 +15,7 @@ pub(crate) const EVENTS: &str = "/v1/events";
 
 /// Whether a call needs no key, and has no token.
 pub(crate) fn is_public(path: &str) -> bool {
-    matches!(path, "/v1/openapi.json" | "/v1/docs" | "/v1/status")
+    matches!(path, "/v1/openapi.json" | "/v1/asyncapi.json" | "/v1/docs" | "/v1/status")
 }
 
 /// How to take the events.
@@ -238,6 +238,15 @@ pub(crate) fn status() {}
     responses((status = 200, description = "OpenAPI 3.1.", body = Object)),
 )]
 pub(crate) fn document() {}
+
+/// The topic of summaries, for partner teams.
+#[utoipa::path(
+    get,
+    path = "/v1/asyncapi.json",
+    tag = "system",
+    responses((status = 200, description = "AsyncAPI 3.0.", body = Object)),
+)]
+pub(crate) fn summaries() {}
 
 /// This document as a page to read.
 #[utoipa::path(

@@ -10,6 +10,7 @@
 //! | which store, which cut, how long to wait | `reading.rs` `health.rs` |
 //! | one call each | `sessions.rs` `report.rs` `trend.rs` `rejected.rs` `compare.rs` `catalogue.rs` `operator.rs` `status.rs` |
 //! | figures as JSON | `figures.rs` `buckets.rs` |
+//! | what partner teams read directly | `partners/` |
 //! | the description of the whole port | `openapi.rs` `schemas.rs` `described.rs` `examples.rs` `docs.rs` |
 
 mod answer;
@@ -24,6 +25,7 @@ mod figures;
 mod health;
 mod openapi;
 mod operator;
+mod partners;
 mod reading;
 mod rejected;
 mod report;
@@ -49,6 +51,7 @@ use crate::answer::Failure;
 use crate::health::Health;
 
 pub use openapi::openapi;
+pub use partners::{Cql, CqlColumn, CqlTable, Partners, asyncapi};
 
 /// What a query node reads from.
 #[derive(Clone)]
@@ -57,6 +60,7 @@ pub struct Query {
     log: Arc<dyn EventLog>,
     stores: ChainStores,
     health: Arc<Health>,
+    partners: Arc<Partners>,
 }
 
 impl Query {
@@ -64,7 +68,13 @@ impl Query {
     /// chains follow: its identity, its ends, and raw records for operators.
     pub fn new(chain: Chain, log: Arc<dyn EventLog>, stores: ChainStores) -> Self {
         let health = Arc::new(Health::new(log.partitions()));
-        Self { chain, log, stores, health }
+        Self { chain, log, stores, health, partners: Arc::default() }
+    }
+
+    /// The same, which describes what there is for partner teams to read directly.
+    #[must_use]
+    pub fn offering(self, partners: Partners) -> Self {
+        Self { partners: Arc::new(partners), ..self }
     }
 }
 
@@ -78,6 +88,7 @@ pub fn router(query: Query) -> axum::Router {
     let (described, _) = routes().split_for_parts();
     described
         .route("/v1/openapi.json", get(openapi::document))
+        .route("/v1/asyncapi.json", get(partners::document))
         .route("/v1/docs", get(docs::page))
         .route(tandem_model::status::PATH, get(status::status))
         .fallback(|| async {
@@ -106,6 +117,7 @@ fn routes() -> OpenApiRouter<Arc<Query>> {
         .routes(routes!(rejected::rejected))
         .routes(routes!(rejected::dead_letters))
         .routes(routes!(catalogue::metrics))
+        .routes(routes!(partners::tables))
         .routes(routes!(operator::log))
         .routes(routes!(operator::rows))
         .routes(routes!(operator::partitions))

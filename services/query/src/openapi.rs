@@ -44,7 +44,13 @@ const SECURITY: &str = "bearer";
         (name = "operators", description = "For operators only."),
     ),
     components(schemas(crate::report::BreakdownRow, crate::figures::RawSource)),
-    paths(described::post_events, described::status, described::document, described::page),
+    paths(
+        described::post_events,
+        described::status,
+        described::document,
+        described::summaries,
+        described::page
+    ),
 )]
 struct Port;
 

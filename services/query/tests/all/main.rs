@@ -12,4 +12,5 @@ mod figures;
 mod lists;
 mod operators;
 mod parameters;
+mod partners;
 mod tokens;
