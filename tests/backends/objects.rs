@@ -39,28 +39,25 @@ struct Keys {
 impl Server {
     /// The server all tests share. It ends with this process, whose pipe is its standard input.
     fn shared() -> Option<&'static Self> {
-        static SHARED: OnceLock<Option<Server>> = OnceLock::new();
-        let server = SHARED.get_or_init(|| Self::start().inspect_err(|why| println!("skipped: {why}")).ok());
-        if server.is_none() {
-            println!("skipped: no server that speaks S3");
-        }
-        server.as_ref()
+        static SHARED: OnceLock<Result<Server, String>> = OnceLock::new();
+        let server = SHARED.get_or_init(|| Ok(Self::start(&python()?)));
+        server.as_ref().inspect_err(|why| println!("skipped: no server that speaks S3: {why}")).ok()
     }
 
-    fn start() -> Result<Self, String> {
-        let mut process = Command::new(python()?)
+    /// Starts it with this Python, which has all that it takes.
+    fn start(python: &Path) -> Self {
+        let mut process = Command::new(python)
             .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/backends/objects_server.py"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
-            .map_err(|error| format!("the S3 server does not start: {error}"))?;
+            .expect("the S3 server starts");
         let mut line = String::new();
         let output = process.stdout.take().expect("piped");
-        BufReader::new(output).read_line(&mut line).map_err(|error| error.to_string())?;
-        let server: Self =
-            serde_json::from_str(&line).map_err(|error| format!("the S3 server said {line:?}: {error}"))?;
-        Ok(Self { _process: Some(process), ..server })
+        BufReader::new(output).read_line(&mut line).expect("the S3 server says where it is");
+        let server: Self = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{line:?}: {error}"));
+        Self { _process: Some(process), ..server }
     }
 
     /// Settings below a prefix that is nobody else's.

@@ -2,7 +2,7 @@
 //!
 //! | path | answers |
 //! |---|---|
-//! | `GET /metrics` | everything in the [catalogue](crate::catalogue) that this process has |
+//! | `GET /metrics` | everything in the [`catalogue`] that this process has |
 //! | `GET /healthz` | 200 as long as the process answers: for whoever restarts what hangs |
 //! | `GET /readyz` | 200 if all checks hold, else 503; each check by name, with its reason |
 

@@ -1,7 +1,7 @@
 //! Ports, measured from outside: how often they are called, how long that takes, how it ends.
 //!
 //! A call counts when it has ended. One whose caller went away counts as an error `dropped`: that
-//! is how a store looks that never answers. [`EventLog::ends`](tandem_storage::EventLog::ends) and
+//! is how a store looks that never answers. [`EventLog::ends`] and
 //! what else a client knows without asking is not measured.
 
 mod ports;
