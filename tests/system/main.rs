@@ -11,26 +11,25 @@
 //! | `tandem up` with its demo, and a second start on the same data | `demo.rs` |
 //! | no line and no token makes anything panic | `mutations.rs` |
 //!
-//! What the tests stand on: `program.rs` (the binary), `server.rs` (a running one), `api.rs` (its
-//! user), `description.rs` (every answer is as OpenAPI says), `figures.rs` (what is expected, and
-//! the comparison), `input.rs` (where events come from), `proxy.rs` (kills at a chosen byte).
+//! What the tests stand on: the library of this package (the program, its user, every answer being
+//! as OpenAPI says), `server.rs` (a running `tandem up`), `figures.rs` (what is expected, and the
+//! comparison), `input.rs` (where events come from), `proxy.rs` (kills at a chosen byte).
 //!
 //! Nothing here sleeps to wait for something: conditions are polled, each with a deadline that is
 //! far beyond what is needed. Nothing asserts how fast anything is.
 
 #![allow(clippy::print_stdout, reason = "a failing test shows what was printed, a passing one nothing")]
 
-mod api;
+use tandem_tests::{api, program};
+
 mod contract;
 mod demo;
-mod description;
 mod events;
 mod figures;
 mod idempotency;
 mod input;
 mod mutations;
 mod nasty_input;
-mod program;
 mod proxy;
 mod real_input;
 mod server;

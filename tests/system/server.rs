@@ -1,12 +1,9 @@
 //! A running `tandem up`.
 
 use std::fs::{self, OpenOptions};
-use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,7 +11,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::api::Api;
-use crate::program::{DEADLINE, KEY, Process, binary};
+use crate::program::{DEADLINE, KEY, Process, binary, free_port, lines_of};
 
 /// How much of a server's log a failing test shows.
 const LOG_LINES: usize = 40;
@@ -176,34 +173,6 @@ impl Shared {
             server
         })
     }
-}
-
-/// A free port outside the range from which systems hand out ports by themselves: nobody takes it
-/// while a server is being restarted.
-fn free_port() -> u16 {
-    const FIRST: u16 = 20_000;
-    const COUNT: u16 = 10_000;
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let start = (std::process::id() % u32::from(COUNT)) as u16;
-    loop {
-        let tried = NEXT.fetch_add(1, Ordering::Relaxed);
-        assert!(tried < COUNT, "no port is free");
-        let port = FIRST + (start + tried) % COUNT;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
-}
-
-/// Reads on to the end, so that the server never waits for us.
-fn lines_of(stdout: impl std::io::Read + Send + 'static) -> Receiver<String> {
-    let (sender, lines) = channel();
-    thread::spawn(move || {
-        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-            let _ = sender.send(line);
-        }
-    });
-    lines
 }
 
 /// A path as an argument.

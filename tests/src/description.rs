@@ -16,7 +16,7 @@ use crate::api::Answer;
 type Place = (String, String, String, &'static str);
 
 /// An OpenAPI document.
-pub(crate) struct Description {
+pub struct Description {
     document: Value,
     /// The components, closed against what is not described.
     components: Value,
@@ -24,7 +24,8 @@ pub(crate) struct Description {
 }
 
 impl Description {
-    pub(crate) fn new(document: Value) -> Self {
+    /// Reads one.
+    pub fn new(document: Value) -> Self {
         assert_eq!(document["openapi"], "3.1.0");
         let mut components = document["components"].clone();
         close(&mut components);
@@ -32,7 +33,7 @@ impl Description {
     }
 
     /// Fails where the answer to a request that reads or writes is not as described.
-    pub(crate) fn check(&self, method: &Method, path: &str, answer: &Answer) {
+    pub fn check(&self, method: &Method, path: &str, answer: &Answer) {
         let media = match answer.header("content-type").split(';').next().unwrap_or_default() {
             "application/json" => "application/json",
             "application/problem+json" => "application/problem+json",
@@ -90,13 +91,13 @@ impl Description {
     }
 
     /// The described paths that can be read.
-    pub(crate) fn readable(&self) -> Vec<String> {
+    pub fn readable(&self) -> Vec<String> {
         let paths = self.document["paths"].as_object().expect("a document has paths");
         paths.iter().filter(|(_, item)| item["get"].is_object()).map(|(path, _)| path.clone()).collect()
     }
 
     /// The described paths of which none of `read` is an instance.
-    pub(crate) fn missing(&self, read: &[String]) -> Vec<String> {
+    pub fn missing(&self, read: &[String]) -> Vec<String> {
         let read: Vec<_> = read.iter().filter_map(|path| self.template(path)).collect();
         self.readable().into_iter().filter(|path| !read.contains(path)).collect()
     }

@@ -15,13 +15,13 @@ use tandem_model::{LogId, PartitionId, Token};
 use tokio::sync::OnceCell;
 
 use crate::description::Description;
-use crate::program::{KEY, until};
+use crate::program::{DEADLINE, KEY, until};
 
 /// Both chains, as the header names them.
-pub(crate) const CHAINS: [Chain; 2] = Chain::ALL;
+pub const CHAINS: [Chain; 2] = Chain::ALL;
 
 /// Talks to one server.
-pub(crate) struct Api {
+pub struct Api {
     url: String,
     client: Client<HttpConnector, Full<Bytes>>,
     description: OnceCell<Description>,
@@ -31,7 +31,7 @@ pub(crate) struct Api {
 
 /// A request.
 #[derive(Clone, Debug)]
-pub(crate) struct Call {
+pub struct Call {
     method: Method,
     path: String,
     headers: Vec<(&'static str, String)>,
@@ -40,38 +40,44 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    pub(crate) fn new(method: Method, path: impl Into<String>) -> Self {
+    /// Anything.
+    pub fn new(method: Method, path: impl Into<String>) -> Self {
         Self { method, path: path.into(), headers: Vec::new(), has_key: true, body: Bytes::new() }
     }
 
-    pub(crate) fn get(path: impl Into<String>) -> Self {
+    /// A read.
+    pub fn get(path: impl Into<String>) -> Self {
         Self::new(Method::GET, path)
     }
 
-    pub(crate) fn events(body: impl Into<Bytes>) -> Self {
+    /// Events that happen now.
+    pub fn events(body: impl Into<Bytes>) -> Self {
         Self { body: body.into(), ..Self::new(Method::POST, "/v1/events") }
     }
 
     /// Events that carry their own beats.
-    pub(crate) fn replay(body: impl Into<Bytes>) -> Self {
+    pub fn replay(body: impl Into<Bytes>) -> Self {
         Self { body: body.into(), ..Self::new(Method::POST, "/v1/events?clock=replay") }
     }
 
-    pub(crate) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+    /// With this header.
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
 
-    pub(crate) fn token(self, token: &str) -> Self {
+    /// As somebody who has seen this.
+    pub fn token(self, token: &str) -> Self {
         self.header("tandem-token", token)
     }
 
-    pub(crate) fn chain(self, chain: Chain) -> Self {
+    /// Asks this chain on purpose.
+    pub fn chain(self, chain: Chain) -> Self {
         self.header("tandem-chain", chain.name())
     }
 
     /// Without the key, so that another one, or none, can be shown.
-    pub(crate) fn without_key(mut self) -> Self {
+    pub fn without_key(mut self) -> Self {
         self.has_key = false;
         self
     }
@@ -79,38 +85,43 @@ impl Call {
 
 /// What came back.
 #[derive(Clone, Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
+pub struct Answer {
+    /// Its status.
+    pub status: u16,
+    /// Its header.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Bytes,
     /// What was asked, for failures.
-    pub(crate) call: String,
+    pub call: String,
 }
 
 impl Answer {
-    pub(crate) fn header(&self, name: &str) -> &str {
+    /// A header, empty where there is none.
+    pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
-    pub(crate) fn json(&self) -> Value {
+    /// Its body as JSON.
+    pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{}: {error}: {self:?}", self.call))
     }
 
     /// The token to send back.
-    pub(crate) fn token(&self) -> &str {
+    pub fn token(&self) -> &str {
         let token = self.header("tandem-token");
         assert!(!token.is_empty(), "{}: no token: {self:?}", self.call);
         token
     }
 
     /// Its JSON, where it is an answer and no problem.
-    pub(crate) fn ok(&self) -> Value {
+    pub fn ok(&self) -> Value {
         assert_eq!(self.status, 200, "{}: {self:?}", self.call);
         self.json()
     }
 
     /// Its detail, where it is this problem, in the one form that problems have.
-    pub(crate) fn problem(&self, status: u16, kind: &str) -> Value {
+    pub fn problem(&self, status: u16, kind: &str) -> Value {
         assert_eq!(self.status, status, "{}: {self:?}", self.call);
         assert_eq!(self.header("content-type"), "application/problem+json", "{}", self.call);
         let problem = self.json();
@@ -125,7 +136,8 @@ impl Answer {
 }
 
 impl Api {
-    pub(crate) fn new(url: &str) -> Self {
+    /// A user of the server at `url`.
+    pub fn new(url: &str) -> Self {
         Self {
             url: url.to_owned(),
             client: Client::builder(TokioExecutor::new()).build_http(),
@@ -135,17 +147,17 @@ impl Api {
     }
 
     /// Reads something.
-    pub(crate) async fn get(&self, path: &str) -> Answer {
+    pub async fn get(&self, path: &str) -> Answer {
         self.call(Call::get(path)).await
     }
 
     /// Reads something that is as new as `token`, from whichever chain.
-    pub(crate) async fn read(&self, path: &str, token: &str) -> Value {
+    pub async fn read(&self, path: &str, token: &str) -> Value {
         self.fresh(Call::get(path).token(token)).await
     }
 
     /// Reads something that is as new as `token`, from one chain.
-    pub(crate) async fn read_from(&self, chain: Chain, path: &str, token: &str) -> Value {
+    pub async fn read_from(&self, chain: Chain, path: &str, token: &str) -> Value {
         let json = self.fresh(Call::get(path).token(token).chain(chain)).await;
         assert_eq!(json["meta"]["chain"], chain.name(), "{path}");
         json
@@ -169,7 +181,7 @@ impl Api {
     }
 
     /// The token of somebody who has read as far as either chain has.
-    pub(crate) async fn newest_token(&self) -> String {
+    pub async fn newest_token(&self) -> String {
         let status = until("both chains say how far they are", async || {
             let status = self.get("/v1/status").await.ok();
             let chains = status["chains"].as_array().expect("a list");
@@ -189,7 +201,7 @@ impl Api {
     }
 
     /// Sends a request, and checks the answer.
-    pub(crate) async fn call(&self, call: Call) -> Answer {
+    pub async fn call(&self, call: Call) -> Answer {
         let (method, path) = (call.method.clone(), call.path.clone());
         let answer = self.send(call).await;
         if matches!(method, Method::GET | Method::POST) && path.starts_with("/v1/") {
@@ -202,13 +214,13 @@ impl Api {
     }
 
     /// The server's description of itself.
-    pub(crate) async fn description(&self) -> &Description {
+    pub async fn description(&self) -> &Description {
         let read = async || Description::new(self.send(Call::get("/v1/openapi.json")).await.ok());
         self.description.get_or_init(read).await
     }
 
     /// The paths that were read, and whose answers were found to be as described.
-    pub(crate) fn checked(&self) -> Vec<String> {
+    pub fn checked(&self) -> Vec<String> {
         self.checked.lock().expect("no test fails while it holds it").clone()
     }
 
@@ -217,7 +229,16 @@ impl Api {
         self.try_send(call).await.unwrap_or_else(|error| panic!("{name}: {error:?}"))
     }
 
-    async fn try_send(&self, call: Call) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
+    /// Sends a request; the answer may be anything, also none.
+    ///
+    /// # Errors
+    ///
+    /// When there is no answer.
+    pub async fn try_send(&self, call: Call) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
+        tokio::time::timeout(DEADLINE, self.answer(call)).await?
+    }
+
+    async fn answer(&self, call: Call) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
         let mut request = Request::builder()
             .method(&call.method)
             .uri(format!("{}{}", self.url, call.path))

@@ -1,0 +1,27 @@
+//! The whole system on real servers while they and it fail, as processes.
+//!
+//! | what is shown | where |
+//! |---|---|
+//! | killed, paused and emptied under load, nothing is lost, doubled or taken back | `drills.rs` |
+//! | what can't be is refused with exit code 64 and what to do | `refusals.rs` |
+//! | what fails on the way is said, and nothing is lost by it | `troubles.rs` |
+//!
+//! What the drills stand on: the library of this package (servers, processes, a user), `writers.rs`
+//! and `readers.rs` (the load, and what it must see), `faults.rs` (what is broken, and mended).
+//!
+//! | variable | meaning | default |
+//! |---|---|---|
+//! | `TANDEM_SEED` | what is broken when, and what is written | another one each time; it is printed |
+//! | `TANDEM_DRILL_ROUNDS` | how often each fault happens | 2 |
+//!
+//! Moments are counted in bodies and answers, not in time; waits are for conditions, each with a
+//! deadline far beyond what is needed.
+
+#![allow(clippy::print_stdout, reason = "a failing test shows what was printed, a passing one nothing")]
+
+mod drills;
+mod faults;
+mod readers;
+mod refusals;
+mod troubles;
+mod writers;

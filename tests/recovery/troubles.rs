@@ -1,0 +1,1 @@
+//! What fails on the way.
