@@ -40,6 +40,9 @@ pub struct ChainStatus {
     pub chain: Chain,
     /// Whether it may be asked.
     pub ready: bool,
+    /// Stores that it can't use right now; its answers come without them.
+    #[serde(default)]
+    pub degraded: Vec<String>,
     /// How far it is in each partition; empty where it does not answer.
     pub partitions: Vec<PartitionStatus>,
     /// Everything up to this moment of event time is in.

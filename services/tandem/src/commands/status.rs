@@ -65,7 +65,7 @@ fn chain_row(chain: &ChainStatus, partitions: u32) -> Vec<String> {
     let none = || "–".to_owned();
     let mut row = vec![
         chain.chain.to_string(),
-        if chain.ready { "yes" } else { "no" }.to_owned(),
+        ready(chain),
         chain.as_of.map_or_else(none, utc),
         chain.freshness_ms.map_or_else(none, |ms| format!("{:.1} s", ms as f64 / 1_000.0)),
         thousands(chain.lag_records()),
@@ -75,6 +75,14 @@ fn chain_row(chain: &ChainStatus, partitions: u32) -> Vec<String> {
         known.map_or_else(none, |partition| thousands(partition.next))
     }));
     row
+}
+
+fn ready(chain: &ChainStatus) -> String {
+    match (chain.ready, chain.degraded.is_empty()) {
+        (false, _) => "no".to_owned(),
+        (true, true) => "yes".to_owned(),
+        (true, false) => format!("yes, without {}", chain.degraded.join(", ")),
+    }
 }
 
 fn parity(status: &Status) -> String {
@@ -108,7 +116,7 @@ mod tests {
             "clock": "live",
             "log": {"id": "0123abcd", "partitions": 2},
             "chains": [
-                {"chain": "a", "ready": true, "as_of": 1_732_190_400_000_u64, "freshness_ms": 1_234, "partitions": [
+                {"chain": "a", "ready": true, "degraded": ["hot"], "as_of": 1_732_190_400_000_u64, "freshness_ms": 1_234, "partitions": [
                     {"partition": 0, "next": 12_345, "lag_records": 2}, {"partition": 1, "next": 7, "lag_records": 1}]},
                 {"chain": "b", "ready": false, "as_of": null, "freshness_ms": null, "partitions": []},
             ],
@@ -121,7 +129,14 @@ mod tests {
     #[test]
     fn everything_that_matters_is_shown() {
         let text = text(&status("different"));
-        for part in ["Chain b serves (epoch 3: drill)", "2024-11-21 12:00:00 UTC", "1.2 s", "12,345", "–"] {
+        for part in [
+            "Chain b serves (epoch 3: drill)",
+            "2024-11-21 12:00:00 UTC",
+            "1.2 s",
+            "12,345",
+            "–",
+            "without hot",
+        ] {
             assert!(text.contains(part), "{part} in {text}");
         }
         assert!(text.contains("DIFFER in partition 0 (session)"), "{text}");
