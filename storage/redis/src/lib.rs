@@ -67,7 +67,7 @@
 //! them; `redis-benchmark` in the same run: GET 47,000/s with 64 clients, 535,000/s pipelined.
 //! Changes: 88,000 sessions/s with 5 rows each, 25,000 with 30 (750,000 rows/s). Reads of 30 rows:
 //! p50 0.14 ms alone, 30,000/s with 64 at once; of 300 rows 0.31 ms and 5,100/s; of 1,000 rows
-//! 1.1 ms and 1,700/s; of 5,000 rows 6 ms. The server spends 5, 30, 110 and 490 µs of that; most of
+//! 1.1 ms and 1,700/s; of 5,000 rows 6 ms. The server spends about 5 µs on 30 rows, 100 on 1,000 and 490 on 5,000; most of
 //! the rest is the driver, which takes 0.2 µs (optimised) for each of the two strings of a row. So
 //! large sessions are paid for by query nodes, of which there can be more, and not by the server.
 //!
