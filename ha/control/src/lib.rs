@@ -2,7 +2,7 @@
 //!
 //! [`Control`] is what the rest of the system sees: the newest [`Route`], a way to change it, and
 //! what was decided before. [`Local`] is the decision maker of a single process; [`api`] gives it
-//! out over HTTP, and [`Remote`] follows it from another process. A replicated group will take its
+//! out over HTTP, [`Client`] asks it, and [`Remote`] follows it from another process. A replicated group will take its
 //! place behind the same interface.
 //!
 //! Two rules hold for whoever implements it:
@@ -15,6 +15,7 @@
 //!   [`Control::route`] keeps the last route, and requests still fail over one by one.
 
 pub mod api;
+mod client;
 mod clock;
 mod local;
 mod memory;
@@ -27,6 +28,7 @@ use serde::{Deserialize, Serialize};
 use tandem_model::route::{Chain, Route};
 use tokio::sync::watch;
 
+pub use client::Client;
 pub use clock::ClockReading;
 pub use local::{FILE_NAME, HISTORY_MAX, Local};
 pub use operator_key::OperatorKey;

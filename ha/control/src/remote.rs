@@ -14,34 +14,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use http::uri::PathAndQuery;
-use http::{Method, Request, StatusCode, Uri};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
-use serde::de::DeserializeOwned;
+use http::Uri;
 use tandem_model::route::{Chain, Route};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 
-use crate::local::wall_ms;
-use crate::wire::{STATE_PATH, SWITCH_PATH, State, Switch, Switched};
-use crate::{ClockReading, Control, ControlError, Decision, OperatorKey, REASON_CHARS_MAX, memory};
+use crate::{Client, ClockReading, Control, ControlError, Decision, OperatorKey, memory};
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long the node may take for an answer, beyond what it was asked to wait.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long one question waits at the node for the next decision.
 const WAIT: Duration = Duration::from_secs(20);
 /// First pause after a failure, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
-/// Longest answer that is read, in bytes: 256 decisions with their reasons.
-const ANSWER_BYTES_MAX: usize = 4 << 20;
-const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 /// Before the first decision.
 const UNKNOWN_EPOCH: u64 = 0;
 
@@ -69,7 +52,7 @@ pub enum Link {
 
 /// [`Control`] over HTTP. Follows until it is dropped.
 pub struct Remote {
-    node: Arc<Node>,
+    client: Arc<Client>,
     route: watch::Receiver<Route>,
     link: watch::Receiver<Link>,
     following: JoinHandle<()>,
@@ -83,7 +66,7 @@ impl Remote {
     ///
     /// When the address can't be one, or the key can't be sent.
     pub fn start(options: RemoteOptions) -> Result<Self, ControlError> {
-        let node = Arc::new(Node::new(&options)?);
+        let client = Arc::new(Client::new(options.node, &options.key)?);
         let remembered = options.memory.as_deref().and_then(memory::read);
         let route = remembered.unwrap_or_else(|| Route {
             active: Chain::A,
@@ -92,8 +75,8 @@ impl Remote {
         });
         let (route, route_known) = watch::channel(route);
         let (link, link_known) = watch::channel(Link::Connecting);
-        let following = tokio::spawn(follow(Arc::clone(&node), route, link, options.memory));
-        Ok(Self { node, route: route_known, link: link_known, following })
+        let following = tokio::spawn(follow(Arc::clone(&client), route, link, options.memory));
+        Ok(Self { client, route: route_known, link: link_known, following })
     }
 
     /// How following goes. Changes wake whoever waits.
@@ -107,11 +90,7 @@ impl Remote {
     ///
     /// When the node can't be asked.
     pub async fn clock(&self) -> Result<ClockReading, ControlError> {
-        let (asked, asked_ms) = (Instant::now(), wall_ms());
-        let state: State = self.node.get("history=0", Duration::ZERO).await?;
-        // By the steady clock: the other one may step in between, which is what we look for.
-        let half_ms = asked.elapsed().as_millis() as u64 / 2;
-        Ok(ClockReading { ours_ms: asked_ms + half_ms, theirs_ms: state.now_ms, uncertainty_ms: half_ms })
+        self.client.clock().await
     }
 }
 
@@ -128,29 +107,21 @@ impl Control for Remote {
     }
 
     async fn current(&self) -> Result<Route, ControlError> {
-        let state: State = self.node.get("history=0", Duration::ZERO).await?;
-        Ok(state.route)
+        self.client.current().await
     }
 
     async fn switch(&self, to: Chain, reason: String) -> Result<Route, ControlError> {
-        if reason.trim().is_empty() || reason.chars().count() > REASON_CHARS_MAX {
-            return Err(ControlError::BadReason);
-        }
-        let body = serde_json::to_vec(&Switch { to, reason }).expect("a switch holds only plain data");
-        let switched: Switched =
-            self.node.ask(Method::POST, SWITCH_PATH, body.into(), Duration::ZERO).await?;
-        Ok(switched.route)
+        self.client.switch(to, reason).await
     }
 
     async fn history(&self, limit: usize) -> Result<Vec<Decision>, ControlError> {
-        let query = format!("history={}", limit.min(crate::HISTORY_MAX));
-        Ok(self.node.get::<State>(&query, Duration::ZERO).await?.history)
+        self.client.history(limit).await
     }
 }
 
 /// Waits at the node for one decision after the other.
 async fn follow(
-    node: Arc<Node>,
+    client: Arc<Client>,
     route: watch::Sender<Route>,
     link: watch::Sender<Link>,
     memory: Option<PathBuf>,
@@ -161,20 +132,20 @@ async fn follow(
         let is_connected = *link.borrow() == Link::Connected;
         let wait = if is_connected { WAIT } else { Duration::ZERO };
         let epoch = route.borrow().epoch;
-        let query = format!("history=0&after_epoch={epoch}&wait_ms={}", wait.as_millis());
-        let news = node.get::<State>(&query, wait).await.map_err(|error| error.to_string());
-        let news = news.and_then(|state| match state.route.epoch >= epoch {
-            true => Ok(state.route),
+        let news = client.next(epoch, wait).await.map_err(|error| error.to_string());
+        let news = news.and_then(|route| match route.epoch >= epoch {
+            true => Ok(route),
             false => Err(format!(
                 "the control node {} stands at epoch {}, but epoch {epoch} has been decided: it has lost \
                  decisions, restore its data",
-                node.base, state.route.epoch
+                client.node(),
+                route.epoch
             )),
         });
         match news {
             Ok(newest) => {
                 if !is_connected {
-                    tracing::info!(node = %node.base, epoch = newest.epoch, "following the control node");
+                    tracing::info!(node = %client.node(), epoch = newest.epoch, "following the control node");
                     link.send_replace(Link::Connected);
                 }
                 pause = PAUSES.0;
@@ -209,98 +180,4 @@ async fn remember(path: Option<PathBuf>, route: Route) {
     if let Ok(Err(error)) = written {
         tracing::warn!(file, %error, "the route can't be remembered for the next start");
     }
-}
-
-/// The control node, as a client sees it.
-struct Node {
-    http: Client<HttpConnector, Full<Bytes>>,
-    base: Uri,
-    authorization: HeaderValue,
-}
-
-impl Node {
-    fn new(options: &RemoteOptions) -> Result<Self, ControlError> {
-        let refused = |why: &str| ControlError::Refused {
-            node: options.node.to_string(),
-            status: 400,
-            why: why.to_owned(),
-        };
-        if options.node.scheme_str() != Some("http") || options.node.authority().is_none() {
-            return Err(refused("its address must look like http://host:port"));
-        }
-        let authorization = options.key.bearer().ok_or_else(|| refused("the key can't be sent"))?;
-        let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        connector.set_nodelay(true);
-        let http = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .build(connector);
-        Ok(Self { http, base: options.node.clone(), authorization })
-    }
-
-    async fn get<T: DeserializeOwned>(&self, query: &str, wait: Duration) -> Result<T, ControlError> {
-        self.ask(Method::GET, &format!("{STATE_PATH}?{query}"), Bytes::new(), wait).await
-    }
-
-    async fn ask<T: DeserializeOwned>(
-        &self,
-        method: Method,
-        path: &str,
-        body: Bytes,
-        wait: Duration,
-    ) -> Result<T, ControlError> {
-        let mut parts = self.base.clone().into_parts();
-        parts.path_and_query = Some(PathAndQuery::try_from(path).map_err(|error| self.unreachable(error))?);
-        let uri = Uri::from_parts(parts).map_err(|error| self.unreachable(error))?;
-        let mut request = Request::new(Full::new(body));
-        *request.method_mut() = method;
-        *request.uri_mut() = uri;
-        request.headers_mut().insert(AUTHORIZATION, self.authorization.clone());
-        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let asking = async {
-            let response =
-                self.http.request(request).await.map_err(|error| self.unreachable(root(&error)))?;
-            let (head, body) = response.into_parts();
-            let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
-            let body = body.map_err(|error| self.unreachable(root(&*error)))?.to_bytes();
-            self.read(head.status, &body)
-        };
-        match tokio::time::timeout(wait + ANSWER_TIMEOUT, asking).await {
-            Ok(answer) => answer,
-            Err(_) => Err(self.unreachable(format!("no answer within {} s", ANSWER_TIMEOUT.as_secs()))),
-        }
-    }
-
-    fn read<T: DeserializeOwned>(&self, status: StatusCode, body: &[u8]) -> Result<T, ControlError> {
-        if status.is_success() {
-            return serde_json::from_slice(body)
-                .map_err(|error| self.unreachable(format!("its answer makes no sense: {error}")));
-        }
-        let detail = serde_json::from_slice::<serde_json::Value>(body)
-            .ok()
-            .and_then(|problem| problem["detail"].as_str().map(str::to_owned))
-            .unwrap_or_else(|| format!("it answers {status}"));
-        match status.is_client_error() {
-            true => Err(ControlError::Refused {
-                node: self.base.to_string(),
-                status: status.as_u16(),
-                why: detail,
-            }),
-            false => Err(self.unreachable(detail)),
-        }
-    }
-
-    fn unreachable(&self, why: impl ToString) -> ControlError {
-        ControlError::Unreachable { node: self.base.to_string(), why: why.to_string() }
-    }
-}
-
-/// What went wrong at the bottom: the layers above only say that a request failed.
-fn root<'a>(error: &'a (dyn std::error::Error + 'static)) -> &'a (dyn std::error::Error + 'static) {
-    let mut root = error;
-    while let Some(source) = root.source() {
-        root = source;
-    }
-    root
 }
