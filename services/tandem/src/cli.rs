@@ -3,7 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 
 use crate::client::{Client, ServerUrl};
-use crate::commands::{bench, ingest, status, up, verify};
+use crate::commands::{bench, config, ingest, role, schema, status, switch, up, verify};
 use crate::failure::Failure;
 use crate::key::Key;
 
@@ -24,6 +24,15 @@ Load a file of events into a server of your own and check every figure against t
   tandem up --no-demo --clock replay --data ./data --key secret
   TANDEM_KEY=secret tandem ingest events.ndjson.zst --replay
   TANDEM_KEY=secret tandem verify
+
+Run it against Kafka, ScyllaDB (or Cassandra) and Redis, each role a process of its own, all from \
+one configuration file (`tandem config reference` prints every option):
+
+  tandem schema apply --config tandem.toml
+  tandem control --config tandem.toml        tandem metronome --config tandem.toml
+  tandem compute --config tandem.toml --chain a        (and --chain b)
+  tandem query --config tandem.toml --chain a          (and --chain b)
+  tandem gateway --config tandem.toml
 
 Exit codes: 0 done, 1 it did not hold or could not be done, 2 wrong usage, 64 bad configuration.
 Logs go to stderr; RUST_LOG chooses how much (default: warn,tandem=info).")]
@@ -74,16 +83,72 @@ of both chains. Names the first difference and counts all. Exit code 1 if there 
 
 A running system (needs the operator's key) may go on taking events meanwhile: each session is \
 compared as of the moment its chain answered for. The data of a stopped system is read from its \
-folder; there the events that were not counted and the digests are compared as well.
+folder, real backends (running or not) as a configuration names them; there the events that were \
+not counted and the digests are compared as well.
 
 Examples:
 
   TANDEM_KEY=secret tandem verify                       the local system
   TANDEM_KEY=secret tandem verify --to http://host:8080 another one
-  tandem verify --data ./data                           a stopped one")]
+  tandem verify --data ./data                           a stopped one
+  tandem verify --config tandem.toml                    log and row stores, read directly")]
     Verify(verify::Args),
     /// Measure how fast it is, and make files to measure with
     Bench(bench::Args),
+    /// Run the compute of a chain against real backends
+    #[command(long_about = role_about(
+        "Run the compute of a chain: it follows the log on Kafka, folds its share of the partitions and writes \
+         the chain's stores; while the chain is the active one it publishes summaries for partner teams. Several \
+         processes of a chain share its partitions."
+    ))]
+    Compute(role::ChainArgs),
+    /// Run a query node of a chain against real backends
+    #[command(long_about = role_about(
+        "Run a query node of a chain: it answers reads from the chain's stores, for gateways. It serves while \
+         Kafka or Redis is away."
+    ))]
+    Query(role::ChainArgs),
+    /// Run a gateway: the port for everybody
+    #[command(long_about = role_about(
+        "Run a gateway: one port for everybody, in front of the query nodes of both chains, which writes events to \
+         Kafka. It follows the control node, and keeps the last route while that is away."
+    ))]
+    Gateway(role::Args),
+    /// Run the control node, which decides which chain serves
+    #[command(long_about = role_about(
+        "Run the control node: it hands out which chain serves, and keeps its decisions in a folder that must outlive \
+         it. Nobody needs it to go on: readers keep the last route while it is away."
+    ))]
+    Control(role::Args),
+    /// Run the metronome, which moves time
+    #[command(long_about = role_about(
+        "Run the metronome: a beat a second into every partition of the log. It refuses to beat while its clock is \
+         too far off the control node's. Two may run."
+    ))]
+    Metronome(role::Args),
+    /// Create and check topics and tables of real backends
+    Schema(schema::Args),
+    /// Let the other chain serve
+    #[command(long_about = "\
+Ask the control node to let a chain serve. Asking for the chain that serves already changes nothing.
+
+Examples:
+
+  TANDEM_KEY=secret tandem switch b --reason \"planned work on chain a\"
+  tandem switch a --reason \"back\" --config tandem.toml")]
+    Switch(switch::Args),
+    /// Check a configuration, or print every option there is
+    Config(config::Args),
+}
+
+/// The help of a role: what is the same for all stands once.
+fn role_about(what: &'static str) -> String {
+    format!(
+        "{what}\n\nEverything is configured in one file that all roles can share (`tandem config reference`), and \
+         by variables TANDEM__SECTION__OPTION. Prints `admin listening on http://ADDRESS` (/healthz, /readyz and \
+         /metrics), then `listening on http://ADDRESS` (or `running`) when it serves. Waits for backends that are \
+         away; ends with exit code 64 where one refuses. SIGTERM or Ctrl-C stops it in order, within 25 s."
+    )
 }
 
 /// How client commands reach a running server.

@@ -1,6 +1,7 @@
 //! The program `tandem`: everything in one process, and the commands around it.
 //!
 //! - [`system`]: a whole Tandem in this process, started and stopped as one thing
+//! - [`roles`]: each role as a process of its own, against real backends
 //! - [`commands`]: one file per subcommand, thin
 //! - [`config`]: the configuration of roles against real backends
 //! - [`client`]: how the commands talk to a server
@@ -20,12 +21,14 @@ pub mod key;
 pub mod load;
 pub mod logging;
 pub mod progress;
+pub mod roles;
 pub mod status;
 pub mod system;
 pub mod terminal;
 pub mod verify;
 
 use cli::{Cli, Command};
+use config::Role;
 use failure::Failure;
 
 /// Runs the command that was asked for, to its end.
@@ -45,6 +48,14 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
             Command::Status(args) => commands::status::run(args).await,
             Command::Verify(args) => commands::verify::run(args).await,
             Command::Bench(args) => commands::bench::run(args).await,
+            Command::Compute(args) => commands::role::run_of_chain(Role::Compute, args).await,
+            Command::Query(args) => commands::role::run_of_chain(Role::Query, args).await,
+            Command::Gateway(args) => commands::role::run(Role::Gateway, args).await,
+            Command::Control(args) => commands::role::run(Role::Control, args).await,
+            Command::Metronome(args) => commands::role::run(Role::Metronome, args).await,
+            Command::Schema(args) => commands::schema::run(args).await,
+            Command::Switch(args) => commands::switch::run(args).await,
+            Command::Config(args) => commands::config::run(args),
         }
     })
 }

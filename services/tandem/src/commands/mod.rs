@@ -1,7 +1,11 @@
 //! The subcommands: their options and what they print. The work is done elsewhere.
 
 pub mod bench;
+pub mod config;
 pub mod ingest;
+pub mod role;
+pub mod schema;
 pub mod status;
+pub mod switch;
 pub mod up;
 pub mod verify;

@@ -403,3 +403,32 @@ fn our_own_presets_are_those_of_the_parts() {
     let pool = tandem_gateway::PoolConfig::new(config.pools[0].nodes.clone());
     assert_eq!(format!("{:?}", config.pools[0]), format!("{pool:?}"));
 }
+
+#[test]
+fn every_sample_is_good_for_its_role() {
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/config");
+    // The secrets of the samples are on nobody's disk.
+    let mut set = SECRETS.to_vec();
+    for name in ["ROWS__PASSWORD", "HOT__PASSWORD"] {
+        set.push((Box::leak(format!("TANDEM__CHAINS__A__{name}").into_boxed_str()), "secret"));
+    }
+    let of_one = [Role::Compute, Role::Query, Role::Gateway, Role::Control, Role::Metronome];
+    for role in of_one {
+        let file = samples.join(format!("{role}.toml"));
+        let values = Values::load(&file, variables(&set)).unwrap_or_else(|error| panic!("{error}"));
+        let chain = values.chain_for(role, None).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(chain, role.is_of_a_chain().then_some(Chain::A));
+        values.of(role, chain).unwrap_or_else(|error| panic!("{error}"));
+    }
+    // The passwords belong to the samples of single roles.
+    let values = Values::load(&samples.join("tandem.toml"), variables(&SECRETS))
+        .unwrap_or_else(|error| panic!("{error}"));
+    for role in Role::ALL {
+        let chains = if role.is_of_a_chain() { vec![Some(Chain::A), Some(Chain::B)] } else { vec![None] };
+        for chain in chains {
+            values.of(role, chain).unwrap_or_else(|error| panic!("{role}: {error}"));
+        }
+    }
+    let listed = std::fs::read_dir(&samples).unwrap().count();
+    assert_eq!(listed, of_one.len() + 1, "every sample is checked here");
+}

@@ -10,7 +10,7 @@ use crate::client::{Client, ServerUrl};
 use crate::load::{Beats, Settings as LoadSettings, Source, load};
 use crate::progress::Progress;
 use crate::status::Status;
-use crate::verify::{Running, Stopped as StoppedSystem, verify};
+use crate::verify::{Direct, Running, verify};
 
 const EVENTS: u64 = 400;
 
@@ -68,7 +68,7 @@ async fn a_file_is_loaded_verified_and_still_there_after_a_restart() {
     assert!(report.holds() && report.chains[1].sessions == 5, "{}", report.text());
     system.stop().await;
 
-    let report = verify(&StoppedSystem::open(folder.path()).await.unwrap(), &progress).await.unwrap();
+    let report = verify(&Direct::open(folder.path()).await.unwrap(), &progress).await.unwrap();
     assert!(report.holds() && report.chains[0].rejected == 1, "{}", report.text());
 
     // The number of partitions is the log's own from now on.

@@ -8,8 +8,8 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `subject.rs` | what is asked of a system, running or stopped |
-//! | `running.rs` `stopped.rs` | the two kinds of it |
+//! | `subject.rs` | what is asked of a system |
+//! | `running.rs` `direct.rs` | the two kinds of it: asked over HTTP, read from log and stores |
 //! | `spool.rs` | claims on disk, so that memory does not grow with the number of rows |
 //! | `walk.rs` | one partition of the log, and the claims along it |
 //! | `compare.rs` | a claim and what was recomputed: pure |
@@ -20,10 +20,10 @@
 
 mod compare;
 mod difference;
+mod direct;
 mod report;
 mod running;
 mod spool;
-mod stopped;
 mod subject;
 mod walk;
 
@@ -38,9 +38,9 @@ use crate::failure::Failure;
 use crate::progress::Progress;
 
 pub use difference::Difference;
+pub use direct::Direct;
 pub use report::{ChainReport, Report};
 pub use running::Running;
-pub use stopped::Stopped;
 
 use spool::Spool;
 use subject::{Claims, Subject};

@@ -86,7 +86,7 @@ async fn report(b: &Changes) -> Report {
         stores.dead_letters.append(&changes.rejected).await.unwrap();
         stores.rows.apply(changes).await.unwrap();
     }
-    verify(&Stopped::new(log, chains, KEY), &Progress::hidden()).await.unwrap()
+    verify(&Direct::new(log, chains, KEY), &Progress::hidden()).await.unwrap()
 }
 
 #[tokio::test]

@@ -1,17 +1,26 @@
-//! The data of a system that is stopped, or any log with the stores of two chains.
+//! What is stored, read directly: the data folder of a system that is stopped, or real backends,
+//! whether the system runs or not.
+//!
+//! Nothing here waits for a quiet moment: each thing that is read comes with the prefix of the log
+//! it stands for, also while it is written to.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::anyhow;
 use tandem_embedded::Data;
+use tandem_kafka::{KafkaLog, Purpose};
 use tandem_model::rejected::Rejected;
 use tandem_model::route::Chain;
 use tandem_model::row::BeatDigest;
 use tandem_model::{PartitionId, PseudonymKey, Record, SessionId};
-use tandem_storage::{ChainStores, DeadLetterQuery, EventLog, Place, Select, StoreError};
+use tandem_scylla::ScyllaStore;
+use tandem_storage::{
+    ChainStores, DeadLetterQuery, DeadLetters, EventLog, Place, RowStore, Select, StoreError,
+};
 
 use super::subject::{PartitionClaim, SessionClaim, SessionsPage, Subject};
+use crate::config::VerifyConfig;
 use crate::failure::Failure;
 use crate::system;
 
@@ -22,16 +31,28 @@ const LOG_BYTES: usize = 4 * 1024 * 1024;
 /// How many rejected events are read at once.
 const REJECTED: usize = 1_000;
 
-/// A stopped system.
-pub struct Stopped {
+/// A log and the rows of chains a and b.
+pub struct Direct {
     log: Arc<dyn EventLog>,
-    chains: [ChainStores; 2],
-    key: PseudonymKey,
+    chains: [Rows; 2],
+    key: Option<PseudonymKey>,
     /// Holds the folder's lock.
     _data: Option<Data>,
 }
 
-impl Stopped {
+/// What is read of a chain.
+struct Rows {
+    rows: Arc<dyn RowStore>,
+    dead_letters: Arc<dyn DeadLetters>,
+}
+
+impl From<ChainStores> for Rows {
+    fn from(stores: ChainStores) -> Self {
+        Self { rows: stores.rows, dead_letters: stores.dead_letters }
+    }
+}
+
+impl Direct {
     /// Opens the data in `folder`.
     ///
     /// # Errors
@@ -43,14 +64,31 @@ impl Stopped {
         let data = opened
             .map_err(|error| Failure::failed(anyhow!(error)))?
             .map_err(|error| Failure::configuration(anyhow!(error).context("can't open the data")))?;
-        let chains = Chain::ALL.map(|chain| system::stores(&data, chain).clone());
+        let chains = Chain::ALL.map(|chain| system::stores(&data, chain).clone().into());
         let log = data.log.clone();
-        Ok(Self { log, chains, key: data.pseudonym_key, _data: Some(data) })
+        Ok(Self { log, chains, key: Some(data.pseudonym_key), _data: Some(data) })
     }
 
-    /// A log with the stores of chains a and b that nobody writes to meanwhile.
+    /// A log with the stores of chains a and b.
     pub fn new(log: Arc<dyn EventLog>, chains: [ChainStores; 2], key: PseudonymKey) -> Self {
-        Self { log, chains, key, _data: None }
+        Self { log, chains: chains.map(Rows::from), key: Some(key), _data: None }
+    }
+
+    /// Connects to Kafka and to the row stores of both chains.
+    ///
+    /// # Errors
+    ///
+    /// When one of them is away or refuses, or when a chain's rows are of another log.
+    pub async fn connect(config: VerifyConfig) -> Result<Self, Failure> {
+        let log = KafkaLog::open(config.log, Purpose::Read).await.map_err(|error| {
+            let is_away = matches!(error, tandem_kafka::Error::Unavailable(_));
+            let error = anyhow!(error).context("the event log ([log])");
+            if is_away { Failure::failed(error) } else { Failure::configuration(error) }
+        })?;
+        let [a, b] = &config.rows;
+        let a = rows_of(Chain::A, a, &log).await?;
+        let b = rows_of(Chain::B, b, &log).await?;
+        Ok(Self { log: Arc::new(log), chains: [a, b], key: config.pseudonym_key, _data: None })
     }
 
     /// About how many records there are to read.
@@ -58,7 +96,7 @@ impl Stopped {
         self.log.ends().borrow().iter().sum()
     }
 
-    fn stores(&self, chain: Chain) -> &ChainStores {
+    fn stores(&self, chain: Chain) -> &Rows {
         &self.chains[chain as usize]
     }
 
@@ -67,13 +105,13 @@ impl Stopped {
     }
 }
 
-impl Subject for Stopped {
+impl Subject for Direct {
     fn partitions(&self) -> u32 {
         self.log.partitions()
     }
 
     fn pseudonym_key(&self) -> Option<PseudonymKey> {
-        Some(self.key)
+        self.key
     }
 
     async fn progress(&self, chain: Chain) -> Result<Vec<u64>, Failure> {
@@ -102,7 +140,9 @@ impl Subject for Stopped {
         for id in self.ids() {
             let next = rows.progress(id).await.map_err(failed)?.unwrap_or_default().next;
             let row = rows.partition_row(id).await.map_err(failed)?.unwrap_or_default();
-            claims.push(PartitionClaim { next, row });
+            // Read after the progress, it is as of that, or as of its own last change if it had one.
+            let changed_at = if row == Default::default() { 0 } else { row.offset + 1 };
+            claims.push(PartitionClaim { next: next.max(changed_at), row });
         }
         Ok(claims)
     }
@@ -148,6 +188,27 @@ impl Subject for Stopped {
     async fn parity(&self) -> Result<Option<String>, Failure> {
         Ok(None)
     }
+}
+
+async fn rows_of(chain: Chain, settings: &tandem_scylla::Settings, log: &KafkaLog) -> Result<Rows, Failure> {
+    let doing = || format!("the row store of chain {chain} ([chains.{chain}.rows])");
+    let store = Box::pin(ScyllaStore::open(settings)).await.map_err(|error| {
+        let is_retryable = error.is_retryable();
+        let error = anyhow!(error).context(doing());
+        if is_retryable { Failure::failed(error) } else { Failure::configuration(error) }
+    })?;
+    let identity = store.identity();
+    if (identity.id, identity.generation) != (log.id(), log.generation()) {
+        let error = anyhow!(
+            "its rows are of {identity}, but the log is {}, generation {}: the chain's compute has not begun with this \
+             log yet, or the configuration names another keyspace",
+            log.id(),
+            log.generation()
+        );
+        return Err(Failure::configuration(error.context(doing())));
+    }
+    let store = Arc::new(store);
+    Ok(Rows { rows: store.clone(), dead_letters: store })
 }
 
 fn failed(error: StoreError) -> Failure {

@@ -1,0 +1,124 @@
+//! The gateway: one port for everybody, in front of both chains' query nodes, writing to Kafka.
+//!
+//! It must come up while Kafka is away: reads do not need it. All it needs to know of the log is
+//! which one it is and how many partitions it has, and the chains know that, too. So whoever
+//! answers first tells.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::anyhow;
+use http::Request;
+use tandem_control::Control;
+use tandem_gateway::{ChainService, Gateway, Pool};
+use tandem_ingest::{Ingest, forget_receipts, wall_ms};
+use tandem_kafka::{Identity, KafkaLog, Purpose};
+use tandem_model::LogId;
+use tandem_model::route::Chain;
+use tandem_model::status::{ChainStatus, PATH};
+use tandem_storage::EventLog;
+use tandem_telemetry::measured;
+use tokio::net::TcpListener;
+use tower::ServiceExt;
+
+use super::backends::{LOG, check_control, follow_control, is_log_retryable};
+use super::stage::{Ending, Stage, bind, local_address};
+use crate::config::GatewayRoleConfig;
+use crate::failure::Failure;
+use crate::system::metrics;
+
+/// How long a chain may take to say which log it follows.
+const CHAIN_TIMEOUT: Duration = Duration::from_secs(1);
+
+struct Started {
+    listener: TcpListener,
+    gateway: Gateway,
+    log: Arc<dyn EventLog>,
+    control: Arc<dyn Control>,
+}
+
+pub(super) async fn run(config: GatewayRoleConfig) -> Result<(), Failure> {
+    let stage = Stage::begin("gateway", config.admin).await?;
+    let Started { listener, gateway, log, control } = match start(&stage, config).await {
+        Ok(started) => started,
+        Err(ending) => return stage.give_up(ending).await,
+    };
+    let address = local_address(&listener)?;
+    let forgetting = tokio::spawn(forget_receipts(log, stage.stop_flag(), wall_ms));
+    let serving = tokio::spawn({
+        let (gateway, stopped) = (gateway.clone(), stage.stopped());
+        async move { gateway.serve(listener, stopped).await }
+    });
+    stage.serves(Some(address));
+    stage
+        .until_stopped(async {
+            _ = serving.await;
+            _ = forgetting.await;
+            drop(control);
+        })
+        .await
+}
+
+async fn start(stage: &Stage, config: GatewayRoleConfig) -> Result<Started, Ending> {
+    let listener = bind(config.listen, "listen").await?;
+    let refused = |error: anyhow::Error| Failure::configuration(error.context("see section [gateway]"));
+    let [a, b] = config.pools.map(|pool| Pool::new(&pool));
+    let pools = [a.map_err(|error| refused(anyhow!(error)))?, b.map_err(|error| refused(anyhow!(error)))?];
+    let control = follow_control(&config.control, config.route_memory)?;
+    check_control(&*control).await?;
+    metrics::route(&stage.telemetry, control.route());
+    let control: Arc<dyn Control> = control;
+
+    let chains = [pools[0].service(), pools[1].service()];
+    let log = known_log(stage, &config.log, &chains).await?;
+    tracing::info!(log = %log.id(), partitions = log.partitions(), "in front of both chains");
+    let log: Arc<dyn EventLog> = measured::log(&stage.telemetry, None, Arc::new(log));
+    let ingest = Arc::new(Ingest::new(Arc::clone(&log)));
+    let gateway =
+        Gateway::new(config.gateway, chains, Arc::clone(&control), Arc::clone(&ingest), config.clock)
+            .map_err(|error| refused(anyhow!(error)))?;
+    metrics::gateway(&stage.telemetry, &gateway);
+    metrics::ingest(&stage.telemetry, &ingest);
+    for (chain, pool) in Chain::ALL.into_iter().zip(&pools) {
+        metrics::nodes(&stage.telemetry, chain, pool);
+    }
+    metrics::check_gateway(&stage.health, &gateway, &ingest);
+    Ok(Started { listener, gateway, log, control })
+}
+
+/// The log, as Kafka or else a chain describes it.
+async fn known_log(
+    stage: &Stage,
+    settings: &tandem_kafka::Settings,
+    chains: &[ChainService; 2],
+) -> Result<KafkaLog, Ending> {
+    let purpose = || Purpose::Append("gateway".to_owned());
+    let open = async || match KafkaLog::open(settings.clone(), purpose()).await {
+        Err(error) if is_log_retryable(&error) => {
+            for chain in chains {
+                if let Some(identity) = described(chain.clone()).await {
+                    tracing::warn!(%error, "Kafka is away: reads are served, events are not taken until it is there");
+                    return KafkaLog::with_identity(settings.clone(), identity, purpose());
+                }
+            }
+            Err(error)
+        }
+        opened => opened,
+    };
+    stage.wait_for(LOG, open, is_log_retryable).await
+}
+
+/// Which log a chain follows, if it says so.
+async fn described(chain: ChainService) -> Option<Identity> {
+    let mut question = Request::new(bytes::Bytes::new());
+    *question.uri_mut() = http::Uri::from_static(PATH);
+    let answer = tokio::time::timeout(CHAIN_TIMEOUT, chain.oneshot(question)).await.ok()?.ok()?;
+    let status: ChainStatus = serde_json::from_slice(answer.body()).ok()?;
+    Some(Identity {
+        log_id: LogId(u128::from_str_radix(&status.log, 16).ok()?.to_be_bytes()),
+        // Writers of rows need it; a gateway writes none.
+        generation: 0,
+        partitions: u32::try_from(status.partitions.len()).ok().filter(|count| *count > 0)?,
+        created_ms: 0,
+    })
+}
