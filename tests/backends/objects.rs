@@ -116,7 +116,7 @@ async fn a_large_snapshot_goes_up_in_parts_and_comes_back_whole() {
     let partition = PartitionId(3);
     // Around the size of a part with its head, and several parts.
     for len in [(16 << 20) - 60, (16 << 20) - 59, 16 << 20, (32 << 20) - 60, (40 << 20) + 1] {
-        let bytes: Vec<u8> = (0..len).map(|index: usize| (index * 31 >> 7) as u8).collect();
+        let bytes: Vec<u8> = (0..len).map(|index: usize| ((index * 31) >> 7) as u8).collect();
         let snapshot = Snapshot { next: 5, bytes: bytes.into() };
         store.put(partition, snapshot.clone()).await.expect("put");
         assert!(store.load(partition, 5).await.expect("load") == Some(snapshot), "{len} bytes");

@@ -11,13 +11,13 @@
 //! mixed with those of the one before. An object is there whole or not at all (`folder`: written
 //! under another name, synced, renamed; S3: a put, or a multipart upload, which is invisible until
 //! it is completed), and what it holds says for itself whether it is what was written
-//! ([`frame`](crate::frame)): a damaged one is reported, never taken.
+//! ([`frame`]): a damaged one is reported, never taken.
 //!
 //! Two processes that write the same place write the same: a snapshot is a function of the log's
 //! prefix. So a process that should be dead does no harm here either.
 //!
 //! Every call ends within [`Settings::timeout_ms`], retries included. What fails says what to do
-//! ([`failure`](crate::failure)); without snapshots nothing is lost but time at the next restart.
+//! ([`failure`]); without snapshots nothing is lost but time at the next restart.
 //!
 //! An S3 bucket should have a lifecycle rule that aborts incomplete multipart uploads after a day:
 //! a process that is killed in the middle of one leaves its parts behind, which nobody sees but
