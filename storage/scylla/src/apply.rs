@@ -145,10 +145,7 @@ impl Inner {
     }
 
     /// How far the rows of a partition are, and its own row; none if nothing of our log is there.
-    pub(crate) async fn partition(
-        &self,
-        partition: PartitionId,
-    ) -> Result<Option<(Cut, PartitionRow)>> {
+    pub(crate) async fn partition(&self, partition: PartitionId) -> Result<Option<(Cut, PartitionRow)>> {
         const DOING: &str = "reading progress";
         let values = (partition.0 as i32,);
         let answer = self.connection.read(DOING, &self.statements.read_progress, values).await?;

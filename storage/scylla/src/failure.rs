@@ -109,7 +109,8 @@ fn of_answer(doing: &str, answer: &DbError, message: &str) -> StoreError {
              MODIFY, query nodes SELECT"
         )),
         DbError::AuthenticationError => StoreError::Refused(format!("{said}: check `user` and the password")),
-        DbError::Invalid if message.contains("too large") => {
+        // Cassandra says one, ScyllaDB the other.
+        DbError::Invalid if ["oversized mutation", "too large"].iter().any(|text| message.contains(text)) => {
             StoreError::Refused(format!("{said}: lower `batch_bytes_max`, or raise the server's limit"))
         }
         DbError::Invalid | DbError::ConfigError
@@ -167,6 +168,7 @@ mod tests {
             (DbError::Unauthorized, "User u has no MODIFY permission", "permission"),
             (DbError::Invalid, "unconfigured table rows", "tandem schema apply"),
             (DbError::Invalid, "Mutation of 9 bytes is too large", "batch_bytes_max"),
+            (DbError::Invalid, "Rejected an oversized mutation (9/8)", "batch_bytes_max"),
         ] {
             let StoreError::Refused(text) = answer(kind, message) else { panic!("{message}") };
             assert!(text.contains(advice) && text.contains(message), "{text}");

@@ -2,8 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail as the test would")]
 
+mod failures;
+mod history;
+mod measure;
+mod restart;
+mod schema;
 mod suites;
 mod support;
+mod writers;
 
 use tandem_tests::services::Services;
 

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use tandem_model::time::Window;
+use tandem_model::{Breakdown, Table};
 use tandem_scylla::Settings;
-use tandem_storage::suite;
+use tandem_storage::suite::fixtures::{change, changes, row};
+use tandem_storage::{RowStore, suite};
 
-use super::support::{fresh, gone, open};
+use super::support::{fresh, gone, open, raw};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_pass_the_suite() {
@@ -34,5 +37,46 @@ async fn rows_pass_the_suite_in_small_parts() {
 async fn dead_letters_pass_the_suite() {
     let settings = fresh("letters").await;
     suite::dead_letters(&open(&settings).await).await;
+    gone(&settings).await;
+}
+
+/// What is written carries its position, and lives as long as the settings say; nothing is null
+/// that could be a tombstone.
+#[tokio::test]
+async fn rows_are_written_with_position_and_expiry() {
+    let settings = Settings { total_expiry_s: 0, ..fresh("expiry").await };
+    let store = open(&settings).await;
+    let mut all = changes(0, 42, 42);
+    all.sessions = vec![change("s", 40, 0)];
+    for (window, offset) in [(Window::TenSeconds, 30), (Window::Minute, 31), (Window::FiveMinutes, 32)] {
+        let one = row(Table::Trend(window), Breakdown::Room, "room", 300_000, offset);
+        all.sessions[0].rows.push(one);
+    }
+    store.apply(&all).await.expect("apply");
+    let text = format!(
+        "SELECT table_name, writetime(version), ttl(views), suspect_views, writetime(cut_next), ttl(cut_next) FROM \
+         {}.rows WHERE session_id = 's'",
+        settings.keyspace
+    );
+    let answer =
+        raw(&settings).await.query_unpaged(text, ()).await.expect("read").into_rows_result().expect("rows");
+    type Columns = (String, i64, Option<i32>, Option<i64>, i64, Option<i32>);
+    let mut found: Vec<Columns> = answer.rows().expect("columns").map(|row| row.expect("row")).collect();
+    for (_, _, left_s, ..) in &mut found {
+        // Some seconds may have passed.
+        *left_s = left_s.map(|left_s| (left_s + 3_599) / 3_600 * 3_600);
+    }
+    let expected = |table: &str, offset: i64, left_s| {
+        (table.to_owned(), (offset + 1) << 4, left_s, Some(offset), 42 << 4, None)
+    };
+    assert_eq!(
+        found,
+        [
+            expected("total", 40, None),
+            expected("trend_10s", 30, Some(48 * 3_600)),
+            expected("trend_1m", 31, Some(90 * 86_400)),
+            expected("trend_5m", 32, None),
+        ]
+    );
     gone(&settings).await;
 }

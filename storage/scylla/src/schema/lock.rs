@@ -1,8 +1,9 @@
 //! One at a time: two `CREATE TABLE` at once leave Cassandra with two tables of one name.
 //!
 //! The lock is a row that a lightweight transaction puts there, with the holder's name, and that
-//! expires by itself when its holder died. The table it stands in can't be created under it; it has
-//! a fixed id, so that two that create it at once create the same table. A holder that slept
+//! expires by itself when its holder died. The table it stands in can't be created under it; on
+//! Cassandra it has a fixed id, so that two that create it at once create the same table (ScyllaDB
+//! puts changes of the schema in order by itself). A holder that slept
 //! through its lock's end does no more harm than two without a lock, as every step can be done
 //! twice.
 
@@ -13,7 +14,7 @@ use scylla::value::CqlValue;
 use tandem_storage::{Result, StoreError};
 use tokio::time::{Instant, sleep};
 
-use crate::connection::{Connection, Use, unreadable};
+use crate::connection::{Connection, Product, Use, unreadable};
 
 /// How long a lock outlives the last sign of its holder, in seconds. Longer than a step takes.
 const EXPIRY_S: i32 = 60;
@@ -32,10 +33,11 @@ pub(super) struct Lock<'a> {
 
 /// Creates the table of the lock.
 pub(super) async fn create(connection: &Connection, keyspace: &str) -> Result<()> {
-    let text = format!(
-        "CREATE TABLE IF NOT EXISTS {keyspace}.schema_lock (name text PRIMARY KEY, holder text) WITH ID = {}",
-        table_id(keyspace)
-    );
+    let mut text =
+        format!("CREATE TABLE IF NOT EXISTS {keyspace}.schema_lock (name text PRIMARY KEY, holder text)");
+    if connection.product == Product::Cassandra {
+        text += &format!(" WITH ID = {}", table_id(keyspace));
+    }
     match connection.define("creating schema_lock", &text).await {
         // Somebody else did, this very moment.
         Err(StoreError::Refused(said)) if said.contains("exist") => Ok(()),
