@@ -23,6 +23,7 @@ mod partition;
 pub mod publish;
 mod recover;
 mod settings;
+mod snapshots;
 mod status;
 
 pub use compute::Compute;

@@ -3,25 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tandem_fold::Fold;
 use tandem_model::{PartitionId, PseudonymKey, Record};
-use tandem_storage::{ChainStores, EventLog, Snapshot, StoreError};
+use tandem_storage::{ChainStores, EventLog, StoreError};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::flush::flush;
 use crate::hot::HotWriter;
-use crate::publish::Pin;
 use crate::recover::recover;
 use crate::settings::Settings;
+use crate::snapshots::Keeper;
 use crate::status::{Phase, Status};
 
 /// First pause before a store is tried again, and the longest.
 const RETRY_PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
-
-/// How many snapshots are kept while it is not known which of them the publisher needs. Where that
-/// is not enough, it folds the log from its beginning.
-const SNAPSHOTS_KEPT_UNKNOWN: usize = 50;
 
 /// Everything the loop of a partition needs.
 pub(crate) struct Context {
@@ -52,6 +47,7 @@ pub(crate) async fn run(context: Context) -> Result<(), StoreError> {
     let mut ends = context.log.ends();
     let mut stopped = context.stopped.clone();
     let mut hot = HotWriter::new();
+    let mut snapshots = Keeper::default();
     let mut written = fold.cut();
     let mut last_flush = Instant::now();
     let mut last_snapshot = Instant::now();
@@ -75,8 +71,8 @@ pub(crate) async fn run(context: Context) -> Result<(), StoreError> {
         hot.tend(&context, &fold, written).await;
         let is_due = last_snapshot.elapsed() >= context.settings.snapshot_interval
             || fold.cut().next - snapshot_next >= context.settings.snapshot_records;
-        if is_due && !fold.has_changes() {
-            snapshot(&context, &fold).await?;
+        if is_due && !fold.has_changes() && snapshots.is_free() {
+            snapshots.begin(&context, &fold).await;
             last_snapshot = Instant::now();
             snapshot_next = fold.cut().next;
         }
@@ -103,7 +99,8 @@ pub(crate) async fn run(context: Context) -> Result<(), StoreError> {
     if fold.has_changes() {
         flush(&context, &mut hot, fold.take_changes()).await?;
     }
-    snapshot(&context, &fold).await
+    snapshots.finish(&context, &fold).await;
+    Ok(())
 }
 
 /// Notes that every record below `end` is in the row store.
@@ -125,37 +122,6 @@ async fn read(context: &Context, from: u64) -> Result<Vec<(u64, Record)>, StoreE
         context.log.read(context.partition, from, context.settings.batch_bytes).await
     })
     .await
-}
-
-/// Keeps the state, but never beyond what the row store holds for good.
-async fn snapshot(context: &Context, fold: &Fold) -> Result<(), StoreError> {
-    let partition = context.partition;
-    if fold.cut().next == 0 {
-        // Nothing was ever read: there is no state to keep.
-        return Ok(());
-    }
-    let durable = context.stores.rows.durable(partition).await;
-    let reached = durable.as_ref().ok().copied().flatten().is_some_and(|cut| cut.next >= fold.cut().next);
-    if !reached {
-        // Nothing is lost without a snapshot but time at the next restart.
-        tracing::warn!(%partition, ?durable, "no snapshot: the row store is not that far");
-        return Ok(());
-    }
-    let snapshot = Snapshot { next: fold.cut().next, bytes: fold.snapshot().into() };
-    context.status.send_modify(|status| status.usage = fold.usage());
-    let kept = async {
-        context.stores.snapshots.put(partition, snapshot).await?;
-        let (kept, pinned) = match context.settings.pins.of(partition) {
-            Pin::Nothing => (context.settings.snapshots_kept, None),
-            Pin::At(next) => (context.settings.snapshots_kept, Some(next)),
-            Pin::Unknown => (SNAPSHOTS_KEPT_UNKNOWN, None),
-        };
-        context.stores.snapshots.prune(partition, kept, pinned).await
-    };
-    if let Err(error) = kept.await {
-        tracing::warn!(%partition, %error, "the snapshot was not kept; the next restart replays more");
-    }
-    Ok(())
 }
 
 /// Does `action` until it succeeds or can't; the partition shows as stalled meanwhile.

@@ -153,7 +153,10 @@ pub(crate) async fn check(log: &MemoryEventLog, stores: &ChainStores, context: &
                 found.rows.into_iter().map(|row| (row.key, (row.values, row.offset))).collect();
             assert_eq!(rows, expected.rows.into_iter().collect::<Vec<_>>(), "{context}, {id}");
             let look = stores.hot.session(partition, id.as_str()).await.expect("memory");
-            if let Some(hot) = look.session {
+            // A hot store that its writer has left for a while stands still, and says so.
+            let progress = stores.rows.progress(partition).await.expect("memory");
+            assert!(look.progress <= progress, "{context}: the hot store is ahead");
+            if let Some(hot) = look.session.filter(|_| look.progress == progress) {
                 let totals = stores.rows.session(id.as_str(), &Select::Totals).await.expect("memory");
                 let totals = totals.expect("the session");
                 assert_eq!((&hot.session, &hot.rows), (&totals.session, &totals.rows), "{context}, {id}");
