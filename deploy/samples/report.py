@@ -21,7 +21,8 @@ EXACT_MAX = 4096
 def ratio(numerator, *divisors, factor=1):
     def value(m):
         divisor = sum(m[name] for name in divisors)
-        return factor * m[numerator] / divisor if divisor else None
+        # As the API does it: both as floats.
+        return float(factor * m[numerator]) / float(divisor) if divisor else None
     return value
 
 

@@ -51,8 +51,8 @@ pub trait SummaryWriter: Send {
 /// Why a transaction was not confirmed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PublishError {
-    /// Somebody else has begun the partition: nothing was published, and never will be by this
-    /// writer.
+    /// Somebody else has begun the partition: this writer publishes nothing any more. What it was
+    /// just committing may be there; the marker tells.
     #[error("another writer has taken the partition over")]
     Fenced,
     /// The topic can't be reached or refuses for now; nothing was published.
