@@ -38,6 +38,18 @@ pub enum Error {
         /// How many it must have.
         wanted: u32,
     },
+    /// There is another number of slots than the configuration says.
+    #[error(
+        "topic {topic} has {found} partitions, one for each slot, but the configuration says slots = {wanted}: set slots = {found}"
+    )]
+    Slots {
+        /// The topic of receipts.
+        topic: String,
+        /// How many slots there are.
+        found: u32,
+        /// How many the configuration says.
+        wanted: u32,
+    },
     /// What the meta topic holds can't be understood.
     #[error(
         "topic {meta_topic} holds what this version can't read ({reason}): use the version that wrote it"
@@ -53,6 +65,16 @@ pub enum Error {
     Refused(String),
 }
 
+impl Error {
+    /// What an operation of a store meant for opening a log.
+    pub(crate) fn of_store(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(text) | StoreError::Timeout(text) => Error::Unavailable(text),
+            StoreError::Refused(text) | StoreError::Damaged(text) => Error::Refused(text),
+        }
+    }
+}
+
 impl From<Error> for StoreError {
     fn from(error: Error) -> Self {
         match error {
@@ -62,6 +84,7 @@ impl From<Error> for StoreError {
             | Error::NoTopic { .. }
             | Error::NoIdentity { .. }
             | Error::Partitions { .. }
+            | Error::Slots { .. }
             | Error::Refused(_) => StoreError::Refused(error.to_string()),
         }
     }

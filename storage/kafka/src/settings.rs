@@ -78,7 +78,7 @@ pub struct Settings {
     pub fetch_wait_ms: u64,
     /// How often the log's ends are asked for, in milliseconds, 10 to 60,000. Default: 1000.
     pub ends_interval_ms: u64,
-    /// How many receipts are remembered, 1,000 to 100,000,000, at about 60 bytes each; the oldest
+    /// How many receipts are remembered, 1,000 to 100,000,000, at about 100 bytes each; the oldest
     /// are forgotten first, and a key that is sent again after that counts again. Default:
     /// 2000000.
     pub receipts_max: usize,
