@@ -18,6 +18,9 @@ use crate::status::{Phase, Status};
 /// First pause before a store is tried again, and the longest.
 const RETRY_PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 
+/// How long an idle partition waits for a snapshot that is under way.
+const SNAPSHOT_PAUSE: Duration = Duration::from_millis(250);
+
 /// Everything the loop of a partition needs.
 pub(crate) struct Context {
     pub(crate) settings: Settings,
@@ -85,8 +88,11 @@ pub(crate) async fn run(context: Context) -> Result<(), StoreError> {
             // log grows.
             let wait_until = if fold.has_changes() {
                 flush_at
-            } else {
+            } else if snapshots.is_free() {
                 last_snapshot + context.settings.snapshot_interval
+            } else {
+                // A snapshot may be due while one is under way: no reason to spin.
+                Instant::now() + SNAPSHOT_PAUSE
             };
             tokio::select! {
                 _ = ends.changed() => {}
