@@ -1,5 +1,8 @@
 //! `tandem schema`: topics and tables as they should be.
 
+use std::future::Future;
+use std::time::Duration;
+
 use anyhow::anyhow;
 use tandem_model::route::Chain;
 
@@ -8,6 +11,10 @@ use crate::config::{Role, RoleConfig, SchemaConfig};
 use crate::failure::Failure;
 use crate::roles;
 use crate::terminal::say;
+
+/// How long one backend may take. Far longer than anything sound: migrations wait two minutes for
+/// each other.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// What `tandem schema` takes.
 #[derive(Debug, clap::Args)]
@@ -61,9 +68,10 @@ pub async fn run(args: Args) -> Result<(), Failure> {
         Ok(good) => is_good &= good,
         Err(failure) => failures.push(failure),
     };
-    note(log(&config, is_apply).await);
+    note(within_patience("the event log ([log])", log(&config, is_apply)).await);
     for (chain, rows) in &config.rows {
-        note(Box::pin(tables(*chain, rows, is_apply)).await);
+        let named = format!("the row store of chain {chain} ([chains.{chain}.rows])");
+        note(within_patience(&named, Box::pin(tables(*chain, rows, is_apply))).await);
     }
     if config.rows.is_empty() {
         say("There are no sections [chains.a.rows] or [chains.b.rows]: no tables were looked at.");
@@ -77,6 +85,18 @@ pub async fn run(args: Args) -> Result<(), Failure> {
         true => Ok(()),
         false => Err(Failure::failed(anyhow!("something is missing or differs, see above"))),
     }
+}
+
+async fn within_patience<T>(
+    named: &str,
+    working: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    tokio::time::timeout(PATIENCE, working).await.unwrap_or_else(|_| {
+        let seconds = PATIENCE.as_secs();
+        Err(Failure::failed(anyhow!(
+            "{named} took more than {seconds} s: see whether it is healthy, then do it again, which does no harm"
+        )))
+    })
 }
 
 async fn log(config: &SchemaConfig, is_apply: bool) -> Result<bool, Failure> {
@@ -112,7 +132,7 @@ async fn log(config: &SchemaConfig, is_apply: bool) -> Result<bool, Failure> {
                 shape.cleanup,
                 kept(shape.retention_ms)
             )),
-            None => say(format_args!("topic {}: missing: run `tandem schema apply`", topic.name)),
+            None => say(format_args!("topic {}: missing", topic.name)),
         }
         for problem in &topic.problems {
             say(format_args!("  ! {problem}"));

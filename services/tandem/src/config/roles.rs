@@ -232,7 +232,25 @@ impl Reading<'_> {
                 }
             }
         }
-        ConfigError::of(wrong)
+        ConfigError::of(wrong)?;
+        self.chains_apart()
+    }
+
+    /// Two chains in one keyspace would overwrite each other's rows, and agree for ever after.
+    fn chains_apart(&self) -> Result<(), ConfigError> {
+        if self.values.chains().len() < Chain::ALL.len() {
+            return Ok(());
+        }
+        let [a, b] = Chain::ALL.map(|chain| self.of_chain(chain, "rows"));
+        let [of_a, of_b] = [a.texts("addresses"), b.texts("addresses")];
+        let is_one_place = of_a.iter().any(|address| of_b.contains(address));
+        match is_one_place && a.text("keyspace") == b.text("keyspace") {
+            false => Ok(()),
+            true => {
+                Err(b
+                    .wrong("keyspace", "is chain a's, at the same address: chains share nothing but the log"))
+            }
+        }
     }
 
     fn log(&self) -> Result<tandem_kafka::Settings, ConfigError> {

@@ -111,6 +111,13 @@ impl<'a> Scope<'a> {
         }
     }
 
+    pub(super) fn texts(&self, key: &str) -> Vec<String> {
+        match self.value(key) {
+            Some(Value::Texts(texts)) => texts,
+            _ => Vec::new(),
+        }
+    }
+
     pub(super) fn integer(&self, key: &str) -> u64 {
         match self.value(key) {
             Some(Value::Integer(number)) => number,
@@ -132,8 +139,10 @@ impl<'a> Scope<'a> {
     }
 
     pub(super) fn urls(&self, key: &str) -> Result<Vec<Uri>, ConfigError> {
-        let Some(Value::Texts(texts)) = self.value(key) else { return Ok(Vec::new()) };
-        texts.iter().map(|text| text.parse().map_err(|_| self.wrong(key, "holds no address"))).collect()
+        self.texts(key)
+            .iter()
+            .map(|text| text.parse().map_err(|_| self.wrong(key, "holds no address")))
+            .collect()
     }
 
     /// A path: relative to the file where it stands in it, else to the working directory.

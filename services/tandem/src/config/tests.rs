@@ -253,6 +253,21 @@ fn what_an_adapter_refuses_has_its_place_too() {
 }
 
 #[test]
+fn chains_may_share_a_cluster_but_no_keyspace() {
+    let rows = |keyspace_b: &str, address_b: &str| {
+        let text = format!(
+            "[chains.a.rows]\naddresses = [\"x:1\", \"y:1\"]\n\
+             [chains.b.rows]\naddresses = [\"{address_b}\"]\nkeyspace = \"{keyspace_b}\""
+        );
+        load(&text, &SECRETS).unwrap().of(Role::Schema, None).map(|_| ())
+    };
+    assert_eq!(rows("other", "y:1"), Ok(()));
+    assert_eq!(rows("tandem", "z:1"), Ok(()));
+    let refused = rows("tandem", "y:1").unwrap_err().to_string();
+    assert!(refused.contains("tandem.toml:5:12: [chains.b.rows] keyspace is chain a's"), "{refused}");
+}
+
+#[test]
 fn a_role_reads_its_chain() {
     let text =
         "[chains.a.rows]\n[chains.a.snapshots]\nurl = \"file:///tmp/x\"\n[chains.b.rows]\nkeyspace = \"b\"";
@@ -384,7 +399,8 @@ fn backends_are_defined_as_their_adapters_are() {
 
 #[test]
 fn our_own_presets_are_those_of_the_parts() {
-    let text = "[chains.a.snapshots]\nurl = \"file:///x/y\"\n[chains.b.snapshots]\nurl = \"file:///x/y\"";
+    let text = "[chains.a.snapshots]\nurl = \"file:///x/y\"\n[chains.b.snapshots]\nurl = \"file:///x/y\"\n\
+                [chains.b.rows]\nkeyspace = \"b\"";
     let values = load(text, &SECRETS).unwrap();
     for chain in Chain::ALL {
         let RoleConfig::Compute(config) = values.of(Role::Compute, Some(chain)).unwrap() else { panic!() };

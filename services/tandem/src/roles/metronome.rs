@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tandem_control::Remote;
+use tandem_control::{ControlError, Remote};
 use tandem_ingest::{MetronomeCounts, metronome_counted, wall_ms};
 use tandem_kafka::{KafkaLog, Purpose};
 use tandem_storage::EventLog;
@@ -27,6 +27,14 @@ pub(super) async fn run(config: MetronomeConfig) -> Result<(), Failure> {
         Err(ending) => return stage.give_up(ending).await,
     };
     let clock = TrustedClock::new(config.clock_difference_ms_max);
+    // A metronome that has nobody to compare its clock with does not begin: beats can't be taken
+    // back. Later, it may go on alone.
+    let compared =
+        stage.wait_for("the control node, to compare clocks", async || control.clock().await, is_away);
+    match compared.await {
+        Ok(reading) => clock.compared(reading, Instant::now()),
+        Err(ending) => return stage.give_up(ending).await,
+    }
     let comparing = tokio::spawn(compare(Arc::clone(&control), clock.clone(), config.clock_check));
     let counts: watch::Sender<MetronomeCounts> = watch::Sender::default();
     let offset = clock.clone();
@@ -58,6 +66,10 @@ async fn start(stage: &Stage, config: &MetronomeConfig) -> Result<(KafkaLog, Arc
     check_control(&*control).await?;
     let log = open_log(stage, &config.log, Purpose::Append("metronome".to_owned())).await?;
     Ok((log, control))
+}
+
+const fn is_away(error: &ControlError) -> bool {
+    !matches!(error, ControlError::Refused { .. })
 }
 
 /// Compares the clocks for as long as it is left to.
