@@ -4,5 +4,6 @@
 
 mod chaos;
 mod oracle;
+mod pinned;
 mod switches;
 mod world;
