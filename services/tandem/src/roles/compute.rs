@@ -9,7 +9,7 @@ use tandem_compute::Compute;
 use tandem_compute::publish::{Parts, Publisher, Routes};
 use tandem_control::{Control, Remote};
 use tandem_gateway::ClockMode;
-use tandem_kafka::{Group, KafkaSummaries, Purpose};
+use tandem_kafka::{Group, KafkaLog, KafkaSummaries, Purpose};
 use tandem_model::route::{Chain, Route};
 use tandem_redis::Access;
 use tandem_scylla::{LogIdentity, ScyllaStore};
@@ -51,6 +51,7 @@ async fn start(stage: &Stage, config: ComputeConfig) -> Result<Running, Ending> 
     let control = follow_control(&config.control, None)?;
     check_control(&*control).await?;
     let log = open_log(stage, &config.log, Purpose::Read).await?;
+    let kafka_identity = log.identity().clone();
     let identity = LogIdentity { id: log.id(), generation: log.generation(), partitions: log.partitions() };
     let rows = note_log(stage, chain, &config.rows, identity).await?;
     let hot = hot(chain, config.hot.clone(), (log.id(), log.generation()), Access::Write).await?;
@@ -84,6 +85,10 @@ async fn start(stage: &Stage, config: ComputeConfig) -> Result<Running, Ending> 
     metrics::route(&stage.telemetry, control.route());
 
     let publisher = if config.publish.enabled {
+        // A reader keeps one place per partition, and the publisher's is not that of compute.
+        let log = KafkaLog::with_identity(config.log.clone(), kafka_identity, Purpose::Read)
+            .map_err(|error| Failure::configuration(anyhow!(error)))?;
+        let log = measured::log(&stage.telemetry, Some(chain), Arc::new(log));
         let topic =
             KafkaSummaries::new(config.log).map_err(|error| Failure::configuration(anyhow!(error)))?;
         let topic: Arc<dyn SummaryTopic> = measured::summaries(&stage.telemetry, chain, Arc::new(topic));
