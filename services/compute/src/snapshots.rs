@@ -39,7 +39,8 @@ impl Keeper {
             return;
         }
         let durable = context.stores.rows.durable(partition).await;
-        if !durable.as_ref().ok().copied().flatten().is_some_and(|cut| cut.next >= fold.cut().next) {
+        let reached = durable.as_ref().ok().copied().flatten();
+        if reached.is_none_or(|cut| cut.next < fold.cut().next) {
             tracing::warn!(%partition, ?durable, "no snapshot: the row store is not that far");
             return;
         }
