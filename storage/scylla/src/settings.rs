@@ -45,7 +45,9 @@ pub struct Settings {
     /// How long a request may wait for its turn before it is refused as unavailable, in
     /// milliseconds, 1 to 60,000. Default: 5000.
     pub turn_timeout_ms: u64,
-    /// Requests under way at once for writing, and as many for reading; 1 to 8,192. Default: 128.
+    /// Requests under way at once for writing, and as many for reading; 1 to 8,192. Together with
+    /// `batch_bytes_max` it bounds what the server has to hold of ours at once: a small one dies of
+    /// too much. Default: 32.
     pub requests_max: usize,
     /// A read that has no answer after this long is sent to a second node as well, in
     /// milliseconds, 0 to 60,000; 0: never. Writes are not. Default: 100.
@@ -57,7 +59,7 @@ pub struct Settings {
     pub compress: bool,
     /// Largest batch, in bytes, 1,024 to 8,388,608. A session's change that is larger is written
     /// in parts; readers wait meanwhile. Must stay below half of the server's commit log
-    /// segment. Default: 1048576 (1 MiB).
+    /// segment. Default: 131072 (128 KiB).
     pub batch_bytes_max: usize,
     /// Rows of one page of an answer, 10 to 100,000. Default: 5000.
     pub page_rows: u32,
@@ -111,11 +113,11 @@ impl Default for Settings {
             connect_timeout_ms: 5_000,
             request_timeout_ms: 5_000,
             turn_timeout_ms: 5_000,
-            requests_max: 128,
+            requests_max: 32,
             speculative_after_ms: 100,
             connections: 1,
             compress: false,
-            batch_bytes_max: 1 << 20,
+            batch_bytes_max: 128 << 10,
             page_rows: 5_000,
             settle_ms_max: 1_000,
             known_sessions_max: 100_000,

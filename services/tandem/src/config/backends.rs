@@ -230,10 +230,11 @@ pub(super) const ROWS: Section = Section {
         ),
         Opt::integer(
             "requests_max",
-            128,
+            32,
             (1, 8_192),
             "requests",
-            "Requests under way at once for writing, and as many for reading.",
+            "Requests under way at once for writing, and as many for reading. Together with batch_bytes_max it bounds \
+             what the server has to hold of ours at once: a small one dies of too much.",
         ),
         Opt::integer(
             "speculative_after_ms",
@@ -251,7 +252,7 @@ pub(super) const ROWS: Section = Section {
         ),
         Opt::integer(
             "batch_bytes_max",
-            MIB,
+            128 * 1_024,
             (1_024, 8 * MIB),
             "bytes",
             "Largest batch. A session's change that is larger is written in parts; readers wait meanwhile. Must stay \

@@ -285,7 +285,7 @@ const COMPUTE: Section = Section {
             "Least time between two flushes to the stores: what changes in between is written once. Higher saves \
              writes and shows events later.",
         )
-        .preset_of(10, 15),
+        .preset_of(50, 75),
         Opt::integer(
             "snapshot_interval_ms",
             0,

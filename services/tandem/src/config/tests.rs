@@ -405,13 +405,15 @@ fn our_own_presets_are_those_of_the_parts() {
     for chain in Chain::ALL {
         let RoleConfig::Compute(config) = values.of(Role::Compute, Some(chain)).unwrap() else { panic!() };
         let preset = tandem_compute::Settings::of(chain);
-        let without_pins = |settings: &tandem_compute::Settings| {
-            format!(
-                "{:?}",
-                tandem_compute::Settings { pins: tandem_compute::publish::Pins::none(), ..settings.clone() }
-            )
+        // Stores over the network take fewer and larger writes better than those in the process.
+        let flush_ms = config.compute.flush_interval.as_millis();
+        assert_eq!(flush_ms, preset.flush_interval.as_millis() * 5);
+        let rest = |settings: &tandem_compute::Settings| {
+            let pins = tandem_compute::publish::Pins::none();
+            let flush_interval = std::time::Duration::ZERO;
+            format!("{:?}", tandem_compute::Settings { pins, flush_interval, ..settings.clone() })
         };
-        assert_eq!(without_pins(&config.compute), without_pins(&preset));
+        assert_eq!(rest(&config.compute), rest(&preset));
     }
     let RoleConfig::Gateway(config) = values.of(Role::Gateway, None).unwrap() else { panic!() };
     let preset = tandem_gateway::GatewayConfig::new("operator-key");
