@@ -3,8 +3,10 @@
 //! - [`fold`]: events per second of the pure core on one thread, its memory, its snapshots; and
 //!   what DuckDB and ClickHouse reach on the same file in the same run
 //! - [`system`]: a whole system over HTTP: from POST to visible, reports at rising load, restart
+//! - [`backends`]: from the log to an answer, on embedded storage and on real servers, side by side
 //! - [`events`]: writes a big, realistic, reproducible file to measure with
 
+mod backends;
 mod clock;
 mod events;
 mod fold;
@@ -29,6 +31,8 @@ use crate::terminal::say;
 pub struct Args {
     #[command(subcommand)]
     what: Option<What>,
+    #[command(flatten)]
+    backends: backends::Args,
     #[command(flatten)]
     output: Output,
 }
@@ -71,6 +75,8 @@ struct Report {
     fold: Option<fold::Report>,
     #[serde(flatten)]
     system: Option<system::Report>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backends: Option<backends::Report>,
 }
 
 /// The options of a measurement as a command line of their own: where nothing is said, each has
@@ -87,7 +93,7 @@ impl<T: clap::Args> Alone<T> {
     }
 }
 
-/// Runs the measurements that were asked for; all of them where nothing is said.
+/// Runs the measurements that were asked for; those that need no servers where nothing is said.
 ///
 /// # Errors
 ///
@@ -97,6 +103,7 @@ pub async fn run(args: Args) -> Result<(), Failure> {
         Some(What::Events(args)) => return blocking(move || events::run(&args)).await,
         Some(What::Fold { fold, output }) => (Some(fold), None, output),
         Some(What::System { system, output }) => (None, Some(system), output),
+        None if args.backends.is_given() => (None, None, args.output),
         None => (Some(Alone::defaults()?), Some(Alone::defaults()?), args.output),
     };
     let mut report = Report::default();
@@ -107,6 +114,9 @@ pub async fn run(args: Args) -> Result<(), Failure> {
     }
     if let Some(system) = system {
         report.system = Some(system::measure(&system).await?);
+    }
+    if args.backends.is_given() {
+        report.backends = Some(Box::pin(backends::measure(&args.backends)).await?);
     }
     output.print(&report)?;
     match difference {
@@ -133,7 +143,11 @@ impl Output {
             say(json);
             return Ok(());
         }
-        let tables = [report.fold.as_ref().map(fold::table), report.system.as_ref().map(system::table)];
+        let tables = [
+            report.fold.as_ref().map(fold::table),
+            report.system.as_ref().map(system::table),
+            report.backends.as_ref().map(backends::table),
+        ];
         tables.into_iter().flatten().for_each(say);
         Ok(())
     }
