@@ -52,6 +52,8 @@ const AWAY_FACTOR: u64 = 6;
 
 /// `tandem bench --backends …`.
 #[derive(Debug, clap::Args)]
+// Its name would be that of the whole command's.
+#[group(skip)]
 pub(super) struct Args {
     /// Measure the way from the log to an answer: on the servers of --config, on embedded storage,
     /// or on both, side by side
