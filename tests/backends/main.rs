@@ -6,3 +6,4 @@ mod objects;
 mod redis;
 mod scylla;
 mod services;
+mod summaries;

@@ -51,7 +51,7 @@ async fn nobody_reads_without_the_key() {
     }
     let refused = api.call(Call::events("{}").without_key()).await;
     refused.problem(401, "unauthorized");
-    for path in ["/v1/status", "/v1/openapi.json", "/v1/docs", "/healthz", "/readyz"] {
+    for path in ["/v1/status", "/v1/openapi.json", "/v1/asyncapi.json", "/v1/docs", "/healthz", "/readyz"] {
         let answer = api.call(Call::get(path).without_key()).await;
         assert_eq!(answer.status, 200, "{path}: {answer:?}");
     }

@@ -104,11 +104,17 @@ async fn check_other_readings(api: &Api, input: &Input) {
     let others = others.iter().take(3).copied().collect::<Vec<_>>().join(",");
     api.read(&format!("/v1/sessions/{first}/compare?with={others}&align=start"), &token).await;
     api.read(&format!("/v1/sessions/{first}/compare?with={others}&align=clock&metrics=views"), &token).await;
-    for path in ["/v1/deadletters", "/v1/catalog/metrics", "/v1/log/0", "/v1/rows?limit=2", "/v1/partitions"]
-    {
+    for path in [
+        "/v1/deadletters",
+        "/v1/catalog/metrics",
+        "/v1/catalog/tables",
+        "/v1/log/0",
+        "/v1/rows?limit=2",
+        "/v1/partitions",
+    ] {
         api.read(path, &token).await;
     }
-    for path in ["/v1/status", "/v1/openapi.json", "/v1/docs"] {
+    for path in ["/v1/status", "/v1/openapi.json", "/v1/asyncapi.json", "/v1/docs"] {
         assert_eq!(api.call(Call::get(path).without_key()).await.status, 200, "{path}");
     }
     let missing = api.description().await.missing(&api.checked());
