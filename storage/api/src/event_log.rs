@@ -16,7 +16,8 @@ pub const GENERATION_MAX: u32 = 63;
 /// A partitioned, append-only log of records.
 ///
 /// - **Atomicity.** An [`append`](EventLog::append) becomes readable as a whole or not at all,
-///   its receipt included.
+///   its receipt included. Not in all partitions at the same moment: whoever has read it in one may
+///   have to wait a moment for the others.
 /// - **Order.** Within a partition records stand in the order of their append, and within one
 ///   append in the order given. Offsets rise; they need not be contiguous (Kafka's transaction
 ///   markers take some), but none is ever reused.
@@ -47,7 +48,9 @@ pub trait EventLog: Send + Sync {
     /// and about `bytes_max` at most; empty at the end.
     async fn read(&self, partition: PartitionId, from: u64, bytes_max: usize) -> Result<Vec<(u64, Record)>>;
 
-    /// Per partition the offset after the last readable record. Changes wake whoever waits.
+    /// Per partition the offset after the last readable record known, or a little beyond (where
+    /// markers stand that are no records): every record known lies below it. Changes wake whoever
+    /// waits. What was appended from here is known at once, and so is what a reader was given.
     fn ends(&self) -> watch::Receiver<Arc<[u64]>>;
 
     /// The receipt kept under `scope` and `key`.

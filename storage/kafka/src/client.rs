@@ -11,13 +11,14 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::{DeliveryResult, ProducerContext};
 use tandem_storage::StoreError;
 
 use crate::Settings;
 use crate::settings::Security;
 
-/// A repeated error of a client is worth a line in the log again after this.
-const LOGGED_FOR: Duration = Duration::from_secs(60);
+/// An error of a client that needs mending is worth a line in the log again after this.
+const WARN_EVERY: Duration = Duration::from_secs(60);
 /// An error of a client explains what fails within this.
 const HEARD_LATELY: Duration = Duration::from_secs(10);
 
@@ -92,15 +93,16 @@ pub(crate) fn producer(settings: &Settings, name: &str, transactional_id: &str) 
 struct Said {
     error: KafkaError,
     reason: String,
+    is_refusal: bool,
     heard: Instant,
-    logged: Instant,
+    warned: Option<Instant>,
 }
 
 /// Takes what a client says by itself.
 #[derive(Clone)]
 pub(crate) struct Context {
     name: Arc<str>,
-    /// The last error, the words for it, and when it was last put into the log.
+    /// The last error, and the words for it.
     said: Arc<Mutex<Option<Said>>>,
 }
 
@@ -132,20 +134,35 @@ impl ClientContext for Context {
         if matches!(error, KafkaError::Global(RDKafkaErrorCode::PartitionEOF)) {
             return;
         }
-        // Whoever needs the broker gets an error of its own; this one is for whoever reads the log,
-        // and a broker that is away says the same every second.
+        // Whoever needs the broker gets an error of its own, and a broker that is away makes every
+        // client say so every second. What an operator has to mend is worth more, but not each time.
+        let is_refusal = error.rdkafka_error_code().is_some_and(is_refusal);
         let now = Instant::now();
         let mut said = self.said.lock();
-        let last = said.as_ref().filter(|said| said.error == error);
-        let logged = match last.filter(|said| said.logged.elapsed() < LOGGED_FOR) {
-            Some(said) => said.logged,
-            None => {
-                tracing::warn!(client = &*self.name, reason, "Kafka: {error}");
-                now
-            }
+        let last = said.as_ref().and_then(|said| said.warned);
+        let warned = if is_refusal && last.is_none_or(|last| now.duration_since(last) > WARN_EVERY) {
+            tracing::warn!(client = &*self.name, reason, "Kafka: {}", sentence(&error));
+            Some(now)
+        } else {
+            tracing::debug!(client = &*self.name, reason, "Kafka: {error}");
+            last
         };
-        *said = Some(Said { error, reason: reason.to_owned(), heard: now, logged });
+        // One that needs mending explains more than what follows from it.
+        let explains = |said: &Said| said.is_refusal && said.heard.elapsed() < HEARD_LATELY;
+        match &mut *said {
+            Some(said) if explains(said) && !is_refusal => said.warned = warned,
+            said => {
+                let reason = reason.to_owned();
+                *said = Some(Said { error, reason, is_refusal, heard: now, warned });
+            }
+        }
     }
+}
+
+impl ProducerContext for Context {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, _: &DeliveryResult<'_>, (): ()) {}
 }
 
 impl ConsumerContext for Context {}

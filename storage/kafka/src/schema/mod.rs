@@ -13,11 +13,12 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use tandem_model::LogId;
 use tandem_storage::GENERATION_MAX;
 use uuid::Uuid;
 
+use crate::client::Context;
 use crate::identity::{self, Entry, State};
 use crate::{Error, Identity, Settings, client};
 use topics::Topics;
@@ -72,8 +73,7 @@ pub async fn apply(settings: &Settings) -> Result<Applied, Error> {
     for name in [&settings.meta_topic, &settings.receipts_topic] {
         created.extend(topics.create_missing(name, topics.wanted(name, settings.partitions)).await?);
     }
-    let (identity, is_new) = establish(&topics).await?;
-    created.extend(is_new.then(|| settings.events_topic.clone()));
+    let identity = establish(&topics, &mut created).await?;
     let name = &settings.summaries_topic;
     created.extend(topics.create_missing(name, topics.wanted(name, identity.partitions)).await?);
     let status = look(&topics).await?;
@@ -129,15 +129,14 @@ async fn read(topics: &Topics) -> Result<Option<Entry>, Error> {
 }
 
 /// Makes sure that the topic of events is there and that the meta topic says which log it is.
-/// Answers whether the topic was created just now.
-async fn establish(topics: &Topics) -> Result<(Identity, bool), Error> {
+async fn establish(topics: &Topics, created: &mut Vec<String>) -> Result<Identity, Error> {
     let mut last = None;
     for _ in 0..TRIES {
         let writer = Arc::new(Writer::new(topics.settings())?);
         let taken = writer.clone();
         let outcome = async {
             topics.blocking(move |_| taken.take()).await?;
-            attempt(topics, &writer).await
+            attempt(topics, &writer, created).await
         };
         match outcome.await {
             // Somebody else was faster: what they wrote is to be looked at.
@@ -150,7 +149,11 @@ async fn establish(topics: &Topics) -> Result<(Identity, bool), Error> {
 }
 
 /// One attempt by a writer that has fenced all others.
-async fn attempt(topics: &Topics, writer: &Arc<Writer>) -> Result<(Identity, bool), Failure> {
+async fn attempt(
+    topics: &Topics,
+    writer: &Arc<Writer>,
+    created: &mut Vec<String>,
+) -> Result<Identity, Failure> {
     let settings = topics.settings();
     let name = &settings.events_topic;
     let found = topics.found(name).await?.map(|shape| shape.partitions);
@@ -159,7 +162,7 @@ async fn attempt(topics: &Topics, writer: &Arc<Writer>) -> Result<(Identity, boo
         (Some(found), Some(Entry { state, identity })) => {
             check_partitions(name, found, identity.partitions)?;
             if state == State::Ready {
-                return Ok((identity, false));
+                return Ok(identity);
             }
             identity
         }
@@ -193,12 +196,12 @@ async fn attempt(topics: &Topics, writer: &Arc<Writer>) -> Result<(Identity, boo
                     identity
                 }
             };
-            topics.create_missing(name, topics.wanted(name, announced.partitions)).await?;
+            created.extend(topics.create_missing(name, topics.wanted(name, announced.partitions)).await?);
             announced
         }
     };
     write(topics, writer, Entry { state: State::Ready, identity: identity.clone() }).await?;
-    Ok((identity, found.is_none()))
+    Ok(identity)
 }
 
 fn check_partitions(topic: &str, found: u32, wanted: u32) -> Result<(), Error> {
@@ -231,14 +234,14 @@ impl From<Error> for Failure {
 /// Writes to the meta topic, as the only one.
 struct Writer {
     settings: Settings,
-    producer: BaseProducer,
+    producer: BaseProducer<Context>,
 }
 
 impl Writer {
     fn new(settings: &Settings) -> Result<Self, Error> {
         let id = format!("{}.schema", settings.prefix);
         let config = client::producer(settings, "schema", &id);
-        let producer = BaseProducer::from_config_and_context(&config, DefaultProducerContext)
+        let producer = BaseProducer::from_config_and_context(&config, Context::new("schema"))
             .map_err(|error| client::open_failed("creating a client", &error))?;
         Ok(Self { settings: settings.clone(), producer })
     }
