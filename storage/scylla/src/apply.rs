@@ -18,9 +18,12 @@ use crate::connection::all;
 use crate::counters::count;
 use crate::header::Found;
 use crate::known::{Header, Place};
-use crate::mutation::{batch, parts};
+use crate::mutation::{Entry, batch, parts};
 use crate::position::{OFFSETS, timestamp};
 use crate::store::Inner;
+
+/// Parts of one session's change written side by side.
+const PARTS_AT_ONCE: usize = 4;
 
 /// A change that is to be written, and what stands there.
 struct Work<'a> {
@@ -110,7 +113,6 @@ impl Inner {
 
     /// Answers what is then known of the session; nothing where there was nothing to do.
     async fn write_session(&self, changes: &Changes, work: &Work<'_>) -> Result<Option<(SessionId, Header)>> {
-        const DOING: &str = "writing a session";
         let change = work.change;
         let next = changes.cut.next;
         if work.stored.as_ref().is_some_and(|stored| stored.next >= next) {
@@ -126,8 +128,13 @@ impl Inner {
         }
         let (generation, bytes_max) = (self.log.generation, self.settings.batch_bytes_max);
         let parts = parts(changes, change, generation, work.forgets, self.expiries, bytes_max);
-        for part in &parts {
-            self.connection.write_batch(DOING, &batch(&self.statements, part), part).await?;
+        // The mark is in the first part and the header in the last; readers wait for what is between.
+        if let [first, between @ .., last] = parts.as_slice() {
+            self.write_part(first).await?;
+            all(between.iter().map(|part| self.write_part(part).boxed()).collect(), PARTS_AT_ONCE).await?;
+            self.write_part(last).await?;
+        } else if let [whole] = parts.as_slice() {
+            self.write_part(whole).await?;
         }
         if let (Some(old), Some(new)) = (old, moved) {
             self.unlist(next, change.session_id.as_str(), old, new).await?;
@@ -137,6 +144,10 @@ impl Inner {
         count(&self.counters.sessions_split, usize::from(parts.len() > 1));
         let place = new.or_else(|| old.cloned());
         Ok(place.map(|place| (change.session_id.clone(), Header { next, place })))
+    }
+
+    async fn write_part(&self, part: &Vec<Entry<'_>>) -> Result<()> {
+        self.connection.write_batch("writing a session", &batch(&self.statements, part), part).await
     }
 
     async fn write_progress(&self, changes: &Changes) -> Result<()> {

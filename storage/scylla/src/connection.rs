@@ -95,9 +95,19 @@ impl Connection {
         if !settings.user.is_empty() {
             builder = builder.user(&settings.user, settings.password.as_deref().unwrap_or_default());
         }
-        // The driver retries for as long as the connection timeout of each node; this bounds all.
-        let session = Box::pin(builder.build())
+        // The driver bounds each connection, but not what it then asks to know the cluster: a server
+        // that accepts and does not answer (out of memory, paused) would hold us for ever.
+        let nodes = u64::try_from(settings.addresses.len()).unwrap_or(u64::MAX);
+        let bound_ms = settings.connect_timeout_ms.saturating_mul(nodes) + 2 * settings.request_timeout_ms;
+        let session = tokio::time::timeout(Duration::from_millis(bound_ms), Box::pin(builder.build()))
             .await
+            .map_err(|_| {
+                StoreError::Unavailable(format!(
+                    "connecting to {}: a server took the connection but did not say within {bound_ms} ms what the \
+                     cluster looks like: it is overloaded or hangs",
+                    settings.addresses.join(", ")
+                ))
+            })?
             .map_err(|error| failure::of_connecting(&settings.addresses, &error))?;
         let is_sharded =
             session.get_cluster_state().get_nodes_info().iter().any(|node| node.sharder().is_some());
