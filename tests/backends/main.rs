@@ -1,6 +1,7 @@
 //! The adapters against real servers: every suite of `storage/api`, and what only a real server
 //! can show. One binary, so that the servers start once.
 
+mod bench;
 mod kafka;
 mod objects;
 mod redis;

@@ -7,7 +7,8 @@
 //! | what fails on the way is said, and nothing is lost by it | `troubles.rs` |
 //!
 //! What the drills stand on: the library of this package (servers, processes, a user), `writers.rs`
-//! and `readers.rs` (the load, and what it must see), `faults.rs` (what is broken, and mended).
+//! and `readers.rs` (the load, and what it must see), `faults.rs` (what is broken, and mended);
+//! `clock.rs` (a control node whose clock is wrong).
 //!
 //! | variable | meaning | default |
 //! |---|---|---|
@@ -19,6 +20,7 @@
 
 #![allow(clippy::print_stdout, reason = "a failing test shows what was printed, a passing one nothing")]
 
+mod clock;
 mod drills;
 mod faults;
 mod readers;

@@ -20,6 +20,9 @@ const POLL: Duration = Duration::from_millis(10);
 /// The key of every server here.
 pub const KEY: &str = "whole-system-test-key";
 
+/// Environment: the program to test, where it is not to be built.
+pub const PROGRAM_VARIABLE: &str = "TANDEM_TEST_PROGRAM";
+
 /// Where the binary is. Built by the cargo that runs the tests, in the same profile and the same
 /// target folder; a fresh one costs cargo a look.
 pub fn binary() -> &'static Path {
@@ -28,6 +31,9 @@ pub fn binary() -> &'static Path {
 }
 
 fn build() -> PathBuf {
+    if let Some(program) = std::env::var_os(PROGRAM_VARIABLE).filter(|program| !program.is_empty()) {
+        return program.into();
+    }
     // TARGET/PROFILE/deps/system-0123abcd
     let test = std::env::current_exe().expect("a running test has a path");
     let mut folders = test.ancestors().skip(2);

@@ -10,7 +10,7 @@ use tandem_model::row::SessionState;
 use tandem_model::time::Window;
 use tandem_model::{LogId, Row, Table};
 use tandem_scylla::{LogIdentity, ScyllaStore, Settings};
-use tandem_storage::suite::fixtures::{beat, change, changes, session_id, started};
+use tandem_storage::suite::fixtures::{beat, change, changes, row, session_id, started};
 use tandem_storage::{Part, RowStore, Select, SessionQuery, StoreError};
 use tokio::time::timeout;
 
@@ -150,6 +150,54 @@ async fn readers_see_states_of_the_log_whoever_writes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn readers_see_states_of_the_log_also_when_changes_are_written_in_parts() {
     writers_and_readers("split", 2_048).await;
+}
+
+/// A part without rows shows no moment. Each session here gets its first rows of some parts while
+/// readers look: either all of these parts have rows, or none has.
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_without_rows_are_of_the_same_moment() {
+    const SESSIONS: u64 = 150;
+    let settings = fresh("empty").await;
+    let store = open(&settings).await;
+    let breakdowns = [Breakdown::Item, Breakdown::Channel, Breakdown::Source, Breakdown::Fan];
+    let id = |session: u64| format!("s-{session}");
+    let table = Table::Trend(Window::Minute);
+    let (turn, turns) = tokio::sync::watch::channel(0);
+    let mut readers = Vec::new();
+    for _ in 0..4 {
+        let (store, mut turns) = (store.clone(), turns.clone());
+        readers.push(tokio::spawn(async move {
+            let part = |breakdown| Part { table, breakdown, buckets: 0..u64::MAX };
+            let select = Select::Parts(breakdowns.map(part).to_vec());
+            for session in 0..SESSIONS {
+                turns.wait_for(|turn| *turn > session).await.expect("the writer is there");
+                loop {
+                    let read = store.session(&id(session), &select).await.expect("read").expect("there");
+                    let expected = if read.cut.next == session * 2 + 2 { 4 } else { 0 };
+                    assert_eq!(read.rows.len(), expected, "parts of different moments at {:?}", read.cut);
+                    if expected > 0 {
+                        break;
+                    }
+                }
+            }
+        }));
+    }
+    for session in 0..SESSIONS {
+        let mut first = changes(0, session * 2 + 1, 1);
+        first.sessions = vec![change(&id(session), session * 2, 0)];
+        store.apply(&first).await.expect("apply");
+        turn.send_replace(session + 1);
+        let mut second = changes(0, session * 2 + 2, 1);
+        second.sessions = vec![change(&id(session), session * 2 + 1, 0)];
+        let rows = breakdowns.map(|breakdown| row(table, breakdown, "key", 0, session * 2 + 1));
+        second.sessions[0].rows.extend(rows);
+        tokio::time::sleep(Duration::from_micros(mixed(session) % 5_000)).await;
+        store.apply(&second).await.expect("apply");
+    }
+    for reader in readers {
+        timeout(PATIENCE, reader).await.expect("readers see the end").expect("reader");
+    }
+    gone(&settings).await;
 }
 
 #[tokio::test]

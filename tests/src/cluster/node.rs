@@ -67,8 +67,8 @@ impl Node {
 
     /// Lets another program start ours: it gets these arguments, then our program and its own, and
     /// must become it (`exec`).
-    pub fn wrap(&mut self, wrapper: &[&str]) {
-        self.wrapper = wrapper.iter().map(|&word| word.to_owned()).collect();
+    pub fn wrap(&mut self, wrapper: &[String]) {
+        self.wrapper = wrapper.to_vec();
     }
 
     /// What it is called here.
