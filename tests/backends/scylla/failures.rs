@@ -78,7 +78,7 @@ async fn refuse(mut stream: TcpStream) {
 /// The servers' limits of 5 and 50 KiB are for batches of several CQL partitions.
 #[tokio::test]
 async fn a_batch_of_one_session_may_be_large_but_not_beyond_the_commit_log() {
-    let settings = fresh("large").await;
+    let settings = Settings { batch_bytes_max: 1 << 20, ..fresh("large").await };
     let store = open(&settings).await;
     let mut all = changes(0, 10, 10);
     all.sessions = vec![change("large", 9, 700)];
