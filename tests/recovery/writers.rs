@@ -59,6 +59,7 @@ impl Writer {
         let mut figures: BTreeMap<String, Figures> = BTreeMap::new();
         let mut event = 0;
         let mut body = 0;
+        let mut last: Option<String> = None;
         while !*self.stop.borrow() {
             let mut lines = Vec::new();
             let count = random.random_range(LINES.0..=LINES.1);
@@ -75,7 +76,8 @@ impl Writer {
             }
             body += 1;
             let key = format!("\"drill-{}-{}-{body}\"", self.seed, self.number);
-            let token = self.send(&key, &lines).await;
+            let token = self.send(&key, &lines, last.as_deref()).await;
+            last = Some(token.clone());
             self.written.send_modify(|written| {
                 written.bodies += 1;
                 written.figures.clone_from(&figures);
@@ -92,8 +94,10 @@ impl Writer {
     }
 
     /// Sends a body until it is acknowledged; returns the token.
-    async fn send(&self, key: &str, lines: &[String]) -> String {
-        let call = Call::events(lines.join("\n")).header("idempotency-key", key);
+    async fn send(&self, key: &str, lines: &[String], token: Option<&str>) -> String {
+        let mut call = Call::events(lines.join("\n")).header("idempotency-key", key);
+        // The answer's token then stands for all that was written so far, in whichever partition.
+        call = token.into_iter().fold(call, Call::token);
         loop {
             let answer = self.api.call(call.clone()).await;
             match answer.status {
