@@ -7,7 +7,7 @@ use tandem_compute::{Compute, Settings as ComputeSettings};
 use tandem_model::PartitionId;
 use tandem_model::route::Chain;
 use tandem_storage::faulty::Fault;
-use tandem_storage::{All, ChainStores, EventLog, SnapshotStore, SummaryTopic, memory};
+use tandem_storage::{All, ChainStores, EventLog, SnapshotStore, memory};
 
 use crate::chaos::records;
 use crate::oracle;

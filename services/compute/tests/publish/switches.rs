@@ -7,7 +7,7 @@ use tandem_compute::publish::{Pin, State};
 use tandem_model::route::Chain;
 use tandem_model::{PartitionId, Record};
 use tandem_storage::faulty::Fault;
-use tandem_storage::{EventLog, SnapshotStore, SummaryTopic};
+use tandem_storage::{EventLog, SnapshotStore};
 
 use crate::chaos::{self, records};
 use crate::oracle::{self, Seen};
