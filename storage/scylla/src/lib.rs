@@ -2,7 +2,7 @@
 //!
 //! `tandem schema apply` makes the tables ([`schema`]), compute opens the store with
 //! [`ScyllaStore::note_log`], query nodes with [`ScyllaStore::open`]. The tables are described for
-//! people by [`describe`], for us in [`tables`]; the promises of the ports are kept as follows:
+//! people by [`describe()`], for us in [`tables`]; the promises of the ports are kept as follows:
 //!
 //! | promise | kept by |
 //! |---|---|
