@@ -63,16 +63,6 @@ pub struct RowKey {
     pub bucket: u64,
 }
 
-impl RowKey {
-    /// Whether it can still be read when the partition's clock stands at `clock`; totals always.
-    pub const fn is_kept(&self, clock: u64) -> bool {
-        match self.table {
-            Table::Total => true,
-            Table::Trend(window) => self.bucket >= window.first_kept(clock),
-        }
-    }
-}
-
 /// A row of figures: absolute and complete.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {

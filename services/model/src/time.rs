@@ -51,24 +51,6 @@ impl Window {
         ts - ts % self.length_ms()
     }
 
-    /// How long its buckets can be read, counted from their end by the clock of the log: so both
-    /// chains stop showing a bucket at the same beat, whenever their stores get round to freeing
-    /// its space. The finest are for the live tail, five minutes for comparing seasons.
-    pub const fn kept_ms(self) -> u64 {
-        match self {
-            Window::TenSeconds => 2 * DAY_MS,
-            Window::Minute => 90 * DAY_MS,
-            Window::FiveMinutes => 400 * DAY_MS,
-        }
-    }
-
-    /// The start of the first bucket that can still be read when the clock stands at `clock`.
-    pub const fn first_kept(self, clock: u64) -> u64 {
-        let Some(end) = clock.checked_sub(self.kept_ms()) else { return 0 };
-        // A bucket goes when its end is farther back than that.
-        self.bucket(end.saturating_sub(1))
-    }
-
     /// Its name in the API: `10s`, `1m`, `5m`.
     pub const fn name(self) -> &'static str {
         match self {
@@ -81,22 +63,5 @@ impl Window {
     /// The window with this name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|window| window.name() == name)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_bucket_is_kept_until_its_end_is_too_far_back() {
-        for window in Window::ALL {
-            assert_eq!(window.first_kept(0), 0);
-            assert_eq!(window.first_kept(window.kept_ms()), 0);
-            let bucket = window.bucket(1_732_190_400_000);
-            let last = bucket + window.length_ms() + window.kept_ms();
-            assert_eq!(window.first_kept(last), bucket);
-            assert_eq!(window.first_kept(last + 1), bucket + window.length_ms());
-        }
     }
 }

@@ -19,6 +19,7 @@ use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 use tandem_model::catalogue::{Kind, Metric, STORED, Value};
 use tandem_model::problem::Problem;
+use tandem_model::retention::Retention;
 use tandem_model::row::SessionState;
 use tandem_model::time::{DAY_MS, Window};
 use tandem_model::{Breakdown, Row, SessionId, Stored, Table, Values};
@@ -126,7 +127,7 @@ pub(crate) async fn compare(
     }
 
     for (id, reading) in ids.iter().zip(&readings).filter(|_| at_ms.is_some()) {
-        check_minutes_are_kept(id, reading)?;
+        check_minutes_are_kept(id, reading, query.stores.rows.retention())?;
     }
     let sides: Vec<Side<'_>> = readings.iter().map(|reading| Side::new(reading, at_ms)).collect();
     let points = sides.iter().map(|side| count(&side.span, Window::Minute)).fold(0, u64::saturating_add);
@@ -204,14 +205,15 @@ impl<'a> Side<'a> {
 }
 
 /// Refuses to add up minutes of which the first can't be read any more: the sum would be untrue.
-fn check_minutes_are_kept(id: &str, reading: &Reading) -> Result<(), Problem> {
+fn check_minutes_are_kept(id: &str, reading: &Reading, retention: Retention) -> Result<(), Problem> {
     let session = &reading.rows.session;
     let started = session.attributes.as_ref().map(|known| known.started_at);
     let first = started.into_iter().chain(session.first_ts).min().unwrap_or(u64::MAX);
-    if first >= Window::Minute.first_kept(reading.cut.clock) {
+    let Some(kept_ms) = retention.kept_ms(Window::Minute) else { return Ok(()) };
+    if first >= retention.first_kept(Window::Minute, reading.cut.clock) {
         return Ok(());
     }
-    let days = Window::Minute.kept_ms() / DAY_MS;
+    let days = kept_ms / DAY_MS;
     Err(Problem::bad_parameter(format!(
         "the minutes of session {id} are not kept any more ({days} days): compare without `at`"
     )))

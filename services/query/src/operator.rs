@@ -130,7 +130,8 @@ pub(crate) async fn rows(
     let last = sessions.last().filter(|_| has_more);
     let next_after = last.map(|session| session.session_id.to_string());
     let meta = query.meta(&call, &numbered(&cuts), SessionState::Live, is_stale);
-    let page = RowsPage { sessions, next_after, meta };
+    let retention = query.stores.rows.retention();
+    let page = RowsPage { sessions, next_after, retention, meta };
     Ok(json(&page, &page.meta))
 }
 

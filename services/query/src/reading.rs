@@ -250,7 +250,8 @@ impl Query {
                 Some(mut rows) => {
                     let cut = farther(rows.cut, progress);
                     // A store frees space when it gets round to it; what is shown, the log decides.
-                    rows.rows.retain(|row| row.key.is_kept(cut.clock));
+                    let retention = self.stores.rows.retention();
+                    rows.rows.retain(|row| retention.keeps(&row.key, cut.clock));
                     Rows::Here(Found { cut, rows: Arc::new(rows) })
                 }
                 None => Rows::Unknown(complete),

@@ -8,6 +8,7 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use tandem_model::catalogue::{Metric, ROOM};
 use tandem_model::problem::Problem;
+use tandem_model::retention::Retention;
 use tandem_model::time::Window;
 use tandem_model::{Breakdown, Row, Table};
 use tandem_storage::{Part, Select};
@@ -17,6 +18,7 @@ use crate::Query;
 use crate::answer::{Failure, json};
 use crate::buckets::{Points, Series, check_points, clip, count, span};
 use crate::figures::rank;
+use crate::reading::Reading;
 use crate::request::{Call, Named, Parameters, given};
 use crate::schemas::{BreakdownName, MetricName, StepName};
 use crate::wire::Meta;
@@ -52,6 +54,10 @@ pub(crate) struct Trend<'a> {
     step_ms: u64,
     /// One with the key `room`, or one per key of the breakdown that has anything in the range.
     series: Vec<Series<'a>>,
+    /// Only where the session's first buckets of this length are not kept any more: the start of the
+    /// first that can still be there, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kept_from: Option<u64>,
     /// About the answer.
     meta: &'a Meta,
 }
@@ -63,8 +69,9 @@ pub(crate) struct Trend<'a> {
 /// exactly. Distinct counts are those of the bucket alone. What came after the session was
 /// final is in the report, not in the trend. All series are of one consistent cut.
 ///
-/// Buckets can be read until their end is 2 days (10 s), 90 days (1 min) or 400 days (5 min)
-/// behind the log's clock; a trend begins with the first that can. Totals are kept for good.
+/// `tandem up` keeps every bucket. A system on ScyllaDB keeps one until its end is 2 days (10 s),
+/// 90 days (1 min) or 400 days (5 min) behind the log's clock; a trend of which buckets are gone
+/// begins with the first that is there and says so (`kept_from`). Totals are kept for good.
 #[utoipa::path(
     get,
     path = "/v1/sessions/{id}/trend",
@@ -112,9 +119,17 @@ pub(crate) async fn trend(
         session_id: &id,
         step_ms: window.length_ms(),
         series: groups.into_iter().map(|(key, rows)| Series { key, points: points(rows) }).collect(),
+        kept_from: kept_from(&reading, window, query.stores.rows.retention()),
         meta: &meta,
     };
     Ok(json(&answer, &meta))
+}
+
+/// The start of the first bucket that can still be there, where earlier ones are not.
+fn kept_from(reading: &Reading, window: Window, retention: Retention) -> Option<u64> {
+    let first_kept = retention.first_kept(window, reading.cut.clock);
+    let first = window.bucket(reading.rows.session.first_ts?);
+    (first < first_kept).then_some(first_kept)
 }
 
 /// The keys that have rows in the span, in the order of the report, with their rows.

@@ -17,6 +17,7 @@ use serde::ser::{SerializeMap, SerializeTuple, Serializer};
 use serde::{Deserialize, Serialize};
 use tandem_model::catalogue::STORED;
 use tandem_model::record::Refusal;
+use tandem_model::retention::Retention;
 use tandem_model::route::Chain;
 use tandem_model::row::{PartitionRow, SessionState};
 use tandem_model::{Breakdown, Cut, Record, Row, RowKey, SessionId, SessionRow, Stored, Table};
@@ -111,6 +112,10 @@ pub struct RowsPage {
     /// The `after` of the next call; `null` after the last session.
     #[schema(required = true)]
     pub next_after: Option<String>,
+    /// Which buckets of trends the chain keeps: `everything`, or `tiers` (10 s for 2 days, 1 min for
+    /// 90 days, 5 min for 400 days, counted from their end by the log's clock).
+    #[schema(value_type = String, example = "tiers")]
+    pub retention: Retention,
     /// About the answer.
     pub meta: Meta,
 }

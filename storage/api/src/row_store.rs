@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use async_trait::async_trait;
+use tandem_model::retention::Retention;
 use tandem_model::row::{BeatDigest, PartitionRow, SessionState};
 use tandem_model::{Breakdown, Changes, Cut, PartitionId, Row, RowKey, SessionId, SessionRow, Table};
 
@@ -51,6 +52,9 @@ pub trait RowStore: Send + Sync {
     /// Digests at the beats of `partition` with `ts >= from_ts`, ascending, at most `limit`.
     /// The latest [`BEATS_KEPT`] are kept.
     async fn beats(&self, partition: PartitionId, from_ts: u64, limit: usize) -> Result<Vec<BeatDigest>>;
+
+    /// What it keeps of trends; it may free the rest at any time.
+    fn retention(&self) -> Retention;
 }
 
 /// Which of a session's rows to read.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use tandem_model::rejected::Rejected;
+use tandem_model::retention::Retention;
 use tandem_model::row::{BeatDigest, PartitionRow};
 use tandem_model::{Changes, Cut, PartitionId, SessionId, SessionRow};
 use tandem_storage::{
@@ -167,6 +168,10 @@ impl RowStore for ScyllaStore {
 
     async fn beats(&self, partition: PartitionId, from_ts: u64, limit: usize) -> Result<Vec<BeatDigest>> {
         self.0.beats(partition, from_ts, limit).await
+    }
+
+    fn retention(&self) -> Retention {
+        Retention::Tiers
     }
 }
 

@@ -198,6 +198,9 @@ async fn a_trend_ends_when_the_log_s_clock_says_so() {
     world.flush().await;
     let tail = points(&world, "10s").await;
     assert!(0 < tail && tail < whole, "{tail} of {whole}");
+    let trend = world.ok("/v1/sessions/s1/trend?step=10s").await;
+    assert_eq!(trend["kept_from"], BEGIN_MS + 50_000);
+    assert!(world.ok("/v1/sessions/s1/trend").await.get("kept_from").is_none());
     assert_eq!(points(&world, "1m").await, 4);
     world.start("s2", (BEGIN + 2 * 86_400 + 60) * 1_000).await;
     world.flush().await;

@@ -10,11 +10,12 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tandem_fold::Fold;
 use tandem_model::partition::partition_of;
+use tandem_model::retention::Retention;
 use tandem_model::route::Chain;
 use tandem_model::{Changes, Cut, LogId, PartitionId, PseudonymKey, Record, Token};
 use tandem_query::Query;
 use tandem_storage::faulty::{self, ChainPlans};
-use tandem_storage::memory::{self, MemoryEventLog};
+use tandem_storage::memory::{self, MemoryEventLog, MemoryRowStore};
 use tandem_storage::{Append, Applied, ChainStores, EventLog, HotStore, Incarnation, Select};
 use tokio::sync::Mutex;
 use tower::ServiceExt;
@@ -73,10 +74,11 @@ impl World {
         Self::on(MemoryEventLog::new(PARTITIONS))
     }
 
-    /// A world on an empty log of [`PARTITIONS`] partitions.
+    /// A world on an empty log of [`PARTITIONS`] partitions, with rows that go as in production.
     pub(crate) fn on(log: MemoryEventLog) -> Self {
         let log = Arc::new(log);
-        let stores = memory::chain_stores();
+        let rows = Arc::new(MemoryRowStore::with_retention(Retention::Tiers));
+        let stores = ChainStores { rows, ..memory::chain_stores() };
         let plans = ChainPlans::default();
         let disturbed = faulty::chain_stores(stores.clone(), &plans);
         let query = Query::new(Chain::A, log.clone(), disturbed);

@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use std::fmt::Debug;
 
 use tandem_model::digest::{Digests, TABLES};
+use tandem_model::retention::Retention;
 use tandem_model::row::PartitionRow;
 use tandem_model::{Row, RowKey, SessionId, SessionRow, Stored, Values};
 use tandem_plain::Figures;
@@ -16,14 +17,19 @@ use super::subject::SessionClaim;
 pub(super) type Found = (What, String, String);
 
 /// A session's claim against its figures; none where the log knows no such session.
-pub(super) fn session(claim: &SessionClaim, figures: Option<&Figures>, out: &mut Vec<Found>) {
+pub(super) fn session(
+    claim: &SessionClaim,
+    retention: Retention,
+    figures: Option<&Figures>,
+    out: &mut Vec<Found>,
+) {
     let id = &claim.session_id;
     let Some(figures) = figures else {
         return out.push((What::Session(id.clone()), "no such session".to_owned(), "a session".to_owned()));
     };
     session_row(id, &figures.session, &claim.session, out);
     // A store may take its time to free what can't be read any more.
-    let is_kept = |key: &RowKey| key.is_kept(claim.cut.clock);
+    let is_kept = |key: &RowKey| retention.keeps(key, claim.cut.clock);
     let mut expected = figures.rows.iter().filter(|(key, _)| is_kept(key)).peekable();
     let mut found = claim.rows.iter().filter(|row| is_kept(&row.key)).peekable();
     loop {

@@ -11,6 +11,7 @@ use anyhow::anyhow;
 use tandem_embedded::Data;
 use tandem_kafka::{KafkaLog, Purpose};
 use tandem_model::rejected::Rejected;
+use tandem_model::retention::Retention;
 use tandem_model::route::Chain;
 use tandem_model::row::BeatDigest;
 use tandem_model::{PartitionId, PseudonymKey, Record, SessionId};
@@ -145,6 +146,10 @@ impl Subject for Direct {
             claims.push(PartitionClaim { next: next.max(changed_at), row });
         }
         Ok(claims)
+    }
+
+    async fn retention(&self, chain: Chain) -> Result<Retention, Failure> {
+        Ok(self.stores(chain).rows.retention())
     }
 
     async fn sessions(&self, chain: Chain, after: Option<SessionId>) -> Result<SessionsPage, Failure> {

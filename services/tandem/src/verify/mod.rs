@@ -82,6 +82,7 @@ async fn read_claims(
     let progress = subject.progress(chain).await?;
     let beats = subject.beats(chain).await?;
     let partition_rows = subject.partition_rows(chain).await?;
+    let retention = subject.retention(chain).await?;
     let mut listed = vec![Default::default(); progress.len()];
     let mut after = None;
     loop {
@@ -100,5 +101,5 @@ async fn read_claims(
             break;
         }
     }
-    Ok(Claims { progress, beats, partition_rows, listed })
+    Ok(Claims { progress, retention, beats, partition_rows, listed })
 }

@@ -6,6 +6,7 @@ use anyhow::anyhow;
 use http::HeaderValue;
 use serde::de::DeserializeOwned;
 use tandem_model::rejected::Rejected;
+use tandem_model::retention::Retention;
 use tandem_model::route::Chain;
 use tandem_model::row::BeatDigest;
 use tandem_model::{PartitionId, PseudonymKey, Record, SessionId};
@@ -114,6 +115,11 @@ impl Subject for Running {
         Ok(claims
             .map(|dump| PartitionClaim { next: dump.cut.next, row: dump.row.unwrap_or_default() })
             .collect())
+    }
+
+    async fn retention(&self, chain: Chain) -> Result<Retention, Failure> {
+        let page: RowsPage = self.read("/v1/rows?limit=1", Some(chain)).await?;
+        Ok(page.retention)
     }
 
     async fn sessions(&self, chain: Chain, after: Option<SessionId>) -> Result<SessionsPage, Failure> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use tandem_model::rejected::Rejected;
+use tandem_model::retention::Retention;
 use tandem_model::route::Chain;
 use tandem_model::row::{BeatDigest, PartitionRow};
 use tandem_model::{Cut, PartitionId, PseudonymKey, Record, Row, SessionId, SessionRow};
@@ -25,6 +26,9 @@ pub(super) trait Subject {
 
     /// The partitions' own rows, in order.
     async fn partition_rows(&self, chain: Chain) -> Result<Vec<PartitionClaim>, Failure>;
+
+    /// Which buckets of trends the chain keeps.
+    async fn retention(&self, chain: Chain) -> Result<Retention, Failure>;
 
     /// Sessions with all their rows, in the order of their ids.
     async fn sessions(&self, chain: Chain, after: Option<SessionId>) -> Result<SessionsPage, Failure>;
@@ -74,6 +78,7 @@ pub(super) struct PartitionClaim {
 /// What a chain says beside its sessions' rows; everything in the order of the partitions.
 pub(super) struct Claims {
     pub(super) progress: Vec<u64>,
+    pub(super) retention: Retention,
     pub(super) beats: Vec<BeatDigest>,
     pub(super) partition_rows: Vec<PartitionClaim>,
     pub(super) listed: Vec<BTreeSet<SessionId>>,

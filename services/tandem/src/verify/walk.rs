@@ -117,7 +117,9 @@ impl<'a> Walk<'a> {
         while let Some(due) = self.spool.first_position(self.partition).filter(|due| *due <= position) {
             while let Some((chain, claim)) = self.take(due)? {
                 let mut found = Vec::new();
-                compare::session(&claim, self.plain.session(claim.session_id.as_str()).as_ref(), &mut found);
+                let retention = self.claims[chain as usize].retention;
+                let figures = self.plain.session(claim.session_id.as_str());
+                compare::session(&claim, retention, figures.as_ref(), &mut found);
                 report.add(chain, self.partition, due, found);
             }
         }

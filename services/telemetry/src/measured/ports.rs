@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tandem_model::rejected::Rejected;
+use tandem_model::retention::Retention;
 use tandem_model::row::{BeatDigest, PartitionRow};
 use tandem_model::{Changes, Cut, LogId, PartitionId, Record, SessionId, SessionRow};
 use tandem_storage::{
@@ -99,6 +100,10 @@ impl<T: RowStore + ?Sized> RowStore for Measured<T> {
     async fn beats(&self, partition: PartitionId, from_ts: u64, limit: usize) -> Result<Vec<BeatDigest>> {
         let listing = self.inner.beats(partition, from_ts, limit);
         self.meters.run("beats", listing, |found| Load::items(found.len())).await
+    }
+
+    fn retention(&self) -> Retention {
+        self.inner.retention()
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tandem_model::rejected::Rejected;
+use tandem_model::retention::Retention;
 use tandem_model::row::{BeatDigest, PartitionRow};
 use tandem_model::{Changes, Cut, LogId, PartitionId, Record, SessionId, SessionRow};
 use tokio::sync::watch;
@@ -81,6 +82,10 @@ impl<T: RowStore + ?Sized> RowStore for Faulty<T> {
 
     async fn beats(&self, partition: PartitionId, from_ts: u64, limit: usize) -> Result<Vec<BeatDigest>> {
         self.plan.run("beats", self.inner.beats(partition, from_ts, limit)).await
+    }
+
+    fn retention(&self) -> Retention {
+        self.inner.retention()
     }
 }
 

@@ -5,15 +5,16 @@ use std::ops::Bound;
 
 use async_trait::async_trait;
 use parking_lot::RwLock;
+use tandem_model::retention::Retention;
 use tandem_model::row::{BeatDigest, PartitionRow};
 use tandem_model::{Changes, Cut, PartitionId, Row, RowKey, SessionId, SessionRow, Values};
 
 use crate::{BEATS_KEPT, Result, RowStore, Select, SessionQuery, SessionRows, StoreError};
 
 /// A [`RowStore`] for tests.
-#[derive(Default)]
 pub struct MemoryRowStore {
     inner: RwLock<Inner>,
+    retention: Retention,
 }
 
 #[derive(Default)]
@@ -36,9 +37,20 @@ struct Partition {
 }
 
 impl MemoryRowStore {
-    /// An empty store.
+    /// An empty store that keeps everything.
     pub fn new() -> Self {
-        Self::default()
+        Self::with_retention(Retention::Everything)
+    }
+
+    /// An empty store that claims to keep no more than this; it frees nothing all the same.
+    pub fn with_retention(retention: Retention) -> Self {
+        Self { inner: RwLock::default(), retention }
+    }
+}
+
+impl Default for MemoryRowStore {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -144,6 +156,10 @@ impl RowStore for MemoryRowStore {
         let inner = self.inner.read();
         let beats = inner.partitions.get(&partition).map(|partition| partition.beats.range(from_ts..));
         Ok(beats.into_iter().flatten().take(limit).map(|(_, beat)| *beat).collect())
+    }
+
+    fn retention(&self) -> Retention {
+        self.retention
     }
 }
 

@@ -31,6 +31,7 @@ use fjall::{Keyspace, PersistMode, Readable, Snapshot};
 use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use tandem_model::retention::Retention;
 use tandem_model::row::{BeatDigest, PartitionRow};
 use tandem_model::{Changes, Cut, LogId, PartitionId, SessionId, SessionRow};
 use tandem_storage::{Result, RowStore, Select, SessionQuery, SessionRows, codec};
@@ -158,6 +159,10 @@ impl RowStore for Rows {
 
     async fn beats(&self, partition: PartitionId, from_ts: u64, limit: usize) -> Result<Vec<BeatDigest>> {
         self.read(move |store| store.beats(partition, from_ts, limit)).await
+    }
+
+    fn retention(&self) -> Retention {
+        Retention::Everything
     }
 }
 
