@@ -4,7 +4,6 @@ use tandem_tests::program::{run, run_with};
 use tandem_tests::services::Services;
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "not yet seen to pass as a whole; runs with --include-ignored"]
 async fn real_servers_are_measured_beside_embedded_storage_and_left_as_they_were() {
     let servers = Services::shared().addresses();
     let folder = tempfile::tempdir().unwrap();

@@ -27,3 +27,11 @@ mod readers;
 mod refusals;
 mod troubles;
 mod writers;
+
+use tokio::sync::{Mutex, MutexGuard};
+
+/// One test at a time: each is a whole system with its servers, and there are few cores.
+pub(crate) async fn alone() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::const_new(());
+    TURN.lock().await
+}

@@ -12,6 +12,7 @@ use tandem_tests::api::{Api, Call};
 use tandem_tests::cluster::{Cluster, Metrics, Node};
 use tandem_tests::program::until;
 
+use crate::alone;
 use crate::refusals::{cluster, gone, shared};
 
 /// What a snapshot store holds that is soon full.
@@ -20,8 +21,8 @@ const DISK: &str = "size=4m";
 const ITEMS: u64 = 4_500;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "not yet seen to pass as a whole; runs with --include-ignored"]
 async fn a_snapshot_store_that_is_full_stops_nothing() {
+    let _alone = alone().await;
     let mut cluster = cluster(shared().addresses());
     let disk = cluster.folder().join("snapshots");
     if !can_mount() {
@@ -61,8 +62,8 @@ async fn a_snapshot_store_that_is_full_stops_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "not yet seen to pass as a whole; runs with --include-ignored"]
 async fn a_batch_that_the_store_does_not_take() {
+    let _alone = alone().await;
     let services = shared();
     if services.addresses().engine != "packages" {
         println!(

@@ -57,7 +57,18 @@ pub(crate) async fn run(context: Context) -> Result<(), StoreError> {
     let mut snapshot_next = fold.cut().next;
     while !is_over(&stopped) {
         let end = ends.borrow_and_update().get(context.partition.0 as usize).copied().unwrap_or(0);
-        let records = read(&context, fold.cut().next).await?;
+        let records = match read(&context, fold.cut().next).await {
+            // The log may be away for long: what was folded is written before it is tried again.
+            Err(error) if error.is_retryable() => {
+                if fold.has_changes() {
+                    flush(&context, &mut hot, fold.take_changes()).await?;
+                    last_flush = Instant::now();
+                    written = fold.cut();
+                }
+                persistently(&context, async || read(&context, fold.cut().next).await).await?
+            }
+            records => records?,
+        };
         for (offset, record) in &records {
             fold.apply(*offset, record);
         }
@@ -124,10 +135,7 @@ pub(crate) fn is_over(stopped: &watch::Receiver<bool>) -> bool {
 }
 
 async fn read(context: &Context, from: u64) -> Result<Vec<(u64, Record)>, StoreError> {
-    persistently(context, async || {
-        context.log.read(context.partition, from, context.settings.batch_bytes).await
-    })
-    .await
+    context.log.read(context.partition, from, context.settings.batch_bytes).await
 }
 
 /// Does `action` until it succeeds or can't; the partition shows as stalled meanwhile.

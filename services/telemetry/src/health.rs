@@ -37,6 +37,7 @@ struct Inner {
 #[derive(Clone)]
 struct Check {
     name: &'static str,
+    is_required: bool,
     ask: Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>,
 }
 
@@ -47,7 +48,7 @@ const STOPPING: u8 = 2;
 /// What the checks found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct HealthReport {
-    /// Whether everything holds.
+    /// Whether everything holds that is required.
     pub ready: bool,
     /// `starting`, `serving` or `stopping`; only `serving` is ready.
     pub life: &'static str,
@@ -62,6 +63,8 @@ pub struct CheckReport {
     pub name: &'static str,
     /// Whether it holds.
     pub ready: bool,
+    /// Whether the process is not ready without it.
+    pub required: bool,
     /// Why not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -80,7 +83,26 @@ impl Health {
         name: &'static str,
         ask: impl Fn() -> F + Send + Sync + 'static,
     ) {
-        let check = Check { name, ask: Arc::new(move || Box::pin(ask())) };
+        self.add(name, true, ask);
+    }
+
+    /// Like [`check`](Health::check), but the process is ready without it: what is amiss is shown,
+    /// and the part of its work that does not need this goes on.
+    pub fn mention<F: Future<Output = Result<(), String>> + Send + 'static>(
+        &self,
+        name: &'static str,
+        ask: impl Fn() -> F + Send + Sync + 'static,
+    ) {
+        self.add(name, false, ask);
+    }
+
+    fn add<F: Future<Output = Result<(), String>> + Send + 'static>(
+        &self,
+        name: &'static str,
+        is_required: bool,
+        ask: impl Fn() -> F + Send + Sync + 'static,
+    ) {
+        let check = Check { name, is_required, ask: Arc::new(move || Box::pin(ask())) };
         self.inner.checks.write().unwrap_or_else(PoisonError::into_inner).push(check);
     }
 
@@ -108,7 +130,7 @@ impl Health {
         }
         let checks = self.inner.checks.read().unwrap_or_else(PoisonError::into_inner).clone();
         let checks: Vec<CheckReport> = futures::future::join_all(checks.iter().map(ask)).await;
-        let ready = life == SERVING && checks.iter().all(|check| check.ready);
+        let ready = life == SERVING && checks.iter().all(|check| check.ready || !check.required);
         let report = Arc::new(HealthReport { ready, life: name(life), checks });
         *memory = Some((Instant::now(), Arc::clone(&report)));
         report
@@ -120,7 +142,12 @@ async fn ask(check: &Check) -> CheckReport {
         Ok(outcome) => outcome,
         Err(_) => Err(format!("no answer within {} ms", CHECK_TIMEOUT.as_millis())),
     };
-    CheckReport { name: check.name, ready: outcome.is_ok(), reason: outcome.err() }
+    CheckReport {
+        name: check.name,
+        ready: outcome.is_ok(),
+        required: check.is_required,
+        reason: outcome.err(),
+    }
 }
 
 const fn name(life: u8) -> &'static str {

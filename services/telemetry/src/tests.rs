@@ -382,10 +382,26 @@ mod readiness {
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
         let report = report(&text);
         assert_eq!(report["ready"], false);
-        assert_eq!(report["checks"][0], serde_json::json!({ "name": "log", "ready": true }));
+        assert_eq!(
+            report["checks"][0],
+            serde_json::json!({ "name": "log", "ready": true, "required": true })
+        );
         assert_eq!(report["checks"][1]["reason"], "the row store is away");
         assert!(report["checks"][2]["reason"].as_str().is_some_and(|reason| reason.contains("800 ms")));
         assert_eq!(page(&router, "/healthz").await, (StatusCode::OK, r#"{"status":"alive"}"#.to_owned()));
+    }
+
+    #[tokio::test]
+    async fn what_is_only_mentioned_does_not_decide() {
+        let health = Health::new();
+        health.mention("log", || async { Err("it is away".to_owned()) });
+        let router = admin::router(telemetry(), health.clone());
+        health.open();
+        let (status, text) = page(&router, "/readyz").await;
+        assert_eq!((status, &report(&text)["ready"]), (StatusCode::OK, &serde_json::json!(true)));
+        let told =
+            serde_json::json!({ "name": "log", "ready": false, "required": false, "reason": "it is away" });
+        assert_eq!(report(&text)["checks"][0], told);
     }
 
     #[tokio::test]

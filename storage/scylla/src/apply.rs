@@ -2,8 +2,8 @@
 //!
 //! What stands there is not read first, but for headers of sessions we do not know yet: of two
 //! writers of a partition, whoever is farther in the log wins cell by cell, by the timestamps (see
-//! [`crate::position`]). That a session's change is left out where the store has it already saves
-//! work; it is not what keeps a zombie harmless.
+//! [`crate::position`]). A session's change is written also where its header says that the store
+//! has it: after a server lost its last moment, the header may be there without the rows.
 
 use futures::FutureExt;
 use scylla::serialize::SerializationError;
@@ -38,7 +38,9 @@ impl Inner {
         self.check_place(changes)?;
         let at_once = self.settings.requests_max;
         let looks = changes.sessions.iter().map(|change| self.look(change).boxed()).collect();
-        let work: Vec<Work> = all(looks, at_once).await?;
+        // Before anything is written: what stands there must be what the next change builds upon.
+        let not_lost = Box::pin(self.check_nothing_is_lost(changes.partition));
+        let (work, ()) = futures::try_join!(all(looks, at_once), not_lost)?;
         // Nothing is written before all are known to be allowed.
         if let Some(bad) = work.iter().find(|one| one.stored.is_none() && one.change.session.is_none()) {
             return Err(StoreError::Refused(format!(
@@ -47,11 +49,7 @@ impl Inner {
             )));
         }
         let sessions = work.iter().map(|one| self.write_session(changes, one).boxed()).collect();
-        let (written, (), ()) = futures::try_join!(
-            all(sessions, at_once),
-            Box::pin(self.write_beats(changes)),
-            Box::pin(self.check_nothing_is_lost(changes.partition)),
-        )?;
+        let (written, ()) = futures::try_join!(all(sessions, at_once), Box::pin(self.write_beats(changes)))?;
         self.write_progress(changes).await?;
         // Only now: what an error cut short is written again as a whole.
         for (id, header) in written.into_iter().flatten() {
@@ -65,7 +63,9 @@ impl Inner {
 
     /// A store with one replica may forget what it acknowledged, when its machine dies (or its
     /// process: both servers keep the last moment in memory). We would go on and never write that
-    /// again. Progress is written last, so where rows are gone, it is, too.
+    /// again. Progress is written last, so where rows are gone, it is, too. A request never spans a
+    /// server's restart, which takes longer than any request may: what fails in between is written
+    /// again as a whole, and looked at before.
     async fn check_nothing_is_lost(&self, partition: PartitionId) -> Result<()> {
         let Some(acknowledged) = self.acknowledged.lock().get(&partition).copied() else { return Ok(()) };
         let found = self.partition(partition).await?.map_or(0, |(progress, _)| progress.next);
@@ -115,13 +115,11 @@ impl Inner {
     async fn write_session(&self, changes: &Changes, work: &Work<'_>) -> Result<Option<(SessionId, Header)>> {
         let change = work.change;
         let next = changes.cut.next;
-        if work.stored.as_ref().is_some_and(|stored| stored.next >= next) {
-            count(&self.counters.sessions_skipped, 1);
-            return Ok(None);
-        }
+        let is_behind = work.stored.as_ref().is_some_and(|stored| stored.next >= next);
         let old = work.stored.as_ref().map(|stored| &stored.place);
         let new = change.session.as_ref().map(Place::of);
-        let moved = new.as_ref().filter(|new| old != Some(*new));
+        // Where the session is farther, it is listed where it belongs by now.
+        let moved = new.as_ref().filter(|new| !is_behind && old != Some(*new));
         if let Some(new) = moved {
             // Before the session itself, so that a session that is there is in its list.
             self.list(changes, change.session_id.as_str(), old, new).await?;
@@ -142,7 +140,8 @@ impl Inner {
         count(&self.counters.rows_written, change.rows.len());
         count(&self.counters.sessions_written, 1);
         count(&self.counters.sessions_split, usize::from(parts.len() > 1));
-        let place = new.or_else(|| old.cloned());
+        count(&self.counters.sessions_again, usize::from(is_behind));
+        let place = new.or_else(|| old.cloned()).filter(|_| !is_behind);
         Ok(place.map(|place| (change.session_id.clone(), Header { next, place })))
     }
 

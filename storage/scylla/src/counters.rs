@@ -36,8 +36,8 @@ counters! {
     sessions_written,
     /// Changes of sessions that had to be written in parts.
     sessions_split,
-    /// Changes of sessions that the store had already.
-    sessions_skipped,
+    /// Changes of sessions written although the session was that far already.
+    sessions_again,
     /// Headers looked up because they were not known.
     headers_looked_up,
     /// Sessions read.

@@ -74,6 +74,23 @@ async fn a_partition_shows_as_stalled_while_its_store_is_down() {
     check(&log, &inner, "after the stall").await;
 }
 
+/// What was read before the log went away is shown, however long it stays away.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_folded_is_written_when_the_log_goes_away() {
+    let log = Arc::new(MemoryEventLog::new(PARTITIONS));
+    let stores = memory::chain_stores();
+    append(&log, 5).await;
+    let plan = Arc::new(Plan::new());
+    plan.add(Fault::unavailable().on("read").after(4));
+    let away: Arc<dyn EventLog> = Arc::new(Faulty::new(Arc::clone(&log), Arc::clone(&plan)));
+    let settings = Settings { flush_interval: Duration::from_secs(3_600), ..settings(Chain::A) };
+    let all = Arc::new(All::of(PARTITIONS));
+    let compute = Compute::start(settings, away, stores.clone(), KEY, all).expect("threads");
+    until(&compute, 0, |status| status.cut.next > 0 && matches!(status.phase, Phase::Stalled(_))).await;
+    plan.clear();
+    compute.stop().await;
+}
+
 /// A snapshot that does not belong to the rows is noticed by its digests and left out.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_snapshot_is_noticed_and_left_out() {
