@@ -19,7 +19,7 @@ pub(crate) enum Fault {
     KillQuery,
     /// A Redis that comes back without anything.
     EmptyRedis,
-    /// A CQL store that is away for a while.
+    /// A CQL store that is away for a while; killed, it has forgotten its last moment, too.
     StopCql,
     /// A log that is away for a while.
     StopKafka,
@@ -69,8 +69,13 @@ impl Fault {
             }
             Self::StopCql => {
                 let server = of_some_chain("cql", random);
-                println!("  stopping {server}");
-                served(|| services.stop(&server));
+                // Killed, a server on its own forgets the last seconds of what it acknowledged.
+                let is_killed = random.random();
+                println!("  {} {server}", if is_killed { "killing" } else { "stopping" });
+                match is_killed {
+                    true => served(|| services.kill(&server)),
+                    false => served(|| services.stop(&server)),
+                }
                 load.bodies(random.random_range(0..20)).await;
                 served(|| services.start_again(&server));
             }

@@ -26,6 +26,10 @@ const REDIS_PATIENCE: Duration = Duration::from_secs(30);
 /// From this version on, Java refuses what Cassandra asks of it unless it is allowed.
 const JAVA_WITHOUT_SECURITY_MANAGER: u32 = 18;
 
+/// What `storage/redis` asks of a server; `deploy/compose.yaml` gives it the same.
+const REDIS_OPTIONS: [&str; 6] =
+    ["--maxmemory", "1gb", "--maxmemory-policy", "volatile-lru", "--hash-max-listpack-value", "1024"];
+
 /// A recipe, and the port under which the server is found.
 pub(crate) type Served = (Recipe, u16);
 
@@ -121,7 +125,7 @@ pub(crate) fn redis(name: &str, folder: &Path, ports: &mut Ports, more: &[&str])
     let number = port.to_string();
     let options =
         ["--port", &number, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", &data];
-    let arguments = options.iter().chain(more).map(|word| (*word).to_owned()).collect();
+    let arguments = options.iter().chain(&REDIS_OPTIONS).chain(more).map(|word| (*word).to_owned()).collect();
     let recipe = Recipe {
         name: name.to_owned(),
         prepare: None,

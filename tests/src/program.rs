@@ -24,7 +24,8 @@ pub const KEY: &str = "whole-system-test-key";
 pub const PROGRAM_VARIABLE: &str = "TANDEM_TEST_PROGRAM";
 
 /// Where the binary is. Built by the cargo that runs the tests, in the same profile and the same
-/// target folder; a fresh one costs cargo a look.
+/// target folder; a fresh one costs cargo a look. Built with all packages and their tests, as the
+/// README's command does: a part of them would have features of its own, and take minutes more.
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(build)
@@ -44,7 +45,7 @@ fn build() -> PathBuf {
         Some(name) => name,
     };
     let status = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "-p", "tandem", "--bin", "tandem", "--profile", profile])
+        .args(["build", "--quiet", "--workspace", "--bins", "--tests", "--profile", profile])
         .arg("--target-dir")
         .arg(target_folder)
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))

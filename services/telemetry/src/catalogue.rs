@@ -94,7 +94,7 @@ metrics! {
 
     /// Time of calls to the log and the stores, from call to answer, failed ones included. Its count is the calls.
     STORE_SECONDS = SECONDS, "tandem_store_call_duration_seconds", "seconds", ["chain", "store", "call"], CALLS;
-    /// Calls to the log and the stores that failed, by kind: unavailable, timeout, damaged, refused; fenced and
+    /// Calls to the log and the stores that failed, by kind: unavailable, timeout, damaged, lost, refused; fenced and
     /// unknown (of summaries); dropped (nobody waited for the answer any more).
     STORE_ERRORS = Counted, "tandem_store_errors_total", "calls", ["chain", "store", "call", "kind"], 7 * CALLS;
     /// Calls to the log and the stores that are under way.

@@ -286,6 +286,9 @@ async fn measuring_changes_nothing() {
     tandem_storage::suite::dead_letters(&*stores.dead_letters).await;
     let log: Arc<dyn EventLog> = Arc::new(MemoryEventLog::new(2));
     tandem_storage::suite::event_log(measured::log(&telemetry, Some(Chain::A), log)).await;
+    let topic = Arc::new(memory::MemorySummaryTopic::new(3));
+    let read = async |partition| topic.messages(partition);
+    tandem_storage::suite::summaries(measured::summaries(&telemetry, Chain::A, topic.clone()), read).await;
 }
 
 #[tokio::test(start_paused = true)]

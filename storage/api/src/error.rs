@@ -12,6 +12,10 @@ pub enum StoreError {
     /// What the store holds is damaged; says where. Trying again does not help.
     #[error("store is damaged: {0}")]
     Damaged(String),
+    /// The store lost what it had acknowledged. Trying again does not help; beginning again at what
+    /// the store now holds does: the log has the rest.
+    #[error("store lost what it had acknowledged: {0}")]
+    Lost(String),
     /// The caller asked for something that can't be; our own fault.
     #[error("store refused: {0}")]
     Refused(String),

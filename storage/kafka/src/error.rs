@@ -70,7 +70,9 @@ impl Error {
     pub(crate) fn of_store(error: StoreError) -> Self {
         match error {
             StoreError::Unavailable(text) | StoreError::Timeout(text) => Error::Unavailable(text),
-            StoreError::Refused(text) | StoreError::Damaged(text) => Error::Refused(text),
+            StoreError::Refused(text) | StoreError::Damaged(text) | StoreError::Lost(text) => {
+                Error::Refused(text)
+            }
         }
     }
 }

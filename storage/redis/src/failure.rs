@@ -90,7 +90,7 @@ pub(crate) fn not_connected(address: &str, error: &RedisError) -> StoreError {
             StoreError::Unavailable(format!("{address}: {text}"))
         }
         StoreError::Refused(text) => StoreError::Refused(format!("{address}: {text}")),
-        damaged @ StoreError::Damaged(_) => damaged,
+        other @ (StoreError::Damaged(_) | StoreError::Lost(_)) => other,
     }
 }
 

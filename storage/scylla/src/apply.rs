@@ -72,10 +72,12 @@ impl Inner {
         if found >= acknowledged {
             return Ok(());
         }
-        Err(StoreError::Damaged(format!(
-            "keyspace {} has lost what it had acknowledged: the rows of partition {partition} reached \
-             {acknowledged}, and now {found}: restart this process, which computes the rest again; with fewer \
-             than 3 copies, have the server sync its commit log before it acknowledges",
+        // Whoever wrote begins again at what is there, and nothing we know counts any more.
+        self.acknowledged.lock().remove(&partition);
+        self.known.clear();
+        Err(StoreError::Lost(format!(
+            "the rows of partition {partition} in keyspace {} reached {acknowledged}, and now {found}; it is computed \
+             again from there. With fewer than 3 copies, have the server sync its commit log before it acknowledges",
             self.keyspace
         )))
     }

@@ -79,6 +79,11 @@ impl Known {
         }
     }
 
+    /// Forgets all of them.
+    pub(crate) fn clear(&self) {
+        *self.inner.lock() = Inner::default();
+    }
+
     fn insert(&self, inner: &mut Inner, id: SessionId, header: Header) {
         if inner.recent.len() >= self.half {
             inner.earlier = std::mem::take(&mut inner.recent);

@@ -284,10 +284,14 @@ async fn what_a_store_loses_is_noticed() {
         .await
         .expect("truncate");
     let outcome = store.apply(&changes(4, 60, 60)).await;
-    assert!(matches!(&outcome, Err(StoreError::Damaged(text)) if text.contains("restart")), "{outcome:?}");
+    assert!(
+        matches!(&outcome, Err(StoreError::Lost(text)) if text.contains("reached 50, and now 0")),
+        "{outcome:?}"
+    );
     assert_eq!(progress(&store, 4).await, 0, "nothing claims more than is there");
-    // A new process begins where the store is.
-    open(&settings).await.apply(&all).await.expect("apply");
+    // Its writer begins again where the store is, also the same one.
+    store.apply(&all).await.expect("apply");
+    assert_eq!(progress(&store, 4).await, 50);
     gone(&settings).await;
 }
 

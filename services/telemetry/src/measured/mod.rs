@@ -101,6 +101,7 @@ impl ErrorKind for StoreError {
             StoreError::Unavailable(_) => "unavailable",
             StoreError::Timeout(_) => "timeout",
             StoreError::Damaged(_) => "damaged",
+            StoreError::Lost(_) => "lost",
             StoreError::Refused(_) => "refused",
         }
     }

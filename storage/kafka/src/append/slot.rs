@@ -206,6 +206,7 @@ impl Worker {
                     StoreError::Timeout(text)
                     | StoreError::Unavailable(text)
                     | StoreError::Refused(text)
+                    | StoreError::Lost(text)
                     | StoreError::Damaged(text) => StoreError::Timeout(text),
                 };
                 for waiting in left.extract_if(.., |waiting| waiting.receipt.is_none()) {

@@ -208,7 +208,7 @@ impl Fetcher {
             }
             // The client tries again, and whether Kafka is there others find out.
             StoreError::Unavailable(_) | StoreError::Timeout(_) => None,
-            failure @ StoreError::Damaged(_) => Some(Trouble::Failed(failure)),
+            failure @ (StoreError::Damaged(_) | StoreError::Lost(_)) => Some(Trouble::Failed(failure)),
             // Rights may be granted while we run.
             StoreError::Refused(text) => Some(Trouble::Failed(StoreError::Unavailable(text))),
         }
