@@ -35,6 +35,8 @@ pub struct Decided {
     frozen: Option<Frozen>,
     drained: Chains<bool>,
     quarantined: Chains<bool>,
+    /// Break-glass chose the chain that serves in spite of its quarantine.
+    is_quarantine_overridden: bool,
     /// Ascending, none over.
     blocked: Vec<Window>,
     /// When automatic switches were, ascending.
@@ -66,6 +68,7 @@ impl Decided {
             frozen: None,
             drained: Chains::default(),
             quarantined: Chains::default(),
+            is_quarantine_overridden: false,
             blocked: Vec::new(),
             automatic_ms: VecDeque::new(),
             left_automatically_ms: Chains::default(),
@@ -152,7 +155,10 @@ impl Decided {
             }
             Action::Unfreeze => self.frozen = None,
             Action::Quarantine(chain) => *self.quarantined.of_mut(*chain) = true,
-            Action::Release(chain) => *self.quarantined.of_mut(*chain) = false,
+            Action::Release(chain) => {
+                *self.quarantined.of_mut(*chain) = false;
+                self.is_quarantine_overridden &= *chain != self.active();
+            }
             Action::Block(window) => {
                 self.blocked.push(*window);
                 self.blocked.sort_unstable();
@@ -170,6 +176,8 @@ impl Decided {
         self.since_ms = self.time_ms;
         // Only break-glass gets here with a drained target: whoever serves is on.
         *self.drained.of_mut(switch.to) = false;
+        // Else the judge would undo at once what the operator chose.
+        self.is_quarantine_overridden = *self.quarantined.of(switch.to);
         *self.left_automatically_ms.of_mut(switch.to) = None;
         if switch.kind == SwitchKind::Automatic {
             *self.left_automatically_ms.of_mut(left) = Some(self.time_ms);
@@ -224,6 +232,12 @@ impl Decided {
     /// Which chains are quarantined.
     pub const fn quarantined(&self) -> &Chains<bool> {
         &self.quarantined
+    }
+
+    /// Whether the chain that serves is quarantined, and nobody chose it in spite of that: a reason
+    /// to leave it.
+    pub const fn is_active_distrusted(&self) -> bool {
+        *self.quarantined.of(self.route.active) && !self.is_quarantine_overridden
     }
 
     /// When nothing switches by itself, ascending.

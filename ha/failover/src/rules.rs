@@ -197,10 +197,11 @@ fn one_chain_on(case: &Case<'_>) -> Said {
 fn reason_to_leave(case: &Case<'_>) -> Said {
     let (active, finding) = (case.decided.active(), &case.switch.evidence.active);
     match finding.condition {
-        _ if *case.decided.quarantined().of(active) => Ok(format!("{active} is quarantined")),
+        _ if case.decided.is_active_distrusted() => Ok(format!("{active} is quarantined")),
         Condition::Down | Condition::Stuck | Condition::Grey => Ok(format!("{active} is {finding}")),
-        // The third vote counts once it is decided: as a quarantine, which outlives the leader.
-        Condition::Wrong => Err(format!("{active} is named wrong, but not quarantined yet")),
+        // The third vote counts once it is decided: as a quarantine, which outlives the leader and
+        // which break-glass can override.
+        Condition::Wrong => Err(format!("{active} is named wrong, but no quarantine says to leave it")),
         Condition::Healthy | Condition::Settling | Condition::Suspect | Condition::Unknown => {
             Err(format!("{active} is {finding}"))
         }
@@ -248,8 +249,7 @@ fn target_not_drained(case: &Case<'_>) -> Said {
 /// symptom of the same kind.
 fn target_better(case: &Case<'_>) -> Said {
     let (to, evidence) = (case.switch.to, &case.switch.evidence);
-    let is_urgent =
-        evidence.active.condition == Condition::Down || *case.decided.quarantined().of(to.other());
+    let is_urgent = evidence.active.condition == Condition::Down || case.decided.is_active_distrusted();
     let words = format!("{to} is {}", evidence.target);
     let shared = evidence
         .target

@@ -167,7 +167,7 @@ impl Judge {
     pub fn automatic(&self, decided: &Decided) -> Entry {
         let active = decided.active();
         let evidence = self.evidence(active);
-        let why = if *decided.quarantined().of(active) { "quarantined, " } else { "" };
+        let why = if decided.is_active_distrusted() { "quarantined, " } else { "" };
         let to = active.other();
         let reason = format!("{active} is {why}{}; {to} is {}", evidence.active, evidence.target);
         let (kind, expected_epoch) = (SwitchKind::Automatic, decided.epoch());
