@@ -2,9 +2,11 @@
 //!
 //! # Errors
 //! A second is bad when 10 % of its requests failed; three bad ones of four are a symptom. A
-//! quarter in which *everything* failed is left out: that is an outage, which is judged by how long
-//! it lasts. So a pause of one second leaves two bad seconds at most, at its edges. What flaps
-//! between all and nothing is caught by the sum: half of four seconds' requests failed.
+//! quarter in which *everything* failed is left out, and so are its neighbours: that is an outage,
+//! which is judged by how long it lasts. So a pause of one second leaves no bad second. (With the
+//! neighbours counted, its edges were two bad seconds, and one request lost by chance made the
+//! third: the noise test found that in two hours.) What flaps between all and nothing is caught by
+//! the sum: half of four seconds' requests failed.
 //!
 //! # Slow
 //! Against the same observer's past with the same chain: the median by a factor, or, with enough
@@ -161,14 +163,26 @@ impl Record {
     /// The last four seconds, newest first, to the quarter that `now_ms` lies in.
     fn seconds(&self, now_ms: u64) -> [Second; QUARTERS / QUARTERS_PER_SECOND] {
         let newest = now_ms / QUARTER_MS;
-        let mut seconds = [Second::default(); QUARTERS / QUARTERS_PER_SECOND];
+        let mut by_age = [Quarter::default(); QUARTERS];
         for quarter in &self.quarters {
-            let age = newest.wrapping_sub(quarter.number) as usize;
-            if let Some(second) = seconds.get_mut(age / QUARTERS_PER_SECOND) {
-                second.add(quarter);
+            if let Some(place) = by_age.get_mut(newest.wrapping_sub(quarter.number) as usize) {
+                *place = *quarter;
             }
         }
+        let mut seconds = [Second::default(); QUARTERS / QUARTERS_PER_SECOND];
+        for (age, quarter) in by_age.iter().enumerate() {
+            let neighbours = &by_age[age.saturating_sub(1)..QUARTERS.min(age + 2)];
+            let is_outage = neighbours.iter().any(Quarter::is_outage);
+            seconds[age / QUARTERS_PER_SECOND].add(quarter, is_outage);
+        }
         seconds
+    }
+}
+
+impl Quarter {
+    /// Everything failed. One request alone says nothing about everything.
+    fn is_outage(&self) -> bool {
+        self.requests > 1 && self.failures == self.requests
     }
 }
 
@@ -176,7 +190,7 @@ impl Record {
 struct Second {
     requests: u64,
     failures: u64,
-    /// Without the quarters in which everything failed.
+    /// Without outages.
     some_requests: u64,
     some_failures: u64,
     timed: u32,
@@ -185,12 +199,11 @@ struct Second {
 }
 
 impl Second {
-    fn add(&mut self, quarter: &Quarter) {
+    fn add(&mut self, quarter: &Quarter, is_outage: bool) {
         let (requests, failures) = (u64::from(quarter.requests), u64::from(quarter.failures));
         self.requests += requests;
         self.failures += failures;
-        // One request alone says nothing about everything.
-        if failures < requests || requests == 1 {
+        if !is_outage {
             self.some_requests += requests;
             self.some_failures += failures;
         }

@@ -113,12 +113,12 @@ impl Judge {
     pub fn tick(&mut self, now_ms: u64, decided: &Decided) -> Vec<Entry> {
         let now_ms = self.advance(now_ms);
         self.observers.retain(|_, observer| now_ms.saturating_sub(observer.heard_ms) < SILENT_MS);
-        for chain in Chain::ALL {
-            self.remember(chain);
-        }
+        let ill = [Chain::A, Chain::B].map(|chain| self.remember(chain));
+        let has_reason = ill[decided.active() as usize] || decided.is_active_distrusted();
         let mut entries = self.quarantines(decided);
         entries.extend(self.wished(decided));
-        if entries.is_empty() {
+        // Most of the time there is no reason: then the rules need not be asked.
+        if entries.is_empty() && has_reason {
             entries.extend(Some(self.automatic(decided)).filter(|entry| decided.check(entry).is_ok()));
         }
         entries.retain(|entry| !self.is_repeated(entry));
@@ -218,16 +218,21 @@ impl Judge {
         votes.of - votes.seen_by >= self.settings.observers_min
     }
 
-    fn remember(&mut self, chain: Chain) {
+    /// Keeps up the calm time. Says whether the chain is ill.
+    fn remember(&mut self, chain: Chain) -> bool {
         let condition = self.finding(chain).condition;
         let calm = self.calm.of_mut(chain);
         match condition {
-            Condition::Grey | Condition::Stuck | Condition::Wrong | Condition::Down => calm.ill(self.now_ms),
+            Condition::Grey | Condition::Stuck | Condition::Wrong | Condition::Down => {
+                calm.ill(self.now_ms);
+                return true;
+            }
             Condition::Unknown => calm.unseen(),
             Condition::Healthy | Condition::Settling | Condition::Suspect => {
                 _ = calm.well(self.now_ms, &self.settings);
             }
         }
+        false
     }
 
     /// How far a chain is behind the newest beats that anybody has read from either chain; nothing
