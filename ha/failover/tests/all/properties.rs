@@ -134,9 +134,11 @@ fn whatever_is_applied_the_rules_hold_and_all_nodes_agree() {
         }
         replay(seed, beginning, &log, &decided, &mut rng);
     }
-    // It was not for nothing: enough happened, and every rule that can refuse did.
-    assert!(automatic > 1_000 && emergencies > 100, "{automatic} automatic, {emergencies} emergencies");
-    assert_eq!(refused.len(), Rule::ALL.len(), "{refused:?}");
+    // It was not for nothing: enough happened, and every rule refused something.
+    if asked("TANDEM_SEEDS").is_none_or(|count| count >= LOGS) {
+        assert!(automatic > 1_000 && emergencies > 100, "{automatic} automatic, {emergencies} emergencies");
+        assert_eq!(refused.len(), Rule::ALL.len(), "{refused:?}");
+    }
 }
 
 /// What an automatic switch must keep to, said once more. Says whether it was within the cool-down.
@@ -225,7 +227,8 @@ fn the_judge_may_be_lost_at_any_moment() {
             }
         }
     }
-    assert!(switches > 50, "only {switches} switches: the test tests nothing");
+    let is_short = asked("TANDEM_SEEDS").is_some_and(|count| count < WORLDS);
+    assert!(is_short || switches > 50, "only {switches} switches: the test tests nothing");
 }
 
 /// A chain that keeps falling ill counts as healthy later each time.
