@@ -231,6 +231,8 @@ impl Bounds {
 mod tests {
     use super::*;
 
+    type Change<T> = fn(&mut T);
+
     #[test]
     fn the_defaults_are_safe_and_meet_the_aims() {
         let settings = Settings::default();
@@ -243,7 +245,7 @@ mod tests {
 
     #[test]
     fn each_unsafe_value_is_named() {
-        let unsafe_ones: [(&str, fn(&mut Settings)); 13] = [
+        let unsafe_ones: [(&str, Change<Settings>); 13] = [
             ("report_every_ms", |settings| settings.report_every_ms = 251),
             ("probe_every_ms", |settings| settings.probe_every_ms = 0),
             ("observers_min", |settings| settings.observers_min = 1),
@@ -268,7 +270,7 @@ mod tests {
 
     #[test]
     fn each_unsafe_bound_is_named() {
-        let unsafe_ones: [(&str, fn(&mut Bounds)); 5] = [
+        let unsafe_ones: [(&str, Change<Bounds>); 5] = [
             ("cool_down_ms", |bounds| bounds.cool_down_ms = 59_999),
             ("behind_ms_max", |bounds| bounds.behind_ms_max = 999),
             ("unread_records_max", |bounds| bounds.unread_records_max = 0),

@@ -30,7 +30,7 @@ fn chain(name: &str, is_mirrored: bool) -> Chain {
 fn seconds_ms(words: &str) -> u64 {
     let number = words.strip_suffix(" s").unwrap_or_else(|| panic!("`{words}` is no time"));
     let (whole, tenths) = number.split_once('.').unwrap_or((number, "0"));
-    whole.parse::<u64>().unwrap() * 1_000 + tenths.parse::<u64>().unwrap() * 100
+    whole.parse::<u64>().expect("a number") * 1_000 + tenths.parse::<u64>().expect("a number") * 100
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn begin(before: &str, is_mirrored: bool) -> World {
             ["b", "drained"] => world.apply(operator(now_ms, Action::Drain(b))),
             ["b", "quarantined"] => world.apply(operator(now_ms, Action::Quarantine(b))),
             ["b", "was", "left", "automatically", minutes, "min", "ago"] => {
-                world.decided = left(b, end_ms - minutes.parse::<u64>().unwrap() * 60_000);
+                world.decided = left(b, end_ms - minutes.parse::<u64>().expect("a number") * 60_000);
             }
             ["b", "has", "been", "ill", "for", "10", "s"] => {
                 until(&mut world, end_ms - 10_000);
@@ -153,7 +153,7 @@ fn left(chain: Chain, at_ms: u64) -> Decided {
     let mut evidence = Evidence { distance: Some(Distance::default()), ..Evidence::none() };
     (evidence.active.condition, evidence.target.condition) = (Condition::Down, Condition::Healthy);
     let switch = Switch { kind: SwitchKind::Automatic, to: chain.other(), expected_epoch: 1, evidence };
-    decided.apply(&operator(at_ms, Action::Switch(switch))).unwrap();
+    decided.apply(&operator(at_ms, Action::Switch(switch))).expect("nothing stands against it");
     decided
 }
 
@@ -167,7 +167,7 @@ fn see(world: &mut World, what: &str, for_ms: u64, observers: &Range<usize>, is_
         _ => {}
     }
     let (name, ill) = what.split_once(": ").unwrap_or_else(|| panic!("`{what}` is not known"));
-    let number = |text: &str| text.parse::<u64>().unwrap();
+    let number = |text: &str| text.parse::<u64>().expect("a number");
     let ill = match ill {
         "no answers" => Ill::NoAnswers,
         "nobody reports" => Ill::Unseen,

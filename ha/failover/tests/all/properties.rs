@@ -172,13 +172,13 @@ fn replay(seed: u64, beginning: Decided, log: &[Entry], expected: &Decided, rng:
     let stops_at = rng.random_range(0..log.len());
     for (index, entry) in log.iter().enumerate() {
         if index == stops_at {
-            let bytes = postcard::to_stdvec(&other).unwrap();
-            other = postcard::from_bytes(&bytes).unwrap();
-            let text = serde_json::to_string(&other).unwrap();
-            other = serde_json::from_str(&text).unwrap();
+            let bytes = postcard::to_stdvec(&other).expect("plain data");
+            other = postcard::from_bytes(&bytes).expect("plain data");
+            let text = serde_json::to_string(&other).expect("plain data");
+            other = serde_json::from_str(&text).expect("plain data");
         }
-        let bytes = postcard::to_stdvec(entry).unwrap();
-        let entry: Entry = postcard::from_bytes(&bytes).unwrap();
+        let bytes = postcard::to_stdvec(entry).expect("plain data");
+        let entry: Entry = postcard::from_bytes(&bytes).expect("plain data");
         let _: Result<Decision, Refusal> = other.apply(&entry);
     }
     assert_eq!(&other, expected, "seed {seed}");
