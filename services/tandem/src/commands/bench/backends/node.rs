@@ -84,13 +84,15 @@ impl Node {
         _ = self.serving.await;
     }
 
-    /// The reports of the sessions there are, with what a live screen shows.
+    /// The reports of the live sessions, with what a live screen shows. Those that are over are in
+    /// the hot store only until compute is started again.
     pub(super) async fn reports(&self) -> anyhow::Result<Vec<String>> {
-        let listed: serde_json::Value = self.client.get_json("/v1/sessions?limit=100", &[]).await?;
+        let listed: serde_json::Value =
+            self.client.get_json("/v1/sessions?status=live&limit=100", &[]).await?;
         let sessions = listed["sessions"].as_array().into_iter().flatten();
         let ids = sessions.filter_map(|session| session["id"].as_str());
         let paths: Vec<_> = ids.map(|id| format!("/v1/sessions/{id}/report?breakdowns=source,fan")).collect();
-        ensure!(!paths.is_empty(), "no session is listed");
+        ensure!(!paths.is_empty(), "no session is live");
         Ok(paths)
     }
 
