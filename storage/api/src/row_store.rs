@@ -16,9 +16,10 @@ pub const BEATS_KEPT: usize = 3_600;
 ///
 /// - **Atomicity.** A session's rows of one [`apply`](RowStore::apply) become visible together.
 ///   A read of a session sees all of such a change or nothing of it.
-/// - **Order.** A session's change is ignored where the store already holds that session at the
-///   same cut or beyond. So an older writer, or a replay, does no harm and no row goes back.
-///   Progress becomes visible after all rows of the change, and never goes back.
+/// - **Order.** A session's change does nothing where the store already holds that session at the
+///   same cut or beyond: it may be left out, or written again, row by row what is newer there
+///   stays. So an older writer, or a replay, does no harm and no row goes back. Progress becomes
+///   visible after all rows of the change, and never goes back.
 /// - **Completeness.** A session's first change carries the session's own row. One without it is
 ///   [`crate::StoreError::Refused`] and nothing of the call is done: the store does not hold what
 ///   its writer believes it holds.
