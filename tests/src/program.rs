@@ -44,7 +44,18 @@ fn build() -> PathBuf {
         None | Some("debug") => "dev",
         Some(name) => name,
     };
-    let status = Command::new(env!("CARGO"))
+    let mut cargo = Command::new(env!("CARGO"));
+    // What cargo tells a test of its package: build scripts (ring's) ask for it, and would run
+    // again, and everything above them be compiled again, here and at the next call outside.
+    for (name, _) in std::env::vars_os() {
+        let is_of_package = |name: &str| {
+            ["CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_BIN_"].iter().any(|begin| name.starts_with(begin))
+        };
+        if name.to_str().is_some_and(is_of_package) {
+            cargo.env_remove(&name);
+        }
+    }
+    let status = cargo
         .args(["build", "--quiet", "--workspace", "--bins", "--tests", "--profile", profile])
         .arg("--target-dir")
         .arg(target_folder)
