@@ -102,8 +102,9 @@ async fn the_tables_are_what_the_description_says() {
         settings.keyspace
     );
     type Column = (String, String, String, String, i32, String);
+    type Described = (String, String, i32, String);
     let answer = session.query_unpaged(text, ()).await.expect("read").into_rows_result().expect("rows");
-    let mut real: BTreeMap<String, BTreeMap<String, (String, String, i32, String)>> = BTreeMap::new();
+    let mut real: BTreeMap<String, BTreeMap<String, Described>> = BTreeMap::new();
     for row in answer.rows::<Column>().expect("columns") {
         let (table, name, cql_type, kind, position, order) = row.expect("column");
         real.entry(table).or_default().insert(name, (cql_type, kind, position, order));

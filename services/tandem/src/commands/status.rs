@@ -45,12 +45,20 @@ fn text(status: &Status) -> String {
     text
 }
 
+/// More partitions than this make a table that no terminal has room for.
+const POSITIONS_SHOWN: u32 = 6;
+
 fn chains(status: &Status) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
     let mut header: Vec<String> =
         ["chain", "ready", "complete up to", "behind", "unread"].map(str::to_owned).into();
-    header.extend((0..status.log.partitions).map(|partition| format!("position {partition}")));
+    match status.log.partitions {
+        partitions if partitions <= POSITIONS_SHOWN => {
+            header.extend((0..partitions).map(|partition| format!("position {partition}")));
+        }
+        partitions => header.push(format!("positions of {partitions}, summed up")),
+    }
     table.set_header(header);
     for chain in &status.chains {
         table.add_row(chain_row(chain, status.log.partitions));
@@ -70,10 +78,14 @@ fn chain_row(chain: &ChainStatus, partitions: u32) -> Vec<String> {
         chain.freshness_ms.map_or_else(none, |ms| format!("{:.1} s", ms as f64 / 1_000.0)),
         thousands(chain.lag_records()),
     ];
-    row.extend((0..partitions).map(|id| {
-        let known = chain.partitions.iter().find(|partition| partition.partition == id);
-        known.map_or_else(none, |partition| thousands(partition.next))
-    }));
+    if partitions <= POSITIONS_SHOWN {
+        row.extend((0..partitions).map(|id| {
+            let known = chain.partitions.iter().find(|partition| partition.partition == id);
+            known.map_or_else(none, |partition| thousands(partition.next))
+        }));
+    } else {
+        row.push(thousands(chain.partitions.iter().map(|partition| partition.next).sum()));
+    }
     row
 }
 
@@ -140,6 +152,10 @@ mod tests {
             assert!(text.contains(part), "{part} in {text}");
         }
         assert!(text.contains("DIFFER in partition 0 (session)"), "{text}");
+        let mut many = status("equal");
+        many.log.partitions = 64;
+        let text = super::text(&many);
+        assert!(text.contains("positions of 64, summed up") && text.contains("12,352"), "{text}");
         assert!(super::text(&status("equal")).contains("the same rows"));
         assert!(super::text(&status("indeterminate")).contains("could not be compared"));
     }
