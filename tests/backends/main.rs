@@ -11,3 +11,4 @@ mod redis;
 mod scylla;
 mod services;
 mod summaries;
+mod virtualenv;

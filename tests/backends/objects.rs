@@ -3,7 +3,7 @@
 //! can't be had these tests say so and pass.
 
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,6 +13,8 @@ use tandem_model::route::Chain;
 use tandem_model::{LogId, PartitionId};
 use tandem_objects::{Objects, Settings};
 use tandem_storage::{Snapshot, SnapshotStore, StoreError};
+
+use crate::virtualenv::python;
 
 const PACKAGES: [&str; 3] = ["moto[s3,iam]==5.2.5", "flask==3.*", "flask-cors==6.*"];
 const LOG: LogId = LogId([9; 16]);
@@ -40,7 +42,7 @@ impl Server {
     /// The server all tests share. It ends with this process, whose pipe is its standard input.
     fn shared() -> Option<&'static Self> {
         static SHARED: OnceLock<Result<Server, String>> = OnceLock::new();
-        let server = SHARED.get_or_init(|| Ok(Self::start(&python()?)));
+        let server = SHARED.get_or_init(|| Ok(Self::start(&python("moto-5.2.5", &PACKAGES)?)));
         server.as_ref().inspect_err(|why| println!("skipped: no server that speaks S3: {why}")).ok()
     }
 
@@ -72,28 +74,6 @@ impl Server {
             secret_access_key: Some(secret),
             ..Settings::of(format!("s3://{}/tests/{prefix}", self.bucket))
         }
-    }
-}
-
-/// The Python of a virtualenv that has the packages.
-fn python() -> Result<PathBuf, String> {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("moto-5.2.5");
-    let python = folder.join("bin/python");
-    let complete = folder.join("complete");
-    if complete.exists() {
-        return Ok(python);
-    }
-    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
-    run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--timeout", "20"]).args(PACKAGES))?;
-    std::fs::write(&complete, []).map_err(|error| error.to_string())?;
-    Ok(python)
-}
-
-fn run(command: &mut Command) -> Result<(), String> {
-    let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
-    match output.status.success() {
-        true => Ok(()),
-        false => Err(format!("{command:?}: {}", String::from_utf8_lossy(&output.stderr))),
     }
 }
 

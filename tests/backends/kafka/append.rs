@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka::config::ClientConfig;
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::producer::{BaseRecord, Producer};
 use tandem_kafka::{KafkaLog, Purpose, Settings};
 use tandem_model::PartitionId;
 use tandem_storage::{Append, EventLog, StoreError};
 use tokio::task::JoinSet;
 
-use super::{line, lines, open, prepared, receipt, texts};
+use super::{begun, line, lines, open, prepared, receipt, texts};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -153,14 +152,7 @@ async fn gateways_that_take_each_others_slots_lose_and_double_nothing() {
 
 /// Leaves a transaction behind that is neither committed nor given up, as a killed process does.
 fn abandon(settings: &Settings, transactional_id: &str, text: &str) {
-    let producer: BaseProducer = ClientConfig::new()
-        .set("bootstrap.servers", settings.brokers.join(","))
-        .set("transactional.id", transactional_id)
-        .set("transaction.timeout.ms", "60000")
-        .create()
-        .expect("producer");
-    producer.init_transactions(PATIENCE).expect("taken");
-    producer.begin_transaction().expect("begun");
+    let producer = begun(settings, transactional_id);
     let record = BaseRecord::<str, str>::to(&settings.events_topic).partition(0).payload(text);
     producer.send(record).map_err(|(error, _)| error).expect("sent");
     producer.flush(PATIENCE).expect("written");

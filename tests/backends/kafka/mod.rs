@@ -7,8 +7,11 @@ mod topics;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
+use rdkafka::config::ClientConfig;
+use rdkafka::producer::{BaseProducer, Producer};
 use tandem_kafka::{KafkaLog, Purpose, Settings, schema};
 use tandem_model::{PartitionId, Record};
 use tandem_storage::{Append, EventLog, Receipt};
@@ -68,4 +71,17 @@ pub(crate) async fn texts(log: &KafkaLog, partition: u32, mut from: u64) -> Vec<
         from = last + 1;
         texts.extend(records.iter().map(|(_, record)| String::from_utf8_lossy(&record.value).into_owned()));
     }
+}
+
+/// A producer of somebody else's that has begun a transaction.
+pub(crate) fn begun(settings: &Settings, transactional_id: &str) -> BaseProducer {
+    let producer: BaseProducer = ClientConfig::new()
+        .set("bootstrap.servers", settings.brokers.join(","))
+        .set("transactional.id", transactional_id)
+        .set("transaction.timeout.ms", "60000")
+        .create()
+        .expect("a client");
+    producer.init_transactions(Duration::from_secs(60)).expect("initialised");
+    producer.begin_transaction().expect("begun");
+    producer
 }

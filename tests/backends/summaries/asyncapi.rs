@@ -15,9 +15,9 @@ use tandem_model::summary::Schema;
 use tandem_tests::services::Services;
 
 use super::chaos::records;
-use super::python::run;
 use super::topic::{TopicReader, prepared};
 use super::world::{PARTITIONS, World, partitions, settings};
+use crate::virtualenv::run;
 
 const PACKAGE: &str = "@asyncapi/parser@3.6.3";
 /// Prints every complaint of the validator that is an error or a warning.

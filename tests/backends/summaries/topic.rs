@@ -16,6 +16,7 @@ use tandem_model::PartitionId;
 use tandem_model::summary::{Message, SCHEMA_HEADER, Schema};
 
 use super::world::Reader;
+use crate::kafka::begun;
 
 /// How long anything that must happen may take; far more than it needs.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
@@ -92,14 +93,7 @@ fn decode(message: &BorrowedMessage<'_>) -> Message {
 
 /// A producer that has begun a transaction and written `count` messages in it.
 pub(super) fn open_transaction(settings: &Settings, id: &str, partition: i32, count: usize) -> BaseProducer {
-    let producer: BaseProducer = ClientConfig::new()
-        .set("bootstrap.servers", settings.brokers.join(","))
-        .set("transactional.id", id)
-        .set("transaction.timeout.ms", "60000")
-        .create()
-        .expect("a client");
-    producer.init_transactions(PATIENCE).expect("initialised");
-    producer.begin_transaction().expect("begun");
+    let producer = begun(settings, id);
     for index in 0..count {
         let (key, value) = (format!("given up {index}"), vec![b'x'; 500]);
         let record = BaseRecord::to(&settings.summaries_topic).partition(partition).key(&key).payload(&value);
