@@ -1,0 +1,119 @@
+//! Who waits for what.
+
+use std::collections::BTreeMap;
+
+/// Questions are put again after so long, in milliseconds: raft drops those that it can't answer
+/// at the moment.
+const REPEAT_MS: u64 = 200;
+
+/// What is open. Every one of them ends by its time at the latest.
+#[derive(Debug, Default)]
+pub(super) struct Asks {
+    number: u64,
+    /// By ticket: until when, and where the log had been committed to, once that is known.
+    reads: BTreeMap<u64, (u64, Option<u64>)>,
+    /// By number of the command: ticket and until when.
+    decisions: BTreeMap<u64, (u64, u64)>,
+    wish: Option<(u64, u64)>,
+    change: Option<(u64, u64)>,
+    asked_ms: u64,
+}
+
+impl Asks {
+    pub(super) fn next_number(&mut self) -> u64 {
+        self.number += 1;
+        self.number
+    }
+
+    pub(super) fn read(&mut self, ticket: u64, until_ms: u64, now_ms: u64) {
+        if self.reads.is_empty() {
+            self.asked_ms = now_ms;
+        }
+        self.reads.insert(ticket, (until_ms, None));
+    }
+
+    /// Whether open questions should be put again.
+    pub(super) fn is_repeat_due(&mut self, now_ms: u64) -> bool {
+        let is_due = now_ms.saturating_sub(self.asked_ms) >= REPEAT_MS;
+        if is_due {
+            self.asked_ms = now_ms;
+        }
+        is_due
+    }
+
+    /// Those whose place is not known yet.
+    pub(super) fn reads(&self) -> Vec<u64> {
+        self.reads.iter().filter(|(_, (_, index))| index.is_none()).map(|(ticket, _)| *ticket).collect()
+    }
+
+    pub(super) fn reached(&mut self, ticket: u64, index: u64) {
+        if let Some((_, known)) = self.reads.get_mut(&ticket) {
+            // Asked twice: the earlier answer is as good.
+            _ = known.get_or_insert(index);
+        }
+    }
+
+    /// Takes those that can be answered from what is applied.
+    pub(super) fn readable(&mut self, applied: u64) -> Vec<u64> {
+        let is_readable = |index: &Option<u64>| index.is_some_and(|index| index <= applied);
+        let ready: Vec<u64> = self
+            .reads
+            .iter()
+            .filter(|(_, (_, index))| is_readable(index))
+            .map(|(ticket, _)| *ticket)
+            .collect();
+        for ticket in &ready {
+            self.reads.remove(ticket);
+        }
+        ready
+    }
+
+    pub(super) fn decision(&mut self, number: u64, ticket: u64, until_ms: u64) {
+        self.decisions.insert(number, (ticket, until_ms));
+    }
+
+    pub(super) fn take_decision(&mut self, number: u64) -> Option<u64> {
+        self.decisions.remove(&number).map(|(ticket, _)| ticket)
+    }
+
+    /// One wish at a time: answers the ticket of the one before.
+    pub(super) fn wish(&mut self, ticket: u64, until_ms: u64) -> Option<u64> {
+        self.wish.replace((ticket, until_ms)).map(|(ticket, _)| ticket)
+    }
+
+    pub(super) fn take_wish(&mut self) -> Option<(u64, u64)> {
+        self.wish.take()
+    }
+
+    /// One change of members at a time: answers the ticket of the one before.
+    pub(super) fn change(&mut self, ticket: u64, until_ms: u64) -> Option<u64> {
+        self.change.replace((ticket, until_ms)).map(|(ticket, _)| ticket)
+    }
+
+    pub(super) fn take_change(&mut self) -> Option<u64> {
+        self.change.take().map(|(ticket, _)| ticket)
+    }
+
+    /// A wish is the judge's, and goes with it: whoever waits asks the next leader. What has been
+    /// proposed may still be committed.
+    pub(super) fn leave_office(&mut self) -> Option<u64> {
+        self.wish.take().map(|(ticket, _)| ticket)
+    }
+
+    /// Takes those that have waited for too long.
+    pub(super) fn late(&mut self, now_ms: u64) -> Vec<u64> {
+        let mut late = Vec::new();
+        self.reads.retain(|ticket, (until_ms, _)| keep(*ticket, *until_ms, now_ms, &mut late));
+        self.decisions.retain(|_, (ticket, until_ms)| keep(*ticket, *until_ms, now_ms, &mut late));
+        self.wish = self.wish.filter(|(ticket, until_ms)| keep(*ticket, *until_ms, now_ms, &mut late));
+        self.change = self.change.filter(|(ticket, until_ms)| keep(*ticket, *until_ms, now_ms, &mut late));
+        late
+    }
+}
+
+fn keep(ticket: u64, until_ms: u64, now_ms: u64, late: &mut Vec<u64>) -> bool {
+    if now_ms >= until_ms {
+        late.push(ticket);
+    }
+    now_ms < until_ms
+}
