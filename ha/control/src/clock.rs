@@ -1,5 +1,7 @@
 //! How far a clock is off the control node's, as well as that can be known over a network.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use serde::{Deserialize, Serialize};
 
 /// One comparison of two wall clocks.
@@ -24,6 +26,11 @@ impl ClockReading {
     pub fn is_off_by_more_than(&self, bound_ms: u64) -> bool {
         self.ours_ms.abs_diff(self.theirs_ms) > bound_ms.saturating_add(self.uncertainty_ms)
     }
+}
+
+/// The wall clock, in milliseconds since the epoch.
+pub fn wall_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
 #[cfg(test)]

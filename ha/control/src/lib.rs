@@ -1,13 +1,13 @@
 //! Who decides which chain serves.
 //!
 //! [`Control`] is what the rest of the system sees: the newest [`Route`], a way to change it, and
-//! what was decided before. [`Local`] is the decision maker of a single process; [`api`] gives it
-//! out over HTTP, [`Client`] asks it, and [`Remote`] follows it from another process. A replicated group will take its
-//! place behind the same interface.
+//! what was decided before. [`Node`] is a member of the control group (`ha/group` under real time,
+//! with a disk and a network); [`api`] gives it out over HTTP, [`Client`] asks it, and [`Remote`]
+//! follows the group from another process.
 //!
 //! Two rules hold for whoever implements it:
 //!
-//! - **Epochs fence writers, not readers.** Every decision raises the epoch by one, for good. Who
+//! - **Epochs fence writers, not readers.** Every switch raises the epoch by one, for good. Who
 //!   publishes on behalf of the active chain names its epoch and is refused with an old one. No
 //!   read is ever refused because of its epoch: a reader that follows an older route for a moment
 //!   gets a good answer all the same, since both chains say the same.
@@ -17,31 +17,33 @@
 pub mod api;
 mod client;
 mod clock;
-mod local;
 mod memory;
+mod node;
 mod operator_key;
+mod prober;
 mod remote;
+mod transport;
 pub mod wire;
 
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
+use tandem_failover::Action;
 use tandem_model::route::{Chain, Route};
 use tokio::sync::watch;
 
 pub use client::Client;
-pub use clock::ClockReading;
-pub use local::{FILE_NAME, HISTORY_MAX, Local};
+pub use clock::{ClockReading, wall_ms};
+pub use node::{Founders, Node, NodeOptions, View};
 pub use operator_key::OperatorKey;
+pub use prober::{ChainReader, Prober};
 pub use remote::{Link, Remote, RemoteOptions};
-
-/// Longest reason that is kept, in characters.
-pub const REASON_CHARS_MAX: usize = 500;
+pub use tandem_failover::{Decision, HISTORY_MAX, REASON_CHARS_MAX};
+pub use tandem_group::{MemberId, MemberInfo};
 
 /// Decides which chain serves.
 #[async_trait]
 pub trait Control: Send + Sync {
     /// The newest route that is known here. It is durable before anybody sees it, its epoch never
-    /// goes back, and changes wake whoever waits.
+    /// goes back, and changes wake whoever waits. Epoch 0 means that none is known yet.
     fn route(&self) -> watch::Receiver<Route>;
 
     /// The route that is in force right now, as whoever decides says it: every decision that was
@@ -51,50 +53,63 @@ pub trait Control: Send + Sync {
     /// An error means that nobody could be asked: then nothing may be concluded.
     async fn current(&self) -> Result<Route, ControlError>;
 
-    /// Decides that `to` serves, for a `reason` that people will read, and returns the route in
-    /// force afterwards. Where `to` serves already nothing is decided: the present route comes
-    /// back, so asking twice does no harm.
+    /// Wants something decided. Where it is so already nothing is decided, so asking twice does no
+    /// harm.
     ///
-    /// A dropped future, [`ControlError::Store`] and [`ControlError::Unreachable`] mean that it
-    /// may have been decided or not.
-    async fn switch(&self, to: Chain, reason: String) -> Result<Route, ControlError>;
+    /// A dropped future and [`ControlError::Unreachable`] mean that it may have been decided or
+    /// not.
+    async fn order(&self, order: Order) -> Result<wire::Ordered, ControlError>;
 
     /// The last decisions, newest first, `limit` at most.
     async fn history(&self, limit: usize) -> Result<Vec<Decision>, ControlError>;
+
+    /// A planned switch to `to`, for a `reason` that people will read: waits until the rules allow
+    /// it, and returns the route in force afterwards.
+    ///
+    /// As [`Control::order`].
+    async fn switch(&self, to: Chain, reason: String) -> Result<Route, ControlError> {
+        Ok(self.order(Order::Switch(wire::Switch::planned(to, reason))).await?.route)
+    }
 }
 
-/// A route, and when it was decided.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Decision {
-    /// What was decided.
-    #[serde(flatten)]
-    pub route: Route,
-    /// When, by the wall clock of whoever decided, in milliseconds since the epoch. For people:
-    /// only epochs order decisions.
-    pub decided_ms: u64,
+/// What an operator wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Another chain to serve.
+    Switch(wire::Switch),
+    /// Anything else that is decided.
+    Decide {
+        /// Who wants it.
+        by: String,
+        /// Why, for people.
+        reason: String,
+        /// What.
+        action: Action,
+    },
 }
 
 /// Why a decision, or reading one, failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
-    /// The reason is empty or too long; the caller's fault.
-    #[error("a reason must have 1 to {REASON_CHARS_MAX} characters")]
-    BadReason,
-    /// What is kept on disk is not what was written. It needs a person: guessing an epoch could
-    /// let two writers believe they are the one.
-    #[error("the decisions in {file} are damaged: {why}")]
-    Damaged {
-        /// Which file.
-        file: String,
-        /// What is wrong with it.
-        why: String,
-    },
+    /// It can't be asked for like that; the caller's fault.
+    #[error("{0}")]
+    Malformed(String),
+    /// Rules stand against it.
+    #[error("{0}")]
+    Ruled(String),
+    /// What is kept on disk is not what was written, or can't be used. It needs a person: guessing
+    /// a vote or an epoch could let two writers believe they are the one.
+    #[error("{0}")]
+    Disk(String),
     /// Somebody else decides on this data already.
     #[error("{file} is held by another process")]
     Held {
         /// Which file.
         file: String,
     },
+    /// The configuration can't be safe.
+    #[error("{0}")]
+    Unsafe(String),
     /// Whoever decides can't be reached, or gave no answer that makes sense; trying again can help.
     #[error("the control node {node} can't be reached: {why}")]
     Unreachable {
@@ -112,15 +127,5 @@ pub enum ControlError {
         status: u16,
         /// What it says.
         why: String,
-    },
-    /// Reading or writing failed; trying again can help.
-    #[error("{doing} {file} failed")]
-    Store {
-        /// What was tried.
-        doing: &'static str,
-        /// On which file.
-        file: String,
-        /// What the system said.
-        source: std::io::Error,
     },
 }

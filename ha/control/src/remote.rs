@@ -1,12 +1,14 @@
-//! Control from afar: follows the control node over HTTP.
+//! Control from afar: follows the control group over HTTP.
 //!
-//! One task waits at the node for the next decision and makes it known. What it rests on:
+//! One task for each control node waits there for the next decision; the highest epoch counts. So
+//! a node that hangs, or is cut off from the others, delays nothing while another one answers.
+//! What it rests on:
 //!
-//! - **Fail static.** While the node is away the last route stays, and after a restart the one
+//! - **Fail static.** While all nodes are away the last route stays, and after a restart the one
 //!   that was remembered in a file. Where nothing was ever heard it is chain a in epoch 0, which no
 //!   decision has: reads can be served from either chain, and nobody may publish with it.
-//! - **Epochs never go back.** A node that knows less than we do (restored from an old copy, say)
-//!   is complained about, not followed.
+//! - **Epochs never go back.** A node that knows less than we do is not followed: it may be behind
+//!   for a moment. One that stays behind has lost decisions, and is complained about.
 //! - [`Remote::current`] never answers from memory.
 
 use std::path::PathBuf;
@@ -14,48 +16,58 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::future::{join_all, select_ok};
 use http::Uri;
+use tandem_failover::Observation;
 use tandem_model::route::{Chain, Route};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::{Client, ClockReading, Control, ControlError, Decision, OperatorKey, memory};
+use crate::wire::{Observations, Ordered};
+use crate::{Client, ClockReading, Control, ControlError, Decision, OperatorKey, Order, memory};
 
-/// How long one question waits at the node for the next decision.
-const WAIT: Duration = Duration::from_secs(20);
+/// How long one question waits at a node for the next decision. A node that hangs shows after this
+/// and the patience for an answer.
+const WAIT: Duration = Duration::from_secs(5);
 /// First pause after a failure, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+/// A node that is behind is asked again after this.
+const BEHIND_PAUSE: Duration = Duration::from_millis(500);
+/// So many times in a row behind is no matter of a moment.
+const BEHIND_MAX: u32 = 20;
 /// Before the first decision.
 const UNKNOWN_EPOCH: u64 = 0;
 
-/// How a [`Remote`] finds the control node.
+/// How a [`Remote`] finds the control nodes.
 #[derive(Clone, Debug)]
 pub struct RemoteOptions {
-    /// Its address: scheme `http`, host and port.
-    pub node: Uri,
+    /// Their addresses: scheme `http`, host and port.
+    pub nodes: Vec<Uri>,
     /// The operator's key.
     pub key: OperatorKey,
     /// A file that remembers the last route over a restart; none where absent.
     pub memory: Option<PathBuf>,
 }
 
-/// How following the control node goes.
+/// How following the control nodes goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Link {
     /// Nothing has been heard yet.
     Connecting,
-    /// The route known here is the node's.
+    /// A node answers.
     Connected,
-    /// The last route stays; says why nothing newer is heard.
+    /// No node answers, and the last route stays. Why, for the one that failed last.
     Lost(String),
 }
 
 /// [`Control`] over HTTP. Follows until it is dropped.
 pub struct Remote {
-    client: Arc<Client>,
+    clients: Vec<Arc<Client>>,
     route: watch::Receiver<Route>,
+    links: Vec<watch::Receiver<Link>>,
     link: watch::Receiver<Link>,
-    following: JoinHandle<()>,
+    observers: Vec<mpsc::Sender<Observations>>,
+    tasks: Vec<JoinHandle<()>>,
 }
 
 impl Remote {
@@ -64,39 +76,93 @@ impl Remote {
     ///
     /// # Errors
     ///
-    /// When the address can't be one, or the key can't be sent.
+    /// When an address can't be one, there is none, or the key can't be sent.
     pub fn start(options: RemoteOptions) -> Result<Self, ControlError> {
-        let client = Arc::new(Client::new(options.node, &options.key)?);
-        let remembered = options.memory.as_deref().and_then(memory::read);
+        let RemoteOptions { nodes, key, memory } = options;
+        if nodes.is_empty() {
+            return Err(ControlError::Unsafe("there is no control node to follow".to_owned()));
+        }
+        let clients = nodes
+            .into_iter()
+            .map(|node| Ok(Arc::new(Client::new(node, &key)?)))
+            .collect::<Result<Vec<_>, ControlError>>()?;
+        let remembered = memory.as_deref().and_then(memory::read);
         let route = remembered.unwrap_or_else(|| Route {
             active: Chain::A,
             epoch: UNKNOWN_EPOCH,
             reason: "no decision is known here yet".to_owned(),
         });
         let (route, route_known) = watch::channel(route);
+        let route = Arc::new(route);
+        let mut tasks = Vec::new();
+        let mut links = Vec::new();
+        let mut observers = Vec::new();
+        for client in &clients {
+            let (link, link_known) = watch::channel(Link::Connecting);
+            links.push(link_known);
+            tasks.push(tokio::spawn(follow(Arc::clone(client), Arc::clone(&route), link)));
+            let (observer, seen) = mpsc::channel(1);
+            observers.push(observer);
+            tasks.push(tokio::spawn(tell(Arc::clone(client), Arc::clone(&route), seen)));
+        }
         let (link, link_known) = watch::channel(Link::Connecting);
-        let following = tokio::spawn(follow(Arc::clone(&client), route, link, options.memory));
-        Ok(Self { client, route: route_known, link: link_known, following })
+        tasks.push(tokio::spawn(sum_up(links.clone(), link)));
+        if let Some(memory) = memory {
+            tasks.push(tokio::spawn(remember(memory, route_known.clone())));
+        }
+        Ok(Self { clients, route: route_known, links, link: link_known, observers, tasks })
     }
 
-    /// How following goes. Changes wake whoever waits.
+    /// How following goes, all nodes together. Changes wake whoever waits.
     pub fn link(&self) -> watch::Receiver<Link> {
         self.link.clone()
     }
 
-    /// Compares our wall clock with the node's.
+    /// How following each node goes, by its address.
+    pub fn links(&self) -> impl Iterator<Item = (&Uri, Link)> {
+        let links = self.links.iter().map(|link| link.borrow().clone());
+        self.clients.iter().map(|client| client.node()).zip(links)
+    }
+
+    /// Tells all nodes what was seen. A node that has not taken what was told before is left out:
+    /// the next report says as much.
+    pub fn observe(&self, seen: &[Observation]) {
+        for observer in &self.observers {
+            if let Ok(room) = observer.try_reserve() {
+                room.send(Observations(seen.to_vec()));
+            }
+        }
+    }
+
+    /// Compares our wall clock with the nodes': the reading in the middle of those that answer.
     ///
     /// # Errors
     ///
-    /// When the node can't be asked.
+    /// When no node can be asked.
     pub async fn clock(&self) -> Result<ClockReading, ControlError> {
-        self.client.clock().await
+        let asked = join_all(self.clients.iter().map(|client| client.clock())).await;
+        let mut readings = Vec::new();
+        let mut failed = None;
+        for reading in asked {
+            match reading {
+                Ok(reading) => readings.push(reading),
+                Err(error) => failed = Some(error),
+            }
+        }
+        readings.sort_by_key(ClockReading::difference_ms);
+        match (readings.get(readings.len() / 2), failed) {
+            (Some(middle), _) => Ok(*middle),
+            (None, Some(error)) => Err(error),
+            (None, None) => unreachable!("there is at least one node"),
+        }
     }
 }
 
 impl Drop for Remote {
     fn drop(&mut self) {
-        self.following.abort();
+        for task in &self.tasks {
+            task.abort();
+        }
     }
 }
 
@@ -107,58 +173,64 @@ impl Control for Remote {
     }
 
     async fn current(&self) -> Result<Route, ControlError> {
-        self.client.current().await
+        // Any node that reaches a majority knows; one that hangs must not hold this up.
+        let asking = self.clients.iter().map(|client| Box::pin(client.current()));
+        select_ok(asking).await.map(|(route, _)| route)
     }
 
-    async fn switch(&self, to: Chain, reason: String) -> Result<Route, ControlError> {
-        self.client.switch(to, reason).await
+    async fn order(&self, order: Order) -> Result<Ordered, ControlError> {
+        let mut unreached = None;
+        for client in &self.clients {
+            match client.order(&order, false).await {
+                // It may have been decided: then the next node finds it so already.
+                Err(error @ ControlError::Unreachable { .. }) => unreached = Some(error),
+                outcome => return outcome,
+            }
+        }
+        Err(unreached.expect("there is at least one node"))
     }
 
     async fn history(&self, limit: usize) -> Result<Vec<Decision>, ControlError> {
-        self.client.history(limit).await
+        let asking = self.clients.iter().map(|client| Box::pin(client.history(limit)));
+        select_ok(asking).await.map(|(history, _)| history)
     }
 }
 
-/// Waits at the node for one decision after the other.
-async fn follow(
-    client: Arc<Client>,
-    route: watch::Sender<Route>,
-    link: watch::Sender<Link>,
-    memory: Option<PathBuf>,
-) {
+/// Waits at a node for one decision after the other.
+async fn follow(client: Arc<Client>, route: Arc<watch::Sender<Route>>, link: watch::Sender<Link>) {
     let (mut pause, longest) = PAUSES;
+    let mut behind = 0;
     loop {
         // The first question after a loss does not wait: whether the node is back shows at once.
         let is_connected = *link.borrow() == Link::Connected;
         let wait = if is_connected { WAIT } else { Duration::ZERO };
         let epoch = route.borrow().epoch;
-        let news = client.next(epoch, wait).await.map_err(|error| error.to_string());
-        let news = news.and_then(|route| match route.epoch >= epoch {
-            true => Ok(route),
-            false => Err(format!(
-                "the control node {} stands at epoch {}, but epoch {epoch} has been decided: it has lost \
-                 decisions, restore its data",
-                client.node(),
-                route.epoch
-            )),
-        });
-        match news {
+        match client.next(epoch, wait).await {
             Ok(newest) => {
                 if !is_connected {
                     tracing::info!(node = %client.node(), epoch = newest.epoch, "following the control node");
                     link.send_replace(Link::Connected);
                 }
                 pause = PAUSES.0;
-                if newest.epoch > epoch {
-                    tracing::info!(active = %newest.active, epoch = newest.epoch, reason = newest.reason, "route");
-                    route.send_replace(newest.clone());
-                    remember(memory.clone(), newest).await;
+                if newest.epoch < epoch {
+                    behind += 1;
+                    if behind == BEHIND_MAX {
+                        tracing::error!(
+                            node = %client.node(), epoch = newest.epoch, known = epoch,
+                            "this control node stays behind: it is cut off from the others, or has lost its data"
+                        );
+                    }
+                    tokio::time::sleep(BEHIND_PAUSE).await;
+                } else {
+                    behind = 0;
+                    adopt(&route, newest);
                 }
             }
-            Err(why) => {
+            Err(error) => {
+                let why = error.to_string();
                 // Once per loss; what is wrong may change meanwhile, and shows in the link.
                 if !matches!(&*link.borrow(), Link::Lost(_)) {
-                    tracing::warn!(why, epoch, "control is away; the last route stays");
+                    tracing::warn!(why, epoch, "a control node is away");
                 }
                 link.send_if_modified(|link| {
                     let lost = Link::Lost(why);
@@ -173,11 +245,59 @@ async fn follow(
     }
 }
 
-async fn remember(path: Option<PathBuf>, route: Route) {
-    let Some(path) = path else { return };
+fn adopt(route: &watch::Sender<Route>, newest: Route) {
+    route.send_if_modified(|known| {
+        let is_news = newest.epoch > known.epoch;
+        if is_news {
+            tracing::info!(active = %newest.active, epoch = newest.epoch, reason = newest.reason, "route");
+            *known = newest;
+        }
+        is_news
+    });
+}
+
+/// Hands a node what was seen, one report at a time, and hears of the route on the way.
+async fn tell(client: Arc<Client>, route: Arc<watch::Sender<Route>>, mut seen: mpsc::Receiver<Observations>) {
+    while let Some(seen) = seen.recv().await {
+        // That it is away shows where it is followed.
+        if let Ok(newest) = client.observe(&seen).await {
+            adopt(&route, newest);
+        }
+    }
+}
+
+/// Connected while any node answers, lost when all are.
+async fn sum_up(mut links: Vec<watch::Receiver<Link>>, sum: watch::Sender<Link>) {
+    loop {
+        let all: Vec<Link> = links.iter_mut().map(|link| link.borrow_and_update().clone()).collect();
+        let lost = all.iter().rev().find(|link| matches!(link, Link::Lost(_))).cloned();
+        let now = match lost {
+            _ if all.contains(&Link::Connected) => Link::Connected,
+            Some(lost) if !all.contains(&Link::Connecting) => lost,
+            _ => Link::Connecting,
+        };
+        sum.send_if_modified(|known| {
+            let is_news = *known != now;
+            if is_news && matches!(now, Link::Lost(_)) {
+                tracing::warn!("control is away; the last route stays");
+            }
+            *known = now;
+            is_news
+        });
+        let changes = links.iter_mut().map(|link| Box::pin(link.changed()));
+        if select_ok(changes).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn remember(path: PathBuf, mut route: watch::Receiver<Route>) {
     let file = path.display().to_string();
-    let written = tokio::task::spawn_blocking(move || memory::write(&path, &route)).await;
-    if let Ok(Err(error)) = written {
-        tracing::warn!(file, %error, "the route can't be remembered for the next start");
+    while route.changed().await.is_ok() {
+        let (path, newest) = (path.clone(), route.borrow_and_update().clone());
+        let written = tokio::task::spawn_blocking(move || memory::write(&path, &newest)).await;
+        if let Ok(Err(error)) = written {
+            tracing::warn!(file, %error, "the route can't be remembered for the next start");
+        }
     }
 }

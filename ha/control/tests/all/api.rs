@@ -3,16 +3,15 @@ use axum::body::Body;
 use axum::http::{Method, Request, Response};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
-use std::sync::Arc;
-use tandem_control::{Control, Local, OperatorKey, api};
+use tandem_control::{Control, Founders, MemberId, Node, NodeOptions, OperatorKey, api};
 use tandem_model::route::Chain;
 use tokio::sync::watch;
 use tower::ServiceExt;
 
-use crate::node::KEY;
+use crate::node::{KEY, switch};
 
 struct Api {
-    local: Arc<Local>,
+    member: Node,
     router: Router,
     stopping: watch::Sender<bool>,
     _folder: tempfile::TempDir,
@@ -21,10 +20,19 @@ struct Api {
 impl Api {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let local = Arc::new(Local::open(folder.path()).unwrap());
+        let member = Node::start(NodeOptions {
+            id: MemberId(1),
+            folder: folder.path().to_owned(),
+            addresses: [(MemberId(1), "http://127.0.0.1:1".parse().unwrap())].into(),
+            founders: Founders::Configured,
+            key: OperatorKey::new(KEY),
+            settings: tandem_group::Settings::default(),
+            judging: tandem_failover::Settings::default(),
+        })
+        .unwrap();
         let (stopping, stopped) = watch::channel(false);
-        let router = api::router(local.clone(), OperatorKey::new(KEY), stopped);
-        Self { local, router, stopping, _folder: folder }
+        let router = api::router(member.clone(), OperatorKey::new(KEY), stopped);
+        Self { member, router, stopping, _folder: folder }
     }
 
     async fn ask(&self, method: Method, path: &str, key: Option<&str>, body: &str) -> Response<Body> {
@@ -57,7 +65,7 @@ async fn a_switch_is_decided_once_and_shows_in_the_state() {
     assert_eq!((status, &state["route"]["active"], &state["route"]["epoch"]), (200, &json!("a"), &json!(1)));
     assert!(state["now_ms"].as_u64().unwrap() > 1_700_000_000_000, "{state}");
     for _ in 0..2 {
-        let (status, switched) = api.switch(r#"{"to":"b","reason":"planned work"}"#).await;
+        let (status, switched) = api.switch(r#"{"to":"b","reason":"planned work","break_glass":true}"#).await;
         assert_eq!((status, &switched["route"]["epoch"]), (200, &json!(2)), "{switched}");
     }
     let (_, state) = api.get("/control/v1/state?history=1").await;
@@ -78,7 +86,7 @@ async fn only_operators_get_anything() {
             assert!(answer.headers().contains_key("www-authenticate"));
         }
     }
-    assert_eq!(api.local.current().await.unwrap().epoch, 1);
+    assert_eq!(api.member.current().await.unwrap().epoch, 1);
 }
 
 #[tokio::test]
@@ -97,14 +105,15 @@ async fn bad_questions_are_told_what_is_wrong() {
         assert_eq!(status, expected, "{path}");
         assert!(problem["detail"].as_str().unwrap().contains(words), "{problem}");
     }
-    let long = format!(r#"{{"to":"b","reason":"{}"}}"#, "x".repeat(501));
+    let long = format!(r#"{{"to":"b","reason":"{}","within_ms":0}}"#, "x".repeat(501));
     let huge = format!(r#"{{"to":"b","reason":"{}"}}"#, "x".repeat(20_000));
     let bodies = [
         ("", "the body must be"),
         (r#"{"to":"c","reason":"r"}"#, "unknown variant `c`"),
         (r#"{"to":"b"}"#, "missing field `reason`"),
         (r#"{"to":"b","reason":"r","force":true}"#, "unknown field `force`"),
-        (r#"{"to":"b","reason":" "}"#, "1 to 500 characters"),
+        (r#"{"to":"b","reason":"r","within_ms":300001}"#, "0 to 300000"),
+        (r#"{"to":"b","reason":" ","within_ms":0}"#, "1 to 500 characters"),
         (&long, "1 to 500 characters"),
         (&huge, "16384 bytes at most"),
     ];
@@ -113,7 +122,7 @@ async fn bad_questions_are_told_what_is_wrong() {
         assert_eq!(status, 400, "{problem}");
         assert!(problem["detail"].as_str().unwrap().contains(words), "{problem}");
     }
-    assert_eq!(api.local.current().await.unwrap().epoch, 1);
+    assert_eq!(api.member.current().await.unwrap().epoch, 1);
 }
 
 #[tokio::test]
@@ -130,7 +139,7 @@ async fn a_question_waits_for_the_next_decision_and_no_longer() {
     let waiting = api.get("/control/v1/state?after_epoch=1&wait_ms=30000");
     let deciding = async {
         tokio::task::yield_now().await;
-        api.local.switch(Chain::B, "test".to_owned()).await.unwrap();
+        switch(&api.member, Chain::B).await;
     };
     let ((_, state), ()) = tokio::join!(waiting, deciding);
     assert_eq!(state["route"]["epoch"], 2);

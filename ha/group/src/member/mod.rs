@@ -506,6 +506,11 @@ impl<E: Engine> Member<E> {
         self.machine.members()
     }
 
+    /// The place of the log up to which everything is applied.
+    pub fn applied(&self) -> u64 {
+        self.machine.applied()
+    }
+
     /// How this member stands.
     pub fn standing(&self) -> Standing {
         self.engine.standing()
