@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request};
 use http_body_util::Full;
-use tandem_control::{Control, ControlError, Decision};
+use tandem_control::{Control, ControlError, Decision, Order, wire};
 use tandem_ingest::Ingest;
 use tandem_model::LogId;
 use tandem_model::problem::Problem;
@@ -82,8 +82,8 @@ impl Control for Fixed {
         Ok(self.0.borrow().clone())
     }
 
-    async fn switch(&self, _: Chain, _: String) -> Result<Route, ControlError> {
-        Err(ControlError::BadReason)
+    async fn order(&self, _order: Order) -> Result<wire::Ordered, ControlError> {
+        Err(ControlError::Malformed("nobody decides here".to_owned()))
     }
 
     async fn history(&self, _: usize) -> Result<Vec<Decision>, ControlError> {

@@ -35,6 +35,8 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from
 const BEHIND_PAUSE: Duration = Duration::from_millis(500);
 /// So many times in a row behind is no matter of a moment.
 const BEHIND_MAX: u32 = 20;
+/// Reports that may wait for a node.
+const REPORTS_MAX: usize = 16;
 /// Before the first decision.
 const UNKNOWN_EPOCH: u64 = 0;
 
@@ -101,7 +103,7 @@ impl Remote {
             let (link, link_known) = watch::channel(Link::Connecting);
             links.push(link_known);
             tasks.push(tokio::spawn(follow(Arc::clone(client), Arc::clone(&route), link)));
-            let (observer, seen) = mpsc::channel(1);
+            let (observer, seen) = mpsc::channel(REPORTS_MAX);
             observers.push(observer);
             tasks.push(tokio::spawn(tell(Arc::clone(client), Arc::clone(&route), seen)));
         }

@@ -3,6 +3,8 @@
 //! A rule sees the decided state and the entry, nothing else, so every node rules alike. It says in
 //! words why it holds or not. Who may go against a rule is said in one place, [`may_override`].
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use tandem_model::route::Chain;
 
@@ -96,6 +98,12 @@ pub struct Ruling {
     pub why: String,
 }
 
+impl fmt::Display for Ruling {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.rule.name(), self.why)
+    }
+}
+
 /// Kept or not, and why.
 type Said = Result<String, String>;
 
@@ -153,8 +161,7 @@ pub(crate) fn is_refused(rulings: &[Ruling]) -> bool {
 /// The refused ones, in words.
 pub(crate) fn refused_words(rulings: &[Ruling]) -> String {
     let refused = rulings.iter().filter(|ruling| ruling.standing == Standing::Refused);
-    let words: Vec<String> =
-        refused.map(|ruling| format!("{}: {}", ruling.rule.name(), ruling.why)).collect();
+    let words: Vec<String> = refused.map(ToString::to_string).collect();
     words.join("; ")
 }
 

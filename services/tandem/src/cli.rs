@@ -3,7 +3,8 @@
 use clap::{Args, Parser, Subcommand};
 
 use crate::client::{Client, ServerUrl};
-use crate::commands::{bench, config, ingest, role, schema, status, switch, up, verify};
+use crate::commands::operate::{self, switch};
+use crate::commands::{bench, config, ingest, role, schema, status, up, verify};
 use crate::failure::Failure;
 use crate::key::Key;
 
@@ -114,12 +115,13 @@ Examples:
          Kafka. It follows the control node, and keeps the last route while that is away."
     ))]
     Gateway(role::Args),
-    /// Run the control node, which decides which chain serves
+    /// Run a control node; or ask the group about itself
     #[command(long_about = role_about(
-        "Run the control node: it hands out which chain serves, and keeps its decisions in a folder that must outlive \
-         it. Nobody needs it to go on: readers keep the last route while it is away."
+        "Run a control node: a member of the group that decides which chain serves. It looks at both chains, and keeps \
+         the group's log in a folder that must outlive it. Nobody needs the group to go on: readers keep the last \
+         route while it is away. `tandem control members` shows and changes who is in it."
     ))]
-    Control(role::Args),
+    Control(role::ControlArgs),
     /// Run the metronome, which moves time
     #[command(long_about = role_about(
         "Run the metronome: a beat a second into every partition of the log. It refuses to beat while its clock is \
@@ -128,15 +130,33 @@ Examples:
     Metronome(role::Args),
     /// Create and check topics and tables of real backends
     Schema(schema::Args),
-    /// Let the other chain serve
+    /// Let the other chain serve, when it has caught up and is well
     #[command(long_about = "\
-Ask the control node to let a chain serve. Asking for the chain that serves already changes nothing.
+Ask the control group to let a chain serve. It waits until the chain has caught up and is well, so \
+that nobody notices; what stands against it is said when the time is over. Asking for the chain \
+that serves already changes nothing.
 
 Examples:
 
   TANDEM_KEY=secret tandem switch b --reason \"planned work on chain a\"
-  tandem switch a --reason \"back\" --config tandem.toml")]
+  TANDEM_KEY=secret tandem switch --to b --reason \"the same\"
+  tandem switch a --reason \"back\" --config tandem.toml
+  tandem switch b --reason \"a is wrong, b is late\" --break-glass      (asks before)")]
     Switch(switch::Args),
+    /// Take a chain out of service, to work on it; not the one that serves
+    Drain(operate::ChainArgs),
+    /// Let a chain serve again
+    Undrain(operate::ChainArgs),
+    /// Keep a chain from being switched to: its figures are not trusted
+    Quarantine(operate::ChainArgs),
+    /// Trust a chain again
+    Release(operate::ChainArgs),
+    /// Let nothing switch by itself
+    Freeze(operate::Args),
+    /// End that
+    Unfreeze(operate::Args),
+    /// Show what was decided, when, by whom and why
+    History(operate::HistoryArgs),
     /// Check a configuration, or print every option there is
     Config(config::Args),
 }

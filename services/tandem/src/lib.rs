@@ -28,8 +28,10 @@ pub mod terminal;
 pub mod verify;
 
 use cli::{Cli, Command};
+use commands::operate;
 use config::Role;
 use failure::Failure;
+use tandem_failover::Action;
 
 /// Runs the command that was asked for, to its end.
 ///
@@ -51,10 +53,17 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
             Command::Compute(args) => commands::role::run_of_chain(Role::Compute, args).await,
             Command::Query(args) => commands::role::run_of_chain(Role::Query, args).await,
             Command::Gateway(args) => commands::role::run(Role::Gateway, args).await,
-            Command::Control(args) => commands::role::run(Role::Control, args).await,
+            Command::Control(args) => commands::role::control(args).await,
             Command::Metronome(args) => commands::role::run(Role::Metronome, args).await,
             Command::Schema(args) => commands::schema::run(args).await,
-            Command::Switch(args) => commands::switch::run(args).await,
+            Command::Switch(args) => operate::switch::run(args).await,
+            Command::Drain(args) => operate::of_chain(args, Action::Drain).await,
+            Command::Undrain(args) => operate::of_chain(args, Action::Undrain).await,
+            Command::Quarantine(args) => operate::of_chain(args, Action::Quarantine).await,
+            Command::Release(args) => operate::of_chain(args, Action::Release).await,
+            Command::Freeze(args) => operate::decide(args, Action::Freeze).await,
+            Command::Unfreeze(args) => operate::decide(args, Action::Unfreeze).await,
+            Command::History(args) => operate::history(args).await,
             Command::Config(args) => commands::config::run(args),
         }
     })

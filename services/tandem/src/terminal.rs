@@ -4,7 +4,14 @@
 //! fails or panics when a pipe is closed.
 
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{BufRead, IsTerminal, Read, Write};
+
+use anyhow::anyhow;
+
+use crate::failure::Failure;
+
+/// Longest answer that is read, in bytes.
+const ANSWER_BYTES_MAX: u64 = 100;
 
 /// Writes a line of the result to stdout.
 pub fn say(line: impl Display) {
@@ -15,6 +22,27 @@ pub fn say(line: impl Display) {
 /// Writes a remark that is not part of the result to stderr.
 pub fn remark(line: impl Display) {
     let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
+/// Asks whether to go on, unless `is_yes`. Where nobody can answer, the answer must be given before.
+///
+/// # Errors
+///
+/// When the answer is no, or nobody can give one.
+pub fn confirm(is_yes: bool, question: &str) -> Result<(), Failure> {
+    if is_yes {
+        return Ok(());
+    }
+    if !std::io::stdin().is_terminal() {
+        return Err(Failure::usage(anyhow!("{question} Nobody is here to answer: say --yes to go on")));
+    }
+    let _ = write!(std::io::stderr().lock(), "{question} [y/N] ");
+    let mut answer = String::new();
+    let is_read = std::io::stdin().lock().take(ANSWER_BYTES_MAX).read_line(&mut answer).is_ok();
+    match is_read && matches!(answer.trim(), "y" | "Y" | "yes") {
+        true => Ok(()),
+        false => Err(Failure::failed(anyhow!("not done"))),
+    }
 }
 
 /// Says what went wrong, once, at the edge.

@@ -3,9 +3,9 @@
 pub mod bench;
 pub mod config;
 pub mod ingest;
+pub mod operate;
 pub mod role;
 pub mod schema;
 pub mod status;
-pub mod switch;
 pub mod up;
 pub mod verify;

@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
+use anyhow::anyhow;
 use tandem_model::route::Chain;
 
+use super::operate::members;
 use crate::config::Role;
 use crate::failure::Failure;
 use crate::roles;
@@ -13,6 +15,36 @@ use crate::roles;
 pub struct Args {
     #[command(flatten)]
     file: ConfigFile,
+}
+
+/// What `tandem control` takes: alone it runs a control node.
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct ControlArgs {
+    #[command(flatten)]
+    file: Option<ConfigFile>,
+    #[command(subcommand)]
+    command: Option<ControlCommand>,
+}
+
+/// What operators ask about the group itself.
+#[derive(Debug, clap::Subcommand)]
+pub enum ControlCommand {
+    /// Show who is in the control group, or change it
+    Members(members::Args),
+}
+
+/// Runs a control node, or asks one.
+///
+/// # Errors
+///
+/// When it can't start or go on, or can't be asked.
+pub async fn control(args: ControlArgs) -> Result<(), Failure> {
+    match (args.command, args.file) {
+        (Some(ControlCommand::Members(args)), _) => members::run(args).await,
+        (None, Some(file)) => roles::run(Role::Control, &file.config, None).await,
+        (None, None) => Err(Failure::usage(anyhow!("give --config FILE to run a control node"))),
+    }
 }
 
 /// What the roles of a chain take.

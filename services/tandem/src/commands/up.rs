@@ -18,6 +18,8 @@ use crate::terminal::{remark, say};
 const INTERRUPTED: i32 = 130;
 /// A recovery that takes longer than this is worth a remark.
 const RECOVERY_IS_LONG: Duration = Duration::from_secs(2);
+/// Where clients of the control group look first.
+const CONTROL_PORT: u16 = 8090;
 const PARTITIONS_MAX: i64 = 256;
 
 /// What `tandem up` takes.
@@ -33,6 +35,10 @@ pub struct Args {
     /// [default: none]
     #[arg(long, value_name = "N")]
     admin_port: Option<u16>,
+    /// First of the three ports of the control group, at the same address; 0 takes free ones
+    /// [default: 8090, or free ones with --port 0]
+    #[arg(long, value_name = "N")]
+    control_port: Option<u16>,
     /// Folder that keeps the data; a later start goes on with it [default: a temporary one]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -81,7 +87,7 @@ pub async fn run(args: Args) -> Result<(), Failure> {
         true => Failure::configuration(error),
         false => Failure::failed(error),
     })?;
-    say(greeting(&options, is_key_given, system.address(), &system.folder().display().to_string()));
+    say(greeting(&options, is_key_given, &Shown::of(&system)));
     if let Some(admin) = system.admin_address() {
         say(format_args!("  Metrics http://{admin}/metrics\n  Health  http://{admin}/readyz\n"));
     }
@@ -144,6 +150,8 @@ fn options(args: &Args, key: Key) -> Options {
         partitions: args.partitions,
         listen: SocketAddr::new(args.listen, args.port),
         admin: args.admin_port.map(|port| SocketAddr::new(args.listen, port)),
+        // Who takes any port for the gateway can't mean these.
+        control_port: args.control_port.or((args.port != 0).then_some(CONTROL_PORT)),
         key,
         clock: match args.clock {
             Clock::Live => ClockMode::Live,
@@ -153,14 +161,34 @@ fn options(args: &Args, key: Key) -> Options {
     }
 }
 
-fn greeting(options: &Options, is_key_given: bool, address: SocketAddr, folder: &str) -> String {
+/// Where things are.
+struct Shown {
+    address: SocketAddr,
+    control: String,
+    folder: String,
+}
+
+impl Shown {
+    fn of(system: &System) -> Self {
+        let control: Vec<String> =
+            system.control_addresses().iter().map(|address| format!("http://{address}")).collect();
+        Self {
+            address: system.address(),
+            control: control.join(", "),
+            folder: system.folder().display().to_string(),
+        }
+    }
+}
+
+fn greeting(options: &Options, is_key_given: bool, shown: &Shown) -> String {
+    let Shown { address, control, folder } = shown;
     let key = options.key.as_str();
     let (shown_key, curl_key) = match is_key_given {
         true => ("as given".to_owned(), "$TANDEM_KEY"),
         false => (format!("{key}   (random, of this start only; --key or TANDEM_KEY sets one)"), key),
     };
     let data = match options.data {
-        Some(_) => folder.to_owned(),
+        Some(_) => folder.clone(),
         None => format!("{folder}   (temporary, removed at the end; --data DIR keeps it)"),
     };
     let (clock, demo) = match (options.clock, options.demo_seed) {
@@ -177,6 +205,7 @@ fn greeting(options: &Options, is_key_given: bool, address: SocketAddr, folder: 
            API     http://{address}/v1\n  \
            Docs    http://{address}/v1/docs\n  \
            Status  http://{address}/v1/status\n  \
+           Control {control}\n  \
            Key     {shown_key}\n  \
            Data    {data}\n  \
            Clock   {clock}\n  \
@@ -209,9 +238,11 @@ mod tests {
         assert_eq!((replay.demo_seed, replay.clock), (None, ClockMode::Replay));
 
         let address = SocketAddr::from(([127, 0, 0, 1], 9));
-        let text = greeting(&replay, true, address, "d");
+        let control = "http://127.0.0.1:8".to_owned();
+        let shown = Shown { address, control, folder: "d".to_owned() };
+        let text = greeting(&replay, true, &shown);
         assert!(!text.contains("secret") && text.contains("$TANDEM_KEY"), "{text}");
-        let text = greeting(&options(&parsed(&[]), key()), false, address, "d");
+        let text = greeting(&options(&parsed(&[]), key()), false, &shown);
         assert!(text.contains("Bearer secret") && text.contains("http://127.0.0.1:9/v1/docs"), "{text}");
     }
 }

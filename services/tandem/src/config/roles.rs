@@ -1,13 +1,14 @@
 //! What each role reads of a configuration, typed and complete: whatever comes out of here is
 //! sound, as far as that can be said without asking anybody.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use http::Uri;
 use tandem_compute::publish;
-use tandem_control::OperatorKey;
+use tandem_control::{Founders, MemberId, OperatorKey};
 use tandem_gateway::{ClockMode, GatewayConfig, PoolConfig, PortLimits};
 use tandem_model::PseudonymKey;
 use tandem_model::route::Chain;
@@ -19,12 +20,12 @@ use super::scope::Scope;
 use super::sections::SECTIONS;
 use crate::key::Key;
 
-/// How a process reaches the control node.
+/// How a process reaches the control nodes.
 #[derive(Clone, Debug)]
 pub struct ControlLink {
-    /// Where it is.
-    pub node: Uri,
-    /// The key it asks for.
+    /// Where they are, in the order of their numbers.
+    pub nodes: Vec<Uri>,
+    /// The key they ask for.
     pub key: OperatorKey,
 }
 
@@ -92,10 +93,18 @@ pub struct GatewayRoleConfig {
 
 /// What the control node reads.
 pub struct ControlConfig {
+    /// Its number.
+    pub id: MemberId,
+    /// The nodes of the group.
+    pub nodes: BTreeMap<MemberId, Uri>,
+    /// Whether it founds the group or is let in.
+    pub founders: Founders,
     /// Where the decisions are kept.
     pub data: PathBuf,
     /// The key it asks for.
     pub key: OperatorKey,
+    /// The query nodes of chains a and b.
+    pub pools: [PoolConfig; 2],
     /// Where it listens.
     pub listen: SocketAddr,
     /// Where health and metrics are shown.
@@ -305,9 +314,8 @@ impl Reading<'_> {
 
     fn control(&self) -> Result<ControlLink, ConfigError> {
         let scope = self.scope("control");
-        let node = scope.urls("nodes")?.into_iter().next();
-        let node = node.ok_or_else(|| scope.wrong("nodes", "names no node"))?;
-        Ok(ControlLink { node, key: OperatorKey::new(self.operator_key()?.as_str()) })
+        let nodes = scope.urls("nodes")?;
+        Ok(ControlLink { nodes, key: OperatorKey::new(self.operator_key()?.as_str()) })
     }
 
     fn compute(&self, chain: Chain) -> Result<ComputeConfig, ConfigError> {
@@ -391,7 +399,27 @@ impl Reading<'_> {
 
     fn control_node(&self) -> Result<ControlConfig, ConfigError> {
         let scope = self.scope("control");
+        let id = MemberId(scope.integer("id"));
+        let nodes: BTreeMap<MemberId, Uri> = (1..).map(MemberId).zip(scope.urls("nodes")?).collect();
+        let founders = if scope.flag("join") { Founders::Others } else { Founders::Configured };
+        if founders == Founders::Configured && !nodes.contains_key(&id) {
+            return Err(scope.wrong(
+                "id",
+                "must be the place of this node in `nodes`, or `join` must be true where it is new in the group",
+            ));
+        }
+        let pool = |key: &str| {
+            Ok::<_, ConfigError>(PoolConfig {
+                nodes: scope.urls(key)?,
+                connect_timeout: PROBE_CONNECT_TIMEOUT,
+                answer_bytes_max: PROBE_BYTES_MAX,
+            })
+        };
         Ok(ControlConfig {
+            id,
+            nodes,
+            founders,
+            pools: [pool("chain_a")?, pool("chain_b")?],
             data: scope.path("data").expect("it is required, which was looked at first"),
             key: OperatorKey::new(self.operator_key()?.as_str()),
             listen: scope.address("listen")?,
@@ -426,6 +454,11 @@ impl Reading<'_> {
         })
     }
 }
+
+/// Nodes are near: one that takes longer is gone.
+const PROBE_CONNECT_TIMEOUT: Duration = Duration::from_millis(250);
+/// Largest answer to a probe, in bytes: the report of a big session, or the status of many partitions.
+const PROBE_BYTES_MAX: usize = 8 << 20;
 
 /// Only gateways connect, and they keep idle connections for less.
 const QUERY_HEADER_TIMEOUT: Duration = Duration::from_secs(30);

@@ -118,6 +118,10 @@ impl<'a> Scope<'a> {
         }
     }
 
+    pub(super) fn flag(&self, key: &str) -> bool {
+        matches!(self.value(key), Some(Value::Flag(true)))
+    }
+
     pub(super) fn integer(&self, key: &str) -> u64 {
         match self.value(key) {
             Some(Value::Integer(number)) => number,

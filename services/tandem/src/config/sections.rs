@@ -53,29 +53,50 @@ const PSEUDONYMS: Section = Section {
 
 const CONTROL: Section = Section {
     path: "control",
-    about: "Who decides which chain serves: one control node.",
+    about: "Who decides which chain serves: a group of control nodes.",
     roles: &[Role::Compute, Role::Gateway, Role::Control, Role::Metronome, Role::Switch],
     options: &[
         Opt::urls(
             "nodes",
             &["http://127.0.0.1:8090"],
-            (1, 1),
-            "Where the others find the control node. A replicated group takes more than one; for now there is one.",
+            (1, 7),
+            "Where the control nodes are, in the order of their numbers: the first one is number 1. Three survive \
+             the loss of one, five of two; with one alone nobody decides while it is away, and reads go on. All \
+             processes should have the same list.",
+        ),
+        Opt::integer(
+            "id",
+            1,
+            (1, 1_000),
+            "",
+            "The number of this control node, its own for good: one that was removed from the group is not used \
+             again.",
         )
-        .only_for(&[Role::Compute, Role::Gateway, Role::Metronome, Role::Switch]),
+        .only_for(&[Role::Control]),
+        Opt::flag(
+            "join",
+            false,
+            "The group is there already, and this node is new in it: `tandem control members add` lets it in. Only \
+             looked at while the folder is empty.",
+        )
+        .only_for(&[Role::Control]),
         Opt::address(
             "listen",
             "127.0.0.1:8090",
-            "Where the control node listens, without TLS. Port 0 takes a free one, which is printed.",
+            "Where this control node listens, without TLS. Port 0 takes a free one, which is printed.",
         )
         .only_for(&[Role::Control]),
         Opt::path(
             "data",
-            "The folder that holds the decisions. It must outlive the process: a control node that has lost them \
-             is not followed.",
+            "The folder that holds the group's log, one for each control node. It must outlive the process: one \
+             that has lost it must come back under a new number.",
         )
         .required("control")
         .only_for(&[Role::Control]),
+        Opt::urls("chain_a", &["http://127.0.0.1:8081"], (1, 64), "The query nodes of chain a, to look at.")
+            .only_for(&[Role::Control]),
+        Opt::urls("chain_b", &["http://127.0.0.1:8082"], (1, 64), "The query nodes of chain b, to look at.")
+            .only_for(&[Role::Control]),
         Opt::address("admin", "127.0.0.1:9090", ADMIN).only_for(&[Role::Control]),
     ],
 };

@@ -105,9 +105,9 @@ pub(super) async fn snapshots(
     Ok(objects)
 }
 
-/// A follower of the control node.
+/// A follower of the control nodes.
 pub(super) fn follow_control(link: &ControlLink, memory: Option<PathBuf>) -> Result<Arc<Remote>, Failure> {
-    let options = RemoteOptions { node: link.node.clone(), key: link.key.clone(), memory };
+    let options = RemoteOptions { nodes: link.nodes.clone(), key: link.key.clone(), memory };
     let remote = Remote::start(options).map_err(refused_by_control)?;
     Ok(Arc::new(remote))
 }

@@ -6,6 +6,7 @@
 
 pub mod admin;
 mod chain;
+pub(crate) mod control;
 mod error;
 pub mod metrics;
 
@@ -14,8 +15,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tandem_compute::{Compute, Phase, Settings};
-use tandem_control::{Control, Local};
+use tandem_control::{Control, OperatorKey};
 use tandem_embedded::Data;
+use tandem_failover::DigestVerdict;
 use tandem_gateway::{ClockMode, Drained, Gateway, GatewayConfig};
 use tandem_ingest::{Ingest, MetronomeCounts, forget_receipts, metronome_counted, wall_ms};
 use tandem_model::PseudonymKey;
@@ -49,6 +51,9 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Where metrics and health are served; nowhere where absent. Port 0 takes a free one.
     pub admin: Option<SocketAddr>,
+    /// The first of the three ports of the control group, at the gateway's address; free ones
+    /// where it is 0 or absent.
+    pub control_port: Option<u16>,
     /// The operator's key.
     pub key: Key,
     /// What moves time.
@@ -62,7 +67,16 @@ impl Options {
     pub fn new(key: Key) -> Self {
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
         let clock = ClockMode::Live;
-        Self { data: None, partitions: None, listen, admin: None, key, clock, demo_seed: None }
+        Self {
+            data: None,
+            partitions: None,
+            listen,
+            admin: None,
+            control_port: None,
+            key,
+            clock,
+            demo_seed: None,
+        }
     }
 }
 
@@ -79,6 +93,8 @@ pub struct System {
     tasks: Vec<JoinHandle<()>>,
     stop_tasks: watch::Sender<bool>,
     ingest: Arc<Ingest>,
+    control: control::Group,
+    verdict: watch::Sender<DigestVerdict>,
     computes: [Compute; 2],
     data: Data,
 }
@@ -101,7 +117,9 @@ impl System {
         };
         let telemetry = admin.as_ref().map(|admin| &admin.telemetry);
         let data = open(&options).await?;
-        let control = control(data.folder.clone()).await?;
+        let operator = OperatorKey::new(options.key.as_str());
+        let mut control =
+            control::Group::start(&data.folder, (listen.ip(), options.control_port), &operator).await?;
         let log = |user: Option<Chain>| -> Arc<dyn EventLog> {
             match telemetry {
                 Some(telemetry) => measured::log(telemetry, user, data.log.clone()),
@@ -121,9 +139,11 @@ impl System {
                 None => chain::service(router),
             }
         });
-        let route = control.route();
+        let (verdict, verdicts) = watch::channel(DigestVerdict::Indeterminate);
+        control.watch(&services, &verdicts);
+        let route = control.control().route();
         let config = GatewayConfig::new(options.key.as_str());
-        let gateway = Gateway::new(config, services, Arc::new(control), Arc::clone(&ingest), options.clock)?;
+        let gateway = Gateway::new(config, services, control.control(), Arc::clone(&ingest), options.clock)?;
         let [of_a, of_b] = stores;
         let key = data.pseudonym_key;
         let computes = [
@@ -171,6 +191,8 @@ impl System {
             tasks,
             stop_tasks,
             ingest,
+            control,
+            verdict,
             computes,
             data,
         })
@@ -220,6 +242,16 @@ impl System {
         &self.computes[chain as usize]
     }
 
+    /// The control group, through one of its members.
+    pub fn control(&self) -> Arc<dyn Control> {
+        self.control.control()
+    }
+
+    /// Where the control group's members listen.
+    pub fn control_addresses(&self) -> &[SocketAddr] {
+        self.control.addresses()
+    }
+
     /// The gateway.
     pub fn gateway(&self) -> &Gateway {
         &self.gateway
@@ -247,6 +279,7 @@ impl System {
         if let Some(admin) = self.admin {
             admin.stop().await;
         }
+        self.control.stop().await;
         drop((self.gateway, self.ingest));
         // Closing syncs files and may remove a folder: not for an async thread.
         let data = self.data;
@@ -273,13 +306,6 @@ async fn open(options: &Options) -> Result<Data, StartError> {
     });
     match opened.await {
         Ok(opened) => opened.map_err(StartError::Data),
-        Err(error) => Err(StartError::Broken(error.to_string())),
-    }
-}
-
-async fn control(folder: PathBuf) -> Result<Local, StartError> {
-    match tokio::task::spawn_blocking(move || Local::open(&folder)).await {
-        Ok(opened) => opened.map_err(StartError::Control),
         Err(error) => Err(StartError::Broken(error.to_string())),
     }
 }

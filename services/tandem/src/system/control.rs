@@ -1,0 +1,181 @@
+//! The control group of a single process: three members, each with its own folder, thread and
+//! port, that talk over loopback as they would between hosts.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::Uri;
+use tandem_control::{ChainReader, Control, Founders, MemberId, Node, NodeOptions, OperatorKey, Prober, api};
+use tandem_failover::{DigestVerdict, Observation};
+use tandem_gateway::{ChainService, PortLimits, serve_http};
+use tandem_model::route::Chain;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tower::ServiceExt;
+
+use super::StartError;
+
+/// How many members there are.
+const MEMBERS: u16 = 3;
+/// What the control API's port bears, here and in a process of its own.
+pub(crate) const LIMITS: PortLimits = PortLimits {
+    connections_max: 4_096,
+    // Followers ask again after 5 s at the latest, operators' switches may wait for minutes.
+    header_timeout: Duration::from_secs(60),
+    drain: Duration::from_secs(5),
+};
+
+/// The running group.
+pub(super) struct Group {
+    nodes: Vec<Node>,
+    addresses: Vec<SocketAddr>,
+    stop: watch::Sender<bool>,
+    serving: Vec<JoinHandle<()>>,
+    probers: Vec<Prober>,
+}
+
+impl Group {
+    /// Starts all members, with their folders in `folder`.
+    pub(super) async fn start(
+        folder: &Path,
+        (listen, port): (IpAddr, Option<u16>),
+        key: &OperatorKey,
+    ) -> Result<Self, StartError> {
+        let listeners = listen_at(listen, port).await?;
+        let addresses = listeners
+            .iter()
+            .map(TcpListener::local_addr)
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|source| StartError::Listen { listen: SocketAddr::new(listen, 0), source })?;
+        let uris: BTreeMap<MemberId, Uri> =
+            (1..).map(MemberId).zip(addresses.iter().map(|address| reached_at(*address))).collect();
+        let (stop, stopped) = watch::channel(false);
+        let mut group = Self { nodes: Vec::new(), addresses, stop, serving: Vec::new(), probers: Vec::new() };
+        for (id, listener) in (1..).map(MemberId).zip(listeners) {
+            let options = NodeOptions {
+                id,
+                folder: folder.join(format!("control-{id}")),
+                addresses: uris.clone(),
+                founders: Founders::Configured,
+                key: key.clone(),
+                settings: tandem_group::Settings::default(),
+                judging: tandem_failover::Settings::default(),
+            };
+            let runtime = tokio::runtime::Handle::current();
+            let started = tokio::task::spawn_blocking(move || {
+                let _runtime = runtime.enter();
+                Node::start(options)
+            });
+            let node = started.await.map_err(|error| StartError::Broken(error.to_string()))?;
+            let node = node.map_err(StartError::Control)?;
+            let pages = api::router(node.clone(), key.clone(), stopped.clone());
+            let mut serving_stopped = stopped.clone();
+            group.serving.push(tokio::spawn(async move {
+                let until = async move { _ = serving_stopped.wait_for(|stop| *stop).await };
+                _ = serve_http(pages, LIMITS, listener, until).await;
+            }));
+            group.nodes.push(node);
+        }
+        Ok(group)
+    }
+
+    /// Lets the members look at both chains.
+    pub(super) fn watch(&mut self, chains: &[ChainService; 2], verdicts: &watch::Receiver<DigestVerdict>) {
+        let reader: Arc<dyn ChainReader> = Arc::new(InProcess(chains.clone()));
+        for (index, node) in self.nodes.iter().enumerate() {
+            let all = self.nodes.clone();
+            // One who compares is enough: a verdict is no matter of votes.
+            let verdicts = (index == 0).then(|| verdicts.clone());
+            let prober =
+                Prober::start(format!("control-{}", node.id()), Arc::clone(&reader), verdicts, move |seen| {
+                    tell(&all, &seen);
+                });
+            self.probers.push(prober);
+        }
+    }
+
+    /// Whom to ask and follow: any member passes on what only the leader can do.
+    pub(super) fn control(&self) -> Arc<dyn Control> {
+        Arc::new(self.nodes[0].clone())
+    }
+
+    /// All members.
+    pub(super) fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// Where their APIs are.
+    pub(super) fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Ends it. What was decided is on disk, and the folders are free.
+    pub(super) async fn stop(self) {
+        drop(self.probers);
+        self.stop.send_replace(true);
+        for serving in self.serving {
+            _ = serving.await;
+        }
+        let nodes = self.nodes;
+        // Joins threads.
+        let stopping = tokio::task::spawn_blocking(move || nodes.iter().for_each(Node::stop));
+        if stopping.await.is_err() {
+            tracing::error!("the control group broke down");
+        }
+    }
+}
+
+/// Tells all members: whoever leads listens.
+pub(super) fn tell(nodes: &[Node], seen: &[Observation]) {
+    for node in nodes {
+        node.observe(seen.to_vec());
+    }
+}
+
+/// Listens at three ports from `port` on; at free ones where none is given, or 0 is.
+async fn listen_at(listen: IpAddr, port: Option<u16>) -> Result<Vec<TcpListener>, StartError> {
+    let mut listeners = Vec::new();
+    for index in 0..MEMBERS {
+        let port = match port {
+            None | Some(0) => 0,
+            Some(first) => first.saturating_add(index),
+        };
+        let listen = SocketAddr::new(listen, port);
+        listeners
+            .push(TcpListener::bind(listen).await.map_err(|source| StartError::Listen { listen, source })?);
+    }
+    Ok(listeners)
+}
+
+/// Members talk over loopback also where the port is open to everybody.
+fn reached_at(address: SocketAddr) -> Uri {
+    let host: IpAddr = match address.ip() {
+        ip if !ip.is_unspecified() => ip,
+        IpAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+    };
+    format!("http://{}", SocketAddr::new(host, address.port())).parse().expect("an address makes a URI")
+}
+
+/// Asks query nodes through their services.
+pub(crate) struct InProcess(pub(crate) [ChainService; 2]);
+
+#[async_trait]
+impl ChainReader for InProcess {
+    async fn get(&self, chain: Chain, path: &str) -> Result<Bytes, String> {
+        let mut question = http::Request::new(Bytes::new());
+        *question.uri_mut() = path.parse().map_err(|_| format!("{path} is no path"))?;
+        let answer =
+            self.0[chain as usize].clone().oneshot(question).await.map_err(|error| error.to_string())?;
+        match answer.status() {
+            status if status.is_success() => Ok(answer.into_body()),
+            status => Err(status.to_string()),
+        }
+    }
+}
