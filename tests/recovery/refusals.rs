@@ -5,7 +5,7 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use scylla::client::session_builder::SessionBuilder;
-use tandem_tests::cluster::Cluster;
+use tandem_tests::cluster::{Cluster, Node};
 use tandem_tests::program::{Finished, until};
 use tandem_tests::services::{Addresses, Services};
 use uuid::Uuid;
@@ -136,9 +136,11 @@ async fn credentials_that_are_not_taken() {
             refused(&cluster.command_with(role, &variables).await, &["chains.a.hot", "password"]);
         }
     }
-    // A key that the control node does not take.
-    cluster.control.start();
-    cluster.control.ready().await;
+    // A key that the control nodes do not take.
+    cluster.controls.iter_mut().for_each(Node::start);
+    for control in &mut cluster.controls {
+        control.ready().await;
+    }
     for role in [COMPUTE.as_slice(), &["gateway"], &["metronome"]] {
         let variables = [("TANDEM_KEY", "another-key"), ("TANDEM__CHAINS__A__HOT__PASSWORD", "right")];
         refused(&cluster.command_with(role, &variables).await, &["control", "key"]);

@@ -16,7 +16,7 @@ use tandem_model::route::Route;
 use tokio::time::Instant;
 
 use crate::wire::{
-    FORWARDED, MEMBERS_PATH, MemberOrder, Members, Noted, OBSERVATIONS_PATH, Observations, Ordered,
+    FORWARDED, Known, MEMBERS_PATH, MemberOrder, Members, Noted, OBSERVATIONS_PATH, Observations, Ordered,
     RAFT_PATH, SIMPLE, STATE_PATH, SWITCH_PATH, Simple, State, action, simple_path,
 };
 use crate::{ClockReading, ControlError, Decision, HISTORY_MAX, OperatorKey, Order, wall_ms};
@@ -82,14 +82,13 @@ impl Client {
     ///
     /// When the node can't be asked or refuses, or no majority of the group answers.
     pub async fn current(&self) -> Result<Route, ControlError> {
-        Ok(self.state(0, false).await?.route)
+        Ok(self.get::<Known>("history=0", Duration::ZERO).await?.route)
     }
 
     /// Waits at the node, up to `wait`, while its epoch is `epoch`; then answers its route.
     pub(crate) async fn next(&self, epoch: u64, wait: Duration) -> Result<Route, ControlError> {
         let query = format!("history=0&after_epoch={epoch}&wait_ms={}", wait.as_millis());
-        let state: State = self.get(&query, wait).await?;
-        Ok(state.route)
+        Ok(self.get::<Known>(&query, wait).await?.route)
     }
 
     /// Wants something decided; see [`crate::Control::order`]. `is_forwarded`: the node is not to
@@ -114,8 +113,8 @@ impl Client {
     }
 
     /// Whether the node answers at once.
-    pub(crate) async fn answers(&self) -> bool {
-        let asking = self.get::<State>("history=0&local=true", Duration::ZERO);
+    pub async fn answers(&self) -> bool {
+        let asking = self.get::<Known>("history=0&local=true", Duration::ZERO);
         matches!(tokio::time::timeout(PRESENCE_TIMEOUT, asking).await, Ok(Ok(_)))
     }
 
@@ -174,7 +173,8 @@ impl Client {
     /// When the node can't be asked or refuses.
     pub async fn clock(&self) -> Result<ClockReading, ControlError> {
         let (asked, asked_ms) = (Instant::now(), wall_ms());
-        let state: State = self.get("history=0", Duration::ZERO).await?;
+        // A clock needs no majority.
+        let state: Known = self.get("history=0&local=true", Duration::ZERO).await?;
         // By the steady clock: the other one may step in between, which is what we look for.
         let half_ms = asked.elapsed().as_millis() as u64 / 2;
         Ok(ClockReading { ours_ms: asked_ms + half_ms, theirs_ms: state.now_ms, uncertainty_ms: half_ms })

@@ -16,7 +16,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::StreamExt;
 use futures::future::{join_all, select_ok};
+use futures::stream::FuturesUnordered;
 use http::Uri;
 use tandem_failover::Observation;
 use tandem_model::route::{Chain, Route};
@@ -176,8 +178,7 @@ impl Control for Remote {
 
     async fn current(&self) -> Result<Route, ControlError> {
         // Any node that reaches a majority knows; one that hangs must not hold this up.
-        let asking = self.clients.iter().map(|client| Box::pin(client.current()));
-        select_ok(asking).await.map(|(route, _)| route)
+        first_good(self.clients.iter().map(|client| client.current())).await
     }
 
     async fn order(&self, order: Order) -> Result<Ordered, ControlError> {
@@ -193,9 +194,25 @@ impl Control for Remote {
     }
 
     async fn history(&self, limit: usize) -> Result<Vec<Decision>, ControlError> {
-        let asking = self.clients.iter().map(|client| Box::pin(client.history(limit)));
-        select_ok(asking).await.map(|(history, _)| history)
+        first_good(self.clients.iter().map(|client| client.history(limit))).await
     }
+}
+
+/// The first good answer; a refusal rather than an absence where there is none, as that is what
+/// somebody has to mend.
+async fn first_good<T>(
+    asking: impl Iterator<Item = impl Future<Output = Result<T, ControlError>>>,
+) -> Result<T, ControlError> {
+    let mut open: FuturesUnordered<_> = asking.collect();
+    let mut failed = None;
+    while let Some(answer) = open.next().await {
+        match answer {
+            Ok(answer) => return Ok(answer),
+            Err(error @ ControlError::Refused { .. }) => failed = Some(error),
+            Err(error) => failed = failed.or(Some(error)),
+        }
+    }
+    Err(failed.expect("there is at least one node"))
 }
 
 /// Waits at a node for one decision after the other.

@@ -54,6 +54,16 @@ pub struct State {
     pub outlook: Option<OutlookState>,
 }
 
+/// What followers read of a [`State`], and no more: they go on when it changes otherwise, as it
+/// does while nodes of two versions run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    /// The route in force.
+    pub route: Route,
+    /// The node's wall clock when it answered, in milliseconds since the epoch.
+    pub now_ms: u64,
+}
+
 /// How a node stands in the group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeState {

@@ -14,7 +14,8 @@ pub struct Configuration {
     /// Names topics, keyspaces and keys.
     pub name: String,
     pub(super) gateway_admin: u16,
-    pub(super) control_admin: u16,
+    /// Listen and admin ports of the control nodes.
+    pub(super) controls: [[u16; 2]; 3],
     pub(super) metronome_admin: u16,
     gateway: u16,
     file: PathBuf,
@@ -22,8 +23,10 @@ pub struct Configuration {
 
 impl Configuration {
     pub(super) fn new(name: &str, servers: &Addresses, folder: &Path) -> Self {
-        let [gateway, gateway_admin, control, control_admin, metronome_admin, query_a, query_b] =
+        let [gateway, gateway_admin, metronome_admin, query_a, query_b] =
             std::array::from_fn(|_| free_port());
+        let controls: [[u16; 2]; 3] = std::array::from_fn(|_| [free_port(), free_port()]);
+        let nodes = controls.map(|[listen, _]| format!("\"http://127.0.0.1:{listen}\"")).join(", ");
         let folder_text = folder.to_str().expect("temporary folders have plain names");
         let chain = |chain: &str, query: u16, cql: &str, redis: &str, snapshot_ms: u32| {
             format!(
@@ -63,10 +66,11 @@ replicas = 1
 in_sync_replicas = 1
 
 [control]
-nodes = ["http://127.0.0.1:{control}"]
-listen = "127.0.0.1:{control}"
+nodes = [{nodes}]
+chain_a = ["http://127.0.0.1:{query_a}"]
+chain_b = ["http://127.0.0.1:{query_b}"]
+# Each node's own come from its variables.
 data = "{folder_text}/control"
-admin = "127.0.0.1:{control_admin}"
 
 [gateway]
 listen = "127.0.0.1:{gateway}"
@@ -85,7 +89,7 @@ admin = "127.0.0.1:{metronome_admin}"
         let file = folder.join("tandem.toml");
         fs::create_dir_all(folder.join("snapshots")).expect("a folder of our own");
         fs::write(&file, text).expect("a file in our own folder");
-        Self { name: name.to_owned(), gateway_admin, control_admin, metronome_admin, gateway, file }
+        Self { name: name.to_owned(), gateway_admin, controls, metronome_admin, gateway, file }
     }
 
     /// Partitions of the log.

@@ -34,8 +34,8 @@ pub struct Cluster {
     pub queries: Vec<(Chain, Node)>,
     /// The port for everybody.
     pub gateway: Node,
-    /// The control node.
-    pub control: Node,
+    /// The control nodes, in the order of their numbers.
+    pub controls: Vec<Node>,
     /// What moves time.
     pub metronome: Node,
     /// Configuration, decisions, snapshots, logs; goes when the cluster goes.
@@ -73,7 +73,18 @@ impl Cluster {
             computes: of_both("compute", computes),
             queries: of_both("query", [1, 1]),
             gateway: node("gateway", "gateway", None, configuration.gateway_admin),
-            control: node("control", "control", None, configuration.control_admin),
+            controls: (1..)
+                .zip(configuration.controls)
+                .map(|(number, [listen, admin])| {
+                    let name = format!("control-{number}");
+                    let data = folder.path().join(&name);
+                    node(&name, "control", None, admin)
+                        .with_variable("TANDEM__CONTROL__ID", &number.to_string())
+                        .with_variable("TANDEM__CONTROL__LISTEN", &format!("127.0.0.1:{listen}"))
+                        .with_variable("TANDEM__CONTROL__ADMIN", &format!("127.0.0.1:{admin}"))
+                        .with_variable("TANDEM__CONTROL__DATA", data.to_str().expect("a plain name"))
+                })
+                .collect(),
             metronome: node("metronome", "metronome", None, configuration.metronome_admin),
             configuration,
             folder,
@@ -121,7 +132,7 @@ impl Cluster {
 
     /// Every process, those first that others ask.
     pub fn nodes(&mut self) -> Vec<&mut Node> {
-        let mut nodes = vec![&mut self.control];
+        let mut nodes: Vec<&mut Node> = self.controls.iter_mut().collect();
         nodes.extend(self.computes.iter_mut().map(|(_, node)| node));
         nodes.extend(self.queries.iter_mut().map(|(_, node)| node));
         nodes.extend([&mut self.metronome, &mut self.gateway]);

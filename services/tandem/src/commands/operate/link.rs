@@ -33,32 +33,42 @@ impl Link {
     /// # Errors
     ///
     /// When there is no key, or the configuration can't be.
-    pub fn client(&self) -> Result<Client, Failure> {
-        client(&self.to, self.config.as_ref(), &self.key)
+    pub async fn client(&self) -> Result<Client, Failure> {
+        client(&self.to, self.config.as_ref(), &self.key).await
     }
 }
 
 /// See [`Link::client`].
-pub(super) fn client(to: &ServerUrl, config: Option<&PathBuf>, key: &KeyOption) -> Result<Client, Failure> {
-    let (node, key) = match config {
-        Some(file) => {
-            let RoleConfig::Switch(link) = roles::configured(Role::Switch, file, None)? else {
-                unreachable!("the role switch has its own configuration");
-            };
-            let node = link.nodes.into_iter().next();
-            (node.ok_or_else(|| Failure::configuration(anyhow!("[control] nodes names none")))?, link.key)
-        }
-        None => {
-            let key = key.given()?.ok_or_else(|| {
-                Failure::configuration(anyhow!(
-                    "only operators may ask the control group: set TANDEM_KEY to the operator's key"
-                ))
-            })?;
-            let node = to.to_string().parse().map_err(|error| Failure::usage(anyhow!("{to}: {error}")))?;
-            (node, OperatorKey::new(key.as_str()))
-        }
+pub(super) async fn client(
+    to: &ServerUrl,
+    config: Option<&PathBuf>,
+    key: &KeyOption,
+) -> Result<Client, Failure> {
+    let Some(file) = config else {
+        let key = key.given()?.ok_or_else(|| {
+            Failure::configuration(anyhow!(
+                "only operators may ask the control group: set TANDEM_KEY to the operator's key"
+            ))
+        })?;
+        let node = to.to_string().parse().map_err(|error| Failure::usage(anyhow!("{to}: {error}")))?;
+        return Client::new(node, &OperatorKey::new(key.as_str())).map_err(failed);
     };
-    Client::new(node, &key).map_err(failed)
+    let RoleConfig::Switch(link) = roles::configured(Role::Switch, file, None)? else {
+        unreachable!("the role switch has its own configuration");
+    };
+    let mut clients = link.nodes.into_iter().map(|node| Client::new(node, &link.key).map_err(failed));
+    let first =
+        clients.next().unwrap_or_else(|| Err(Failure::configuration(anyhow!("[control] nodes is empty"))))?;
+    // The first one that is there; where none is, the first says what is wrong.
+    if !first.answers().await {
+        for client in clients {
+            let client = client?;
+            if client.answers().await {
+                return Ok(client);
+            }
+        }
+    }
+    Ok(first)
 }
 
 /// What a failed call means for whoever called.

@@ -58,7 +58,7 @@ pub enum Change {
 ///
 /// When the change can't be, or no control node can be asked.
 pub async fn run(args: Args) -> Result<(), Failure> {
-    let control = args.link.client()?;
+    let control = args.link.client().await?;
     match args.change {
         None => {}
         Some(Change::Add { id, address }) => {

@@ -70,7 +70,7 @@ pub async fn of_chain(args: ChainArgs, action: fn(Chain) -> Action) -> Result<()
 ///
 /// When rules stand against it, or no control node can be asked.
 pub async fn decide(args: Args, action: Action) -> Result<(), Failure> {
-    let control = args.link.client()?;
+    let control = args.link.client().await?;
     let words = shown::action(&action);
     let order = Order::Decide { by: args.by.by, reason: args.reason, action };
     let ordered = control.order(&order, false).await.map_err(link::failed)?;
@@ -87,7 +87,7 @@ pub async fn decide(args: Args, action: Action) -> Result<(), Failure> {
 ///
 /// When no control node can be asked, or no majority of them answers.
 pub async fn history(args: HistoryArgs) -> Result<(), Failure> {
-    let state = args.link.client()?.state(args.limit, false).await.map_err(link::failed)?;
+    let state = args.link.client().await?.state(args.limit, false).await.map_err(link::failed)?;
     say(shown::history(&state));
     Ok(())
 }

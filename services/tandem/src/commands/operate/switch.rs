@@ -57,7 +57,7 @@ pub async fn run(args: Args) -> Result<(), Failure> {
         return Err(Failure::usage(anyhow!("name the control node by --to or by --config, not both")));
     }
     let node = node.unwrap_or_else(|| NODE.parse().expect("the default address is one"));
-    let control = client(&node, args.config.as_ref(), &args.key)?;
+    let control = client(&node, args.config.as_ref(), &args.key).await?;
     if args.break_glass {
         confirm(
             args.yes,
