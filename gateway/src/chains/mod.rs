@@ -19,8 +19,14 @@
 //! Answers below 500 are final: the other chain would say the same.
 
 mod ask;
+mod breaker;
 mod budget;
+mod health;
+mod histogram;
+mod pending;
 mod round;
+mod symptoms;
+mod usual;
 
 use std::sync::Arc;
 use std::time::Duration;
