@@ -47,7 +47,7 @@ pub(super) enum Verdict {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
     Closed,
-    Open { until_us: u64 },
+    Open { since_us: u64, until_us: u64 },
     Probation { good: u32, next_us: u64, is_asked: bool },
 }
 
@@ -86,7 +86,7 @@ impl Breaker {
     /// What it is doing now.
     pub(super) fn state(&self, now_us: u64) -> State {
         match self.state {
-            State::Open { until_us } if until_us <= now_us => {
+            State::Open { until_us, .. } if until_us <= now_us => {
                 State::Probation { good: 0, next_us: until_us, is_asked: false }
             }
             state => state,
@@ -121,8 +121,7 @@ impl Breaker {
                 self.failures_in_a_row += 1;
             }
         }
-        if verdict != Verdict::Good
-            && (self.failures_in_a_row >= FAILURES_MAX || self.is_window_bad(now_us))
+        if verdict != Verdict::Good && (self.failures_in_a_row >= FAILURES_MAX || self.is_window_bad(now_us))
         {
             self.trip(now_us);
         }
@@ -136,12 +135,17 @@ impl Breaker {
     }
 
     /// Whether a trial may be sent now; if so it counts as sent, and [`Breaker::note_trial`] or
-    /// [`Breaker::cancel_trial`] must follow.
-    pub(super) fn take_trial(&mut self, now_us: u64) -> bool {
+    /// [`Breaker::cancel_trial`] must follow. `is_urgent`: there is no better chain; then the pause
+    /// is never longer than the shortest one.
+    pub(super) fn take_trial(&mut self, now_us: u64, is_urgent: bool) -> bool {
+        if let State::Open { since_us, until_us } = self.state
+            && is_urgent
+        {
+            self.state = State::Open { since_us, until_us: until_us.min(since_us + PAUSE_US_MIN) };
+        }
         match self.state(now_us) {
             State::Probation { good, next_us, is_asked: false } if next_us <= now_us => {
-                self.state =
-                    State::Probation { good, next_us: now_us + TRIAL_EVERY_US, is_asked: true };
+                self.state = State::Probation { good, next_us: now_us + TRIAL_EVERY_US, is_asked: true };
                 true
             }
             _ => false,
@@ -174,7 +178,7 @@ impl Breaker {
         let was_good = self.state == State::Closed && now_us.saturating_sub(self.closed_us) >= FORGET_US;
         self.pause_us =
             if was_good { PAUSE_US_MIN } else { (self.pause_us * 2).clamp(PAUSE_US_MIN, PAUSE_US_MAX) };
-        self.state = State::Open { until_us: now_us + self.pause_us };
+        self.state = State::Open { since_us: now_us, until_us: now_us + self.pause_us };
         self.trips += 1;
     }
 

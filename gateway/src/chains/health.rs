@@ -184,8 +184,8 @@ impl Health {
     }
 
     /// Whether a trial may be sent now; see [`Breaker::take_trial`].
-    pub(super) fn take_trial(&mut self, now_us: u64) -> bool {
-        self.breaker.take_trial(now_us)
+    pub(super) fn take_trial(&mut self, now_us: u64, is_urgent: bool) -> bool {
+        self.breaker.take_trial(now_us, is_urgent)
     }
 
     /// How long to wait for an answer before the other chain is asked as well, in microseconds.
@@ -250,8 +250,7 @@ impl Health {
             self.heard(now_us);
         }
         let usual_us = self.usual.typical().map_or(0, |typical| typical.p99_us);
-        let overdue_us =
-            (usual_us * OVERDUE_FACTOR).max(OVERDUE_US_MIN).min(self.bounds.timeout_us.max(1));
+        let overdue_us = (usual_us * OVERDUE_FACTOR).max(OVERDUE_US_MIN).min(self.bounds.timeout_us.max(1));
         if let Some(until_us) = now_us.checked_sub(overdue_us).filter(|until_us| *until_us >= self.stalled_us)
         {
             self.take_overdue(now_us, until_us);

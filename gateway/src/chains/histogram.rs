@@ -77,8 +77,7 @@ fn highest_us(bucket: usize) -> u64 {
     if bucket < EXACT_US {
         return bucket;
     }
-    let (doubling, part) =
-        ((bucket - EXACT_US) >> PART_BITS, (bucket - EXACT_US) & ((1 << PART_BITS) - 1));
+    let (doubling, part) = ((bucket - EXACT_US) >> PART_BITS, (bucket - EXACT_US) & ((1 << PART_BITS) - 1));
     let width = doubling + u64::from(EXACT_BITS - PART_BITS);
     (((1 << PART_BITS) + part + 1) << width) - 1
 }

@@ -6,7 +6,7 @@ use http::StatusCode;
 use tandem_model::route::Chain;
 use tokio::sync::SemaphorePermit;
 
-use super::ask::{Ask, Leave, Outcome};
+use super::ask::{Answered, Ask, Leave, Outcome};
 use super::{ChainRouter, Order};
 use crate::answer::Answer;
 
@@ -51,10 +51,16 @@ impl Failures {
 }
 
 impl ChainRouter {
-    /// Asks the first chain, and the second when that fails or takes too long. Dropping the round
-    /// drops the questions with it, and so does an answer for the one that is still open.
+    /// Asks the first chain, and the second when that fails, takes too long, or turns out to be in
+    /// trouble. Dropping the round drops the questions with it, and so does an answer for the one
+    /// that is still open.
     pub(super) async fn round(&self, order: Order, ask: &Ask, leave: Leave) -> Round {
         let counts = &self.counters.reads;
+        let first = self.link(order.first);
+        // Before the look at the breaker, so that no trip is missed in between.
+        let tripped = first.tripped();
+        tokio::pin!(tripped);
+        let mut may_move = order.second.is_some() && !first.is_open();
         let mut open = FuturesUnordered::new();
         open.push(self.ask(order.first, order, ask, leave));
         let mut second = order.second;
@@ -63,7 +69,7 @@ impl ChainRouter {
         let mut may_hedge = second.is_some();
         // Held until the round is over.
         let mut failover: Option<SemaphorePermit<'_>> = None;
-        let delay = tokio::time::sleep(self.hedge_delay);
+        let delay = tokio::time::sleep(first.hedge_delay());
         tokio::pin!(delay);
         loop {
             tokio::select! {
@@ -78,10 +84,12 @@ impl ChainRouter {
                     Some(failure) => {
                         failures.0.push(failure);
                         if let Some(chain) = second.take() {
-                            failover = self.failovers.try_acquire().ok();
+                            failover = self.link(chain).failover();
                             if failover.is_some() {
                                 counts.failovers.add_one();
                                 open.push(self.ask(chain, order, ask, leave));
+                            } else {
+                                counts.failovers_refused.add_one();
                             }
                         }
                     }
@@ -90,15 +98,34 @@ impl ChainRouter {
                         return Round::Failed(failures);
                     }
                 },
+                () = &mut tripped, if may_move && second.is_some() => {
+                    may_move = false;
+                    // Where there is no room, the first chain keeps its chance.
+                    if let Some(chain) = second
+                        && let Some(permit) = self.link(chain).failover()
+                    {
+                        second = None;
+                        failover = Some(permit);
+                        counts.moved.add_one();
+                        open.push(self.ask(chain, order, ask, leave));
+                    }
+                }
                 () = &mut delay, if may_hedge && second.is_some() => {
                     may_hedge = false;
                     self.counters.chain(order.first).slow.add_one();
-                    if !self.hedge_budget.take() {
-                        counts.hedges_refused.add_one();
-                    } else if let Some(chain) = second.take() {
+                    // A chain in trouble is hedged to only where the first is no better, and by few.
+                    let is_in_trouble = second.is_some_and(|chain| self.link(chain).is_open());
+                    if is_in_trouble && first.is_open() {
+                        failover = second.and_then(|chain| self.link(chain).failover());
+                    }
+                    let may_ask = !is_in_trouble || failover.is_some();
+                    if let Some(chain) = second.filter(|_| may_ask && self.hedge_budget.take()) {
+                        second = None;
                         counts.hedges.add_one();
                         hedge = Some(chain);
                         open.push(self.ask(chain, order, ask, leave));
+                    } else {
+                        counts.hedges_refused.add_one();
                     }
                 }
             }
@@ -124,19 +151,15 @@ impl ChainRouter {
     }
 
     async fn ask(&self, chain: Chain, order: Order, ask: &Ask, leave: Leave) -> (Chain, Outcome) {
-        let counts = self.counters.chain(chain);
-        counts.asked.add_one();
-        let service = self.chains[chain as usize].clone();
-        let outcome = ask.of(service, leave, order.timeout).await;
-        match &outcome {
-            Outcome::Good(_) => {}
-            Outcome::Behind(_) => counts.behind.add_one(),
-            Outcome::TimedOut => {
-                counts.timeouts.add_one();
-                counts.errors.add_one();
-            }
-            Outcome::Refused(_) | Outcome::Broken => counts.errors.add_one(),
+        let answered = self.link(chain).ask(ask, leave, order.timeout, order.purpose()).await;
+        self.learn(&answered);
+        (chain, answered.outcome)
+    }
+
+    /// Adopts a newer route that came with an answer.
+    pub(super) fn learn(&self, answered: &Answered) {
+        if answered.signpost.is_some_and(|signpost| self.newest.learn(signpost)) {
+            self.counters.reads.routes_learnt.add_one();
         }
-        (chain, outcome)
     }
 }

@@ -78,7 +78,8 @@ impl Usual {
         if age_us < STRETCH_US || (count < STRETCH_ANSWERS && age_us < STRETCH_US_MAX) {
             return;
         }
-        let stretch = std::mem::replace(&mut self.stretch, Stretch { begin_us: now_us, ..Stretch::default() });
+        let stretch =
+            std::mem::replace(&mut self.stretch, Stretch { begin_us: now_us, ..Stretch::default() });
         let number = now_us / SLOT_US;
         if count > 0 && !stretch.has_symptoms(self.typical) {
             let slot = &mut self.slots[number as usize % SLOTS];

@@ -101,9 +101,22 @@ mod tests {
             assert_eq!(Signpost::parse(&signpost.to_string()), Some(signpost));
         }
         let long = "1".repeat(10_000) + ":a";
-        for text in
-            ["", ":", "7", "7:", ":a", "7:c", "7:A", "0:a", "-1:a", "+1:a", "7:a ", " 7:a", "9007199254740992:a", &long]
-        {
+        for text in [
+            "",
+            ":",
+            "7",
+            "7:",
+            ":a",
+            "7:c",
+            "7:A",
+            "0:a",
+            "-1:a",
+            "+1:a",
+            "7:a ",
+            " 7:a",
+            "9007199254740992:a",
+            &long,
+        ] {
             assert_eq!(Signpost::parse(text), None, "{text}");
         }
     }

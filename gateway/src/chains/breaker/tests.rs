@@ -55,7 +55,7 @@ fn what_is_old_has_left_the_window() {
 
 /// A trial that goes so.
 fn trial(breaker: &mut Breaker, now_us: u64, verdict: Verdict) {
-    assert!(breaker.take_trial(now_us), "{now_us}");
+    assert!(breaker.take_trial(now_us, false), "{now_us}");
     breaker.note_trial(now_us, verdict);
 }
 
@@ -63,14 +63,14 @@ fn trial(breaker: &mut Breaker, now_us: u64, verdict: Verdict) {
 fn it_returns_slowly_and_one_trial_at_a_time() {
     let mut breaker = Breaker::new();
     breaker.note_silence(0);
-    assert_eq!(breaker.state(0), State::Open { until_us: PAUSE_US_MIN });
-    assert!(!breaker.take_trial(PAUSE_US_MIN - 1));
+    assert_eq!(breaker.state(0), State::Open { since_us: 0, until_us: PAUSE_US_MIN });
+    assert!(!breaker.take_trial(PAUSE_US_MIN - 1, false));
     for index in 0..4 {
         let now_us = SECOND + index * TRIAL_EVERY_US;
-        assert!(breaker.take_trial(now_us));
-        assert!(!breaker.take_trial(now_us + TRIAL_EVERY_US), "one is under way");
+        assert!(breaker.take_trial(now_us, false));
+        assert!(!breaker.take_trial(now_us + TRIAL_EVERY_US, false), "one is under way");
         breaker.note_trial(now_us, Verdict::Good);
-        assert!(!breaker.take_trial(now_us + 1), "too soon");
+        assert!(!breaker.take_trial(now_us + 1, false), "too soon");
         assert!(breaker.is_open());
     }
     trial(&mut breaker, 2 * SECOND, Verdict::Good);
@@ -83,7 +83,7 @@ fn pauses_grow_to_a_bound_and_are_forgotten_after_a_good_minute() {
     breaker.note_silence(0);
     let mut now_us = 0;
     for pause_ms in [500, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000] {
-        assert_eq!(breaker.state(now_us), State::Open { until_us: now_us + pause_ms * MS });
+        assert_eq!(breaker.state(now_us), State::Open { since_us: now_us, until_us: now_us + pause_ms * MS });
         now_us += pause_ms * MS;
         trial(&mut breaker, now_us, Verdict::Good);
         now_us += TRIAL_EVERY_US;
@@ -101,11 +101,26 @@ fn pauses_grow_to_a_bound_and_are_forgotten_after_a_good_minute() {
     // Again within the minute: no better than before.
     breaker.note_silence(now_us + 59 * SECOND);
     now_us += 59 * SECOND;
-    assert_eq!(breaker.state(now_us), State::Open { until_us: now_us + 10 * SECOND });
+    assert_eq!(breaker.state(now_us), State::Open { since_us: now_us, until_us: now_us + 10 * SECOND });
     now_us = close(&mut breaker, now_us) + 61 * SECOND;
     breaker.note_silence(now_us);
-    assert_eq!(breaker.state(now_us), State::Open { until_us: now_us + PAUSE_US_MIN });
+    assert_eq!(breaker.state(now_us), State::Open { since_us: now_us, until_us: now_us + PAUSE_US_MIN });
     assert_eq!(breaker.trips(), 10);
+}
+
+#[test]
+fn a_long_pause_is_cut_short_when_there_is_no_better_chain() {
+    let mut breaker = Breaker::new();
+    breaker.note_silence(0);
+    trial(&mut breaker, PAUSE_US_MIN, Verdict::Failed);
+    let reopened_us = PAUSE_US_MIN;
+    assert_eq!(
+        breaker.state(reopened_us),
+        State::Open { since_us: reopened_us, until_us: reopened_us + 2 * PAUSE_US_MIN }
+    );
+    assert!(!breaker.take_trial(reopened_us + PAUSE_US_MIN, false));
+    assert!(!breaker.take_trial(reopened_us + PAUSE_US_MIN - 1, true));
+    assert!(breaker.take_trial(reopened_us + PAUSE_US_MIN, true));
 }
 
 #[test]
@@ -115,11 +130,11 @@ fn what_comes_in_late_neither_closes_nor_prolongs() {
     run(&mut breaker, 0, 50, |_| Verdict::Good);
     run(&mut breaker, 0, 50, |_| Verdict::Failed);
     breaker.note_silence(PAUSE_US_MIN / 2);
-    assert_eq!(breaker.state(PAUSE_US_MIN / 2), State::Open { until_us: PAUSE_US_MIN });
+    assert_eq!(breaker.state(PAUSE_US_MIN / 2), State::Open { since_us: 0, until_us: PAUSE_US_MIN });
     // A trial that ended without a word gives its place back; one nobody sent counts for nothing.
     breaker.note_trial(SECOND, Verdict::Failed);
-    assert!(breaker.take_trial(SECOND));
+    assert!(breaker.take_trial(SECOND, false));
     breaker.cancel_trial();
-    assert!(breaker.take_trial(2 * SECOND));
+    assert!(breaker.take_trial(2 * SECOND, false));
     assert_eq!(breaker.trips(), 1);
 }

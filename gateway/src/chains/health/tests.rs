@@ -82,8 +82,7 @@ fn a_chain_that_answers_is_left_alone() {
     (0..60_000).for_each(|_| world.step());
     assert!(!world.health.is_open());
     // Nor are questions with leave to wait.
-    let tickets: Vec<Ticket> =
-        (0..50).map(|_| world.health.sent(world.now_us, 300 * MS, false)).collect();
+    let tickets: Vec<Ticket> = (0..50).map(|_| world.health.sent(world.now_us, 300 * MS, false)).collect();
     (0..300).for_each(|_| world.step());
     for ticket in tickets {
         world.health.ended(world.now_us, ticket, End::Behind);
@@ -217,7 +216,7 @@ fn trials_lead_back() {
     for end in [End::Good; 5] {
         assert!(world.health.is_open());
         (0..100).for_each(|_| world.step());
-        assert!(world.health.take_trial(world.now_us));
+        assert!(world.health.take_trial(world.now_us, false));
         assert!(world.health.take_symptoms(world.now_us).1);
         let ticket = world.health.sent(world.now_us, 0, true);
         (0..3).for_each(|_| world.step());
