@@ -127,7 +127,7 @@ pub(crate) async fn internal(chain: ChainService, path: &'static str, timeout: D
 fn judge(mut answer: Answer) -> Answered {
     let named = answer.headers().get(ROUTE).and_then(|value| value.to_str().ok());
     let signpost = named.and_then(Signpost::parse);
-    *answer.headers_mut() = headers::to_client(answer.headers());
+    *answer.headers_mut() = headers::to_client(std::mem::take(answer.headers_mut()));
     let outcome = match answer.status() {
         status if status.as_u16() < 500 => Outcome::Good(answer),
         StatusCode::SERVICE_UNAVAILABLE if is_behind_token(&answer) => Outcome::Behind(answer),

@@ -6,8 +6,11 @@
 //!
 //! # Closed
 //! The chain gets requests. Trips on [`FAILURES_MAX`] failures in a row; on half of the window's
-//! answers failed; on four of five failed or slow (slow alone is weaker evidence: all of them must
-//! be, nearly); or on silence, which the caller finds.
+//! answers failed; on four of five failed or slow; or on silence, which the caller finds.
+//!
+//! Slow is weaker evidence: clients may have come to ask heavier questions, or the host may be busy.
+//! So it trips only where the other chain is seen to be faster, which hedges show: three of them
+//! beat this chain, and more than it held its own against.
 //!
 //! # Open
 //! The chain gets none, for a pause of half a second that doubles with each trip up to ten seconds. A
@@ -23,6 +26,7 @@ const FAILURES_MAX: u32 = 5;
 const ANSWERS_MIN: u32 = 10;
 const FAILED_PERCENT: u32 = 50;
 const BAD_PERCENT: u32 = 80;
+const BEATEN_MIN: u32 = 3;
 const BUCKET_US: u64 = 200_000;
 const BUCKETS: usize = 10;
 /// Half the pause of a second that must never decide anything: a trial is under way when the chain
@@ -38,8 +42,12 @@ const TRIAL_EVERY_US: u64 = 100_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Good,
-    /// Too late to be useful, or beaten by its hedge.
+    /// Later than the chain usually is.
     Slow,
+    /// The same, but the hedge was no faster.
+    Unbeaten,
+    /// The hedge was faster, or nobody cared to wait any longer.
+    Beaten,
     Failed,
 }
 
@@ -59,14 +67,16 @@ pub(super) struct Breaker {
     failures_in_a_row: u32,
     pause_us: u64,
     closed_us: u64,
-    trips: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Bucket {
     number: u64,
     good: u32,
+    /// Late ones of all kinds.
     slow: u32,
+    unbeaten: u32,
+    beaten: u32,
     failed: u32,
 }
 
@@ -79,7 +89,6 @@ impl Breaker {
             failures_in_a_row: 0,
             pause_us: 0,
             closed_us: 0,
-            trips: 0,
         }
     }
 
@@ -98,11 +107,6 @@ impl Breaker {
         self.state != State::Closed
     }
 
-    /// How often it opened, re-opening after a failed trial included.
-    pub(super) fn trips(&self) -> u64 {
-        self.trips
-    }
-
     /// Notes how a question went that was no trial.
     pub(super) fn note(&mut self, now_us: u64, verdict: Verdict) {
         if self.is_open() {
@@ -116,6 +120,14 @@ impl Breaker {
                 self.failures_in_a_row = 0;
             }
             Verdict::Slow => bucket.slow += 1,
+            Verdict::Unbeaten => {
+                bucket.slow += 1;
+                bucket.unbeaten += 1;
+            }
+            Verdict::Beaten => {
+                bucket.slow += 1;
+                bucket.beaten += 1;
+            }
             Verdict::Failed => {
                 bucket.failed += 1;
                 self.failures_in_a_row += 1;
@@ -163,7 +175,7 @@ impl Breaker {
                 self.window = [Bucket::default(); BUCKETS];
             }
             Verdict::Good => self.state = State::Probation { good: good + 1, next_us, is_asked: false },
-            Verdict::Slow | Verdict::Failed => self.trip(now_us),
+            _ => self.trip(now_us),
         }
     }
 
@@ -179,7 +191,6 @@ impl Breaker {
         self.pause_us =
             if was_good { PAUSE_US_MIN } else { (self.pause_us * 2).clamp(PAUSE_US_MIN, PAUSE_US_MAX) };
         self.state = State::Open { since_us: now_us, until_us: now_us + self.pause_us };
-        self.trips += 1;
     }
 
     fn bucket(&mut self, now_us: u64) -> &mut Bucket {
@@ -193,15 +204,19 @@ impl Breaker {
 
     fn is_window_bad(&self, now_us: u64) -> bool {
         let newest = now_us / BUCKET_US;
-        let (mut good, mut slow, mut failed) = (0, 0, 0);
+        let mut sum = Bucket::default();
         for bucket in self.window.iter().filter(|bucket| bucket.number + BUCKETS as u64 > newest) {
-            good += bucket.good;
-            slow += bucket.slow;
-            failed += bucket.failed;
+            sum.good += bucket.good;
+            sum.slow += bucket.slow;
+            sum.unbeaten += bucket.unbeaten;
+            sum.beaten += bucket.beaten;
+            sum.failed += bucket.failed;
         }
-        let all = good + slow + failed;
+        let all = sum.good + sum.slow + sum.failed;
+        let is_slower = sum.beaten >= BEATEN_MIN && sum.beaten > sum.unbeaten;
         all >= ANSWERS_MIN
-            && (failed * 100 >= all * FAILED_PERCENT || (failed + slow) * 100 >= all * BAD_PERCENT)
+            && (sum.failed * 100 >= all * FAILED_PERCENT
+                || (is_slower && (sum.failed + sum.slow) * 100 >= all * BAD_PERCENT))
     }
 }
 

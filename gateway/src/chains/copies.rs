@@ -14,13 +14,13 @@ use tokio::sync::Semaphore;
 
 use super::ask::{Ask, Leave};
 use super::link::Purpose;
+use super::round::NEVER;
 use super::{ChainRouter, Order};
 
 /// How many copies may be under way at one time; one more is left out.
 const COPIES_MAX: usize = 16;
-/// How long a copy may take. Shorter than a read's time: a trial that hangs must not keep the next
-/// one waiting.
-const TIMEOUT_MAX: Duration = Duration::from_secs(1);
+/// How long a trial may take. Less than a read: one that hangs must not keep the next one waiting.
+const TRIAL_TIMEOUT_MAX: Duration = Duration::from_secs(1);
 
 /// Which reads are copied.
 #[derive(Debug)]
@@ -55,13 +55,13 @@ impl ChainRouter {
         let is_urgent = self.link(order.first).is_open();
         for chain in [Some(order.first), order.second].into_iter().flatten() {
             let link = self.link(chain);
-            let purpose = if link.is_open() {
+            let (purpose, timeout) = if link.is_open() {
                 if !link.take_trial(is_urgent) {
                     continue;
                 }
-                Purpose::Trial
+                (Purpose::Trial, self.upstream_timeout.min(TRIAL_TIMEOUT_MAX))
             } else if is_next && chain != order.first {
-                Purpose::Copy
+                (Purpose::Copy, self.upstream_timeout)
             } else {
                 continue;
             };
@@ -72,9 +72,8 @@ impl ChainRouter {
             }
             self.counters.reads.copies.add_one();
             let (router, ask) = (Arc::clone(self), ask.without_token());
-            let timeout = self.upstream_timeout.min(TIMEOUT_MAX);
             tokio::spawn(async move {
-                let answered = router.link(chain).ask(&ask, Leave::None, timeout, purpose).await;
+                let answered = router.link(chain).ask(&ask, Leave::None, timeout, purpose, &NEVER).await;
                 router.learn(&answered);
                 drop(permit);
             });

@@ -64,8 +64,8 @@ pub(super) struct Ticket {
 /// How a question ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
-    /// An answer.
-    Good,
+    /// An answer; `is_hedged`: and its hedge had none yet.
+    Good { is_hedged: bool },
     /// An answer: not read as far as the token. No failure.
     Behind,
     /// A failure at once.
@@ -125,10 +125,13 @@ impl Health {
         let took_us = now_us.saturating_sub(ticket.sent_us);
         let is_timed = !ticket.may_wait && ticket.sent_us >= self.stalled_us;
         let verdict = match end {
-            End::Good | End::Behind => {
+            End::Good { is_hedged } => {
                 self.heard(now_us);
-                let took_us = Some(took_us).filter(|_| is_timed && end == End::Good);
-                self.good(now_us, took_us, was_overdue)
+                self.good(now_us, Some(took_us).filter(|_| is_timed), was_overdue, is_hedged)
+            }
+            End::Behind => {
+                self.heard(now_us);
+                self.good(now_us, None, was_overdue, false)
             }
             // After a pause of our own, time may be up before we have looked.
             End::TimedOut if ticket.sent_us < self.stalled_us => None,
@@ -149,7 +152,7 @@ impl Health {
                     self.tally.slow(took_us);
                     self.usual.answered(took_us);
                 }
-                (!was_overdue || ticket.is_trial).then_some(Verdict::Slow)
+                (!was_overdue || ticket.is_trial).then_some(Verdict::Beaten)
             }
             End::Cancelled => None,
         };
@@ -176,11 +179,6 @@ impl Health {
     /// What the breaker is doing.
     pub(super) fn state(&self, now_us: u64) -> State {
         self.breaker.state(now_us)
-    }
-
-    /// How often the breaker opened.
-    pub(super) fn trips(&self) -> u64 {
-        self.breaker.trips()
     }
 
     /// Whether a trial may be sent now; see [`Breaker::take_trial`].
@@ -217,11 +215,18 @@ impl Health {
         (self.tally.take(now_us, self.usual.typical()), is_kept_out)
     }
 
-    fn good(&mut self, now_us: u64, took_us: Option<u64>, was_overdue: bool) -> Option<Verdict> {
+    fn good(
+        &mut self,
+        now_us: u64,
+        took_us: Option<u64>,
+        was_overdue: bool,
+        is_hedged: bool,
+    ) -> Option<Verdict> {
+        let slow = if is_hedged { Verdict::Unbeaten } else { Verdict::Slow };
         if was_overdue {
             // Counted as failed before; that it answers at all is news.
             self.tally.alive(now_us);
-            return Some(Verdict::Slow);
+            return Some(slow);
         }
         self.tally.good(now_us, took_us);
         let Some(took_us) = took_us else { return Some(Verdict::Good) };
@@ -229,7 +234,7 @@ impl Health {
         let slow_us = self.usual.typical().map_or(u64::MAX, |typical| typical.p99_us * HEDGE_FACTOR);
         self.usual.answered(took_us);
         let is_slow = took_us > slow_us.max(self.bounds.hedge_delay_us_min);
-        Some(if is_slow { Verdict::Slow } else { Verdict::Good })
+        Some(if is_slow { slow } else { Verdict::Good })
     }
 
     fn failed(&mut self, now_us: u64, sent_us: u64) {

@@ -11,7 +11,6 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use tandem_failover::Symptoms;
 use tandem_model::route::Chain;
-use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
@@ -48,21 +47,28 @@ pub(super) struct Link {
     health: Mutex<Health>,
     /// A copy of what the breaker says, to be read without the lock.
     is_open: AtomicBool,
-    tripped: Notify,
+    /// Whoever waits on a chain hears of any breaker that opens or closes.
+    changes: Arc<Notify>,
     failovers: Semaphore,
     last_resorts: Semaphore,
     counters: Arc<Counters>,
 }
 
 impl Link {
-    pub(super) fn new(chain: Chain, service: ChainService, bounds: Bounds, counters: Arc<Counters>) -> Self {
+    pub(super) fn new(
+        chain: Chain,
+        service: ChainService,
+        bounds: Bounds,
+        changes: Arc<Notify>,
+        counters: Arc<Counters>,
+    ) -> Self {
         Self {
             chain,
             service,
             begin: Instant::now(),
             health: Mutex::new(Health::new(bounds)),
             is_open: AtomicBool::new(false),
-            tripped: Notify::new(),
+            changes,
             failovers: Semaphore::new(FAILOVERS_MAX),
             last_resorts: Semaphore::new(LAST_RESORTS_MAX),
             counters,
@@ -74,14 +80,22 @@ impl Link {
         self.service.clone()
     }
 
-    /// Puts a question. Dropped before its end, it counts as given up on.
-    pub(super) async fn ask(&self, ask: &Ask, leave: Leave, timeout: Duration, purpose: Purpose) -> Answered {
+    /// Puts a question. Dropped before its end, it counts as given up on. `is_hedged` says at the
+    /// end whether the other chain was asked as well because this one was slow.
+    pub(super) async fn ask(
+        &self,
+        ask: &Ask,
+        leave: Leave,
+        timeout: Duration,
+        purpose: Purpose,
+        is_hedged: &AtomicBool,
+    ) -> Answered {
         let counts = self.counters.chain(self.chain);
         counts.asked.add_one();
         let question = Question::begin(self, leave, purpose);
         let answered = ask.of(self.service(), leave, timeout).await;
         let end = match &answered.outcome {
-            Outcome::Good(_) => End::Good,
+            Outcome::Good(_) => End::Good { is_hedged: is_hedged.load(Ordering::Relaxed) },
             Outcome::Behind(_) => {
                 counts.behind.add_one();
                 End::Behind
@@ -103,11 +117,6 @@ impl Link {
     /// Whether its breaker keeps requests from it.
     pub(super) fn is_open(&self) -> bool {
         self.is_open.load(Ordering::Relaxed)
-    }
-
-    /// Done when the breaker trips after this call.
-    pub(super) fn tripped(&self) -> Notified<'_> {
-        self.tripped.notified()
     }
 
     /// How long to wait for it before the other chain is asked as well.
@@ -156,16 +165,13 @@ impl Link {
         let mut health = self.health.lock();
         // Under the lock, so that time never goes back between two calls.
         let now_us = self.begin.elapsed().as_micros() as u64;
-        let (trips, was_open) = (health.trips(), health.is_open());
+        let was_open = health.is_open();
         let outcome = act(&mut health, now_us);
-        let (has_tripped, is_open) = (health.trips() > trips, health.is_open());
+        let is_open = health.is_open();
         self.is_open.store(is_open, Ordering::Relaxed);
         drop(health);
-        if has_tripped {
-            self.counters.chain(self.chain).trips.add_one();
-            self.tripped.notify_waiters();
-        }
         if is_open != was_open {
+            self.changes.notify_waiters();
             match is_open {
                 true => {
                     tracing::warn!(chain = %self.chain, "the chain is in trouble: reads go to the other one")

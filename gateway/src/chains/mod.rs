@@ -44,7 +44,7 @@ use http::request::Parts;
 use tandem_failover::Symptoms;
 use tandem_model::problem::Problem;
 use tandem_model::route::{Chain, Route};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::MissedTickBehavior;
 
 use self::ask::{Ask, Leave};
@@ -72,6 +72,7 @@ const FORCED_PATIENCE: u32 = 5;
 /// Asks the chains.
 pub(crate) struct ChainRouter {
     links: [Link; 2],
+    changes: Arc<Notify>,
     newest: Newest,
     counters: Arc<Counters>,
     hedge_budget: Budget,
@@ -117,9 +118,12 @@ impl ChainRouter {
             timeout_us: config.upstream_timeout.as_micros() as u64,
         };
         let [a, b] = chains;
+        let changes = Arc::new(Notify::new());
+        let link =
+            |chain, service| Link::new(chain, service, bounds, Arc::clone(&changes), Arc::clone(&counters));
         Self {
-            links: [(Chain::A, a), (Chain::B, b)]
-                .map(|(chain, service)| Link::new(chain, service, bounds, Arc::clone(&counters))),
+            links: [link(Chain::A, a), link(Chain::B, b)],
+            changes,
             newest: Newest::new(route),
             counters,
             hedge_budget: Budget::new(),

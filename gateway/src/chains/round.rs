@@ -1,5 +1,7 @@
 //! One round: the chains are asked until one gives a good answer or none is left.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use http::StatusCode;
@@ -9,6 +11,9 @@ use tokio::sync::SemaphorePermit;
 use super::ask::{Answered, Ask, Leave, Outcome};
 use super::{ChainRouter, Order};
 use crate::answer::Answer;
+
+/// Of questions that no hedge stands against.
+pub(super) static NEVER: AtomicBool = AtomicBool::new(false);
 
 /// What came of a round.
 pub(super) enum Round {
@@ -57,12 +62,11 @@ impl ChainRouter {
     pub(super) async fn round(&self, order: Order, ask: &Ask, leave: Leave) -> Round {
         let counts = &self.counters.reads;
         let first = self.link(order.first);
-        // Before the look at the breaker, so that no trip is missed in between.
-        let tripped = first.tripped();
-        tokio::pin!(tripped);
-        let mut may_move = order.second.is_some() && !first.is_open();
+        let changed = self.changes.notified();
+        tokio::pin!(changed);
+        let is_hedged = AtomicBool::new(false);
         let mut open = FuturesUnordered::new();
-        open.push(self.ask(order.first, order, ask, leave));
+        open.push(self.ask(order.first, order, ask, leave, &is_hedged));
         let mut second = order.second;
         let mut failures = Failures::default();
         let mut hedge: Option<Chain> = None;
@@ -87,7 +91,7 @@ impl ChainRouter {
                             failover = self.link(chain).failover();
                             if failover.is_some() {
                                 counts.failovers.add_one();
-                                open.push(self.ask(chain, order, ask, leave));
+                                open.push(self.ask(chain, order, ask, leave, &NEVER));
                             } else {
                                 counts.failovers_refused.add_one();
                             }
@@ -98,16 +102,18 @@ impl ChainRouter {
                         return Round::Failed(failures);
                     }
                 },
-                () = &mut tripped, if may_move && second.is_some() => {
-                    may_move = false;
+                () = &mut changed, if second.is_some() => {
+                    // Before the look at the breaker, so that no change is missed in between.
+                    changed.set(self.changes.notified());
                     // Where there is no room, the first chain keeps its chance.
                     if let Some(chain) = second
+                        && first.is_open()
                         && let Some(permit) = self.link(chain).failover()
                     {
                         second = None;
                         failover = Some(permit);
                         counts.moved.add_one();
-                        open.push(self.ask(chain, order, ask, leave));
+                        open.push(self.ask(chain, order, ask, leave, &NEVER));
                     }
                 }
                 () = &mut delay, if may_hedge && second.is_some() => {
@@ -123,7 +129,8 @@ impl ChainRouter {
                         second = None;
                         counts.hedges.add_one();
                         hedge = Some(chain);
-                        open.push(self.ask(chain, order, ask, leave));
+                        is_hedged.store(true, Ordering::Relaxed);
+                        open.push(self.ask(chain, order, ask, leave, &NEVER));
                     } else {
                         counts.hedges_refused.add_one();
                     }
@@ -141,7 +148,7 @@ impl ChainRouter {
         leave: Leave,
     ) -> Option<Answer> {
         let mut open: FuturesUnordered<_> =
-            chains.iter().map(|chain| self.ask(*chain, order, ask, leave)).collect();
+            chains.iter().map(|chain| self.ask(*chain, order, ask, leave, &NEVER)).collect();
         while let Some((_, outcome)) = open.next().await {
             if let Outcome::Good(answer) = outcome {
                 return Some(answer);
@@ -150,8 +157,16 @@ impl ChainRouter {
         None
     }
 
-    async fn ask(&self, chain: Chain, order: Order, ask: &Ask, leave: Leave) -> (Chain, Outcome) {
-        let answered = self.link(chain).ask(ask, leave, order.timeout, order.purpose()).await;
+    async fn ask(
+        &self,
+        chain: Chain,
+        order: Order,
+        ask: &Ask,
+        leave: Leave,
+        is_hedged: &AtomicBool,
+    ) -> (Chain, Outcome) {
+        let asking = self.link(chain).ask(ask, leave, order.timeout, order.purpose(), is_hedged);
+        let answered = asking.await;
         self.learn(&answered);
         (chain, answered.outcome)
     }

@@ -14,8 +14,10 @@ use super::*;
 const WELL: u8 = 0;
 const REFUSES: u8 = 1;
 const HANGING: u8 = 2;
+const SLOW: u8 = 3;
 
-/// A chain whose ways can be changed: well (2 ms), refusing at once, or hanging for ever.
+/// A chain whose ways can be changed: well (2 ms), refusing at once, hanging for ever, or slow
+/// (30 ms).
 #[derive(Clone, Default)]
 struct Mood {
     fake: Fake,
@@ -30,7 +32,7 @@ impl Mood {
     fn chain(&self, name: &'static str) -> ChainService {
         let (for_delay, for_answer) = (Arc::clone(&self.mood), Arc::clone(&self.mood));
         self.fake.chain(
-            move |_| [2, 0, HANGS][usize::from(for_delay.load(Ordering::Relaxed))],
+            move |_| [2, 0, HANGS, 30][usize::from(for_delay.load(Ordering::Relaxed))],
             move |_| if for_answer.load(Ordering::Relaxed) == REFUSES { status(503) } else { text(name) },
         )
     }
@@ -105,6 +107,26 @@ async fn a_chain_that_stops_answering_is_left_within_200_ms() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_chain_that_becomes_slow_is_left_if_the_other_is_not() {
+    let world = World::new();
+    world.reads(700).await;
+    world.a.set(SLOW);
+    let answers = world.reads(300).await;
+    assert!(all_say(&answers[250..], "b"));
+    assert_eq!(world.setup.counts().chains.a.trips, 1);
+    // When the other one is as slow, nothing is gained by leaving.
+    let world = World::new();
+    world.reads(700).await;
+    world.a.set(SLOW);
+    world.b.set(SLOW);
+    let answers = world.reads(300).await;
+    assert!(answers.iter().all(|(_, took_ms)| *took_ms <= 30));
+    let counts = world.setup.counts();
+    assert_eq!((counts.chains.a.trips, counts.chains.b.trips), (0, 0));
+    assert!(counts.reads.hedges <= 10 + 100, "{counts:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn reads_that_wait_on_a_chain_are_moved_when_it_trips() {
     let world = World::new();
     world.a.set(HANGING);
@@ -150,7 +172,8 @@ async fn both_in_trouble_the_route_is_followed_and_the_first_to_recover_serves()
     world.reads(3_000).await;
     world.b.set(WELL);
     let answers = world.reads(300).await;
-    assert!(all_say(&answers[150..], "b"));
+    // Who waits on the hanging one when the other is found to be well is moved.
+    assert!(answers.iter().all(|(answer, took_ms)| answer.body() == "b" && *took_ms <= 1_300));
     assert!(answers[150..].iter().all(|(_, took_ms)| *took_ms == 2));
 }
 
