@@ -172,11 +172,12 @@ impl Link {
         drop(health);
         if is_open != was_open {
             self.changes.notify_waiters();
-            match is_open {
-                true => {
-                    tracing::warn!(chain = %self.chain, "the chain is in trouble: reads go to the other one")
-                }
-                false => tracing::info!(chain = %self.chain, "the chain answers well again"),
+            let chain = self.chain;
+            if is_open {
+                self.counters.chain(chain).trips.add_one();
+                tracing::warn!(%chain, "the chain is in trouble: reads go to the other one");
+            } else {
+                tracing::info!(%chain, "the chain answers well again");
             }
         }
         outcome
