@@ -61,9 +61,11 @@ impl ChainRouter {
     /// that is still open.
     pub(super) async fn round(&self, order: Order, ask: &Ask, leave: Leave) -> Round {
         let counts = &self.counters.reads;
-        let first = self.link(order.first);
+        // Before the look at the breakers, so that no change is missed in between.
         let changed = self.changes.notified();
         tokio::pin!(changed);
+        let order = self.reconsider(order);
+        let first = self.link(order.first);
         let is_hedged = AtomicBool::new(false);
         let mut open = FuturesUnordered::new();
         open.push(self.ask(order.first, order, ask, leave, &is_hedged));
@@ -103,7 +105,6 @@ impl ChainRouter {
                     }
                 },
                 () = &mut changed, if second.is_some() => {
-                    // Before the look at the breaker, so that no change is missed in between.
                     changed.set(self.changes.notified());
                     // Where there is no room, the first chain keeps its chance.
                     if let Some(chain) = second
@@ -133,9 +134,20 @@ impl ChainRouter {
                         open.push(self.ask(chain, order, ask, leave, &NEVER));
                     } else {
                         counts.hedges_refused.add_one();
+                        failover = None;
                     }
                 }
             }
+        }
+    }
+
+    /// Since the order was made, or since the round before, a breaker may have opened.
+    fn reconsider(&self, order: Order) -> Order {
+        match order.second {
+            Some(second) if self.link(order.first).is_open() && !self.link(second).is_open() => {
+                Order { first: second, second: Some(order.first), ..order }
+            }
+            _ => order,
         }
     }
 
