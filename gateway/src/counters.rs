@@ -54,6 +54,16 @@ counters! {
         hedges_refused,
         /// Reads asked of the other chain because the first failed or was behind the token.
         failovers,
+        /// Reads that were not asked of the other chain after a failure, because it could not take more.
+        failovers_refused,
+        /// Reads that went to the other chain than the route names, because that one was in trouble.
+        rerouted,
+        /// Reads that waited on a chain when it was found to be in trouble, and were asked of the other.
+        moved,
+        /// Copies of reads sent to a chain to see how it is: the standby's share, and trials.
+        copies,
+        /// Routes that answers named before control did.
+        routes_learnt,
         /// Reads that had to wait until a chain reached the token.
         waited,
         /// Reads answered with older data than the token.
@@ -76,6 +86,8 @@ counters! {
         behind,
         /// Slower than the hedge delay.
         slow,
+        /// Found to be in trouble: its breaker opened.
+        trips,
     }
 }
 

@@ -9,8 +9,8 @@ pub(crate) const TOKEN: HeaderName = HeaderName::from_static(headers::TOKEN);
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("tandem-request-id");
 /// From operators: ask this chain and no other.
 pub(crate) const CHAIN: HeaderName = HeaderName::from_static(headers::CHAIN);
-/// To query nodes: the epoch of the route, for their `meta`.
-pub(crate) const EPOCH: HeaderName = HeaderName::from_static(headers::EPOCH);
+/// To and from query nodes: the newest route that the sender knows.
+pub(crate) const ROUTE: HeaderName = HeaderName::from_static(headers::ROUTE);
 /// To query nodes: how long they may wait for the token, in milliseconds.
 pub(crate) const WAIT_MS: HeaderName = HeaderName::from_static(headers::WAIT_MS);
 /// To query nodes: an older answer than the token is welcome.
@@ -39,7 +39,7 @@ const HOP_BY_HOP: [HeaderName; 10] = [
 /// What a query node gets of a client's headers: not its key, nothing of the connection, and of
 /// our own headers only the token: the others are for the gateway to set.
 pub(crate) fn to_chain(from: &HeaderMap) -> HeaderMap {
-    let mut headers = without_hop_by_hop(from);
+    let mut headers = without_hop_by_hop(from.clone());
     for name in [header::AUTHORIZATION, header::COOKIE, header::EXPECT] {
         headers.remove(name);
     }
@@ -51,14 +51,16 @@ pub(crate) fn to_chain(from: &HeaderMap) -> HeaderMap {
 }
 
 /// What a client gets of a query node's headers.
-pub(crate) fn to_client(from: &HeaderMap) -> HeaderMap {
-    without_hop_by_hop(from)
+pub(crate) fn to_client(from: HeaderMap) -> HeaderMap {
+    let mut headers = without_hop_by_hop(from);
+    headers.remove(ROUTE);
+    headers
 }
 
-fn without_hop_by_hop(from: &HeaderMap) -> HeaderMap {
-    let mut headers = from.clone();
-    let named = from.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
-    for name in named.flat_map(|value| value.split(',')) {
+fn without_hop_by_hop(mut headers: HeaderMap) -> HeaderMap {
+    let named = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let named: Vec<String> = named.flat_map(|value| value.split(',')).map(str::to_owned).collect();
+    for name in named {
         headers.remove(name.trim());
     }
     for name in HOP_BY_HOP {
@@ -97,7 +99,7 @@ mod tests {
             ("x-private", "1"),
             ("transfer-encoding", "chunked"),
             ("tandem-stale", "1"),
-            ("tandem-epoch", "99"),
+            ("tandem-route", "99:b"),
             ("tandem-wait-ms", "99999"),
             ("tandem-anything", "x"),
             ("tandem-token", "t"),
@@ -105,6 +107,13 @@ mod tests {
         ]);
         let expected = headers(&[("tandem-token", "t"), ("accept", "application/json")]);
         assert_eq!(to_chain(&from), expected);
+    }
+
+    #[test]
+    fn clients_do_not_get_what_is_between_us() {
+        let from =
+            headers(&[("tandem-route", "7:a"), ("tandem-token", "t"), ("tandem-chain", "a"), ("te", "x")]);
+        assert_eq!(to_client(from), headers(&[("tandem-token", "t"), ("tandem-chain", "a")]));
     }
 
     #[test]

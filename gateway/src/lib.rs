@@ -36,11 +36,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tandem_control::Control;
+use tandem_failover::Symptoms;
 use tandem_ingest::Ingest;
+use tandem_model::route::Route;
 use tokio::net::TcpListener;
 use tower::BoxError;
 use tower::util::BoxCloneSyncService;
 
+pub use chains::{BreakerState, ChainView, RouteSource};
 pub use config::{ClockMode, ConfigError, GatewayConfig};
 pub use counters::{ChainCounts, ChainsCounts, Counts, ReadCounts};
 pub use parity::Verdict;
@@ -79,12 +82,33 @@ impl Gateway {
     /// Serves HTTP/1.1 and HTTP/2 (with prior knowledge) until `shutdown` is done, then lets what
     /// is under way come to its end, within the configured time.
     pub async fn serve(&self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Drained {
-        server::serve(Arc::clone(&self.shared), listener, shutdown).await
+        let serving = server::serve(Arc::clone(&self.shared), listener, shutdown);
+        tokio::select! {
+            drained = serving => drained,
+            never = self.shared.chains.watch() => match never {},
+        }
     }
 
     /// What has been counted since the start.
     pub fn counts(&self) -> Counts {
         self.shared.counters.read()
+    }
+
+    /// The newest route that is known here: from control, or learnt from answers.
+    pub fn route(&self) -> Route {
+        self.shared.chains.route()
+    }
+
+    /// How the chains are, as this gateway's own reads show it: a, then b.
+    pub fn chains(&self) -> [ChainView; 2] {
+        self.shared.chains.views()
+    }
+
+    /// What this gateway's reads met since the last call, by chain: what its control group is to be
+    /// told, as `observer`, every [`tandem_failover::Settings::report_every_ms`]. There is one
+    /// listener: each call begins the counts anew.
+    pub fn symptoms(&self, observer: &str) -> Vec<Symptoms> {
+        self.shared.chains.symptoms(observer)
     }
 
     /// How both chains stand right now; asks them, which takes up to half a second.

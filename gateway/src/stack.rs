@@ -28,7 +28,7 @@ use crate::status::StatusCache;
 pub(crate) struct Shared {
     pub(crate) config: GatewayConfig,
     pub(crate) clock: ClockMode,
-    pub(crate) chains: ChainRouter,
+    pub(crate) chains: Arc<ChainRouter>,
     pub(crate) ingest: Arc<Ingest>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) status: StatusCache,
@@ -47,13 +47,15 @@ impl Shared {
     ) -> Self {
         let counters = Arc::new(Counters::default());
         let router = RouterConfig {
+            hedge_delay_min: config.hedge_delay_min,
             hedge_delay: config.hedge_delay,
             upstream_timeout: config.upstream_timeout,
             reads_max: config.reads_max,
+            standby_percent: config.standby_percent,
         };
         Self {
             clock,
-            chains: ChainRouter::new(&router, chains, control.route(), Arc::clone(&counters)),
+            chains: Arc::new(ChainRouter::new(&router, chains, control.route(), Arc::clone(&counters))),
             ingest,
             counters,
             status: StatusCache::default(),

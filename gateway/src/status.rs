@@ -122,13 +122,17 @@ fn compose(shared: &Shared, reports: &[Option<ChainStatus>; 2], now_ms: u64) -> 
         .map(|(chain, report)| chain_status(*chain, report.as_ref(), shared.clock, now_ms))
         .collect();
     let parity = compare(shared, reports);
+    let [a, b] = shared.chains.views();
+    let mut gateway = json!(shared.counters.read());
+    gateway["route_source"] = json!(shared.chains.route_source());
+    gateway["health"] = json!({ "a": a, "b": b });
     json!({
         "route": shared.chains.route(),
         "clock": shared.clock.name(),
         "log": { "id": log_id, "partitions": log.partitions() },
         "chains": chains,
         "parity": parity,
-        "gateway": shared.counters.read(),
+        "gateway": gateway,
     })
 }
 

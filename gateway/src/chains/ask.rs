@@ -10,14 +10,16 @@ use http::request::Parts;
 use http::{Method, Request, StatusCode, Uri};
 use serde::Deserialize;
 use tandem_model::problem::{CONTENT_TYPE, Problem};
+use tandem_model::route::Signpost;
 use tower::ServiceExt;
 
 use crate::ChainService;
 use crate::answer::Answer;
-use crate::headers::{self, EPOCH, STALE, WAIT_MS};
+use crate::headers::{self, ROUTE, STALE, TOKEN, WAIT_MS};
 use crate::panics;
 
 /// What every chain is asked for one read.
+#[derive(Clone)]
 pub(crate) struct Ask {
     uri: Uri,
     headers: HeaderMap,
@@ -49,11 +51,29 @@ pub(crate) enum Outcome {
     Broken,
 }
 
+/// What came of a question, and the newest route that the chain named with it.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) outcome: Outcome,
+    pub(crate) signpost: Option<Signpost>,
+}
+
 impl Ask {
-    pub(crate) fn new(parts: &Parts, epoch: u64) -> Self {
+    /// The read in `parts`; chains are told the newest route that is known here.
+    pub(crate) fn new(parts: &Parts, newest: Option<Signpost>) -> Self {
         let mut headers = headers::to_chain(&parts.headers);
-        headers.insert(EPOCH, epoch.into());
+        if let Some(newest) = newest {
+            let value = HeaderValue::try_from(newest.to_string());
+            headers.insert(ROUTE, value.expect("digits, a colon and a letter are visible ASCII"));
+        }
         Self { uri: parts.uri.clone(), headers }
+    }
+
+    /// The same of any age: for an answer that nobody reads.
+    pub(crate) fn without_token(&self) -> Self {
+        let mut ask = self.clone();
+        ask.headers.remove(TOKEN);
+        ask
     }
 
     fn request(&self, leave: Leave) -> Request<Bytes> {
@@ -72,14 +92,14 @@ impl Ask {
     }
 
     /// Asks one chain.
-    pub(crate) async fn of(&self, chain: ChainService, leave: Leave, timeout: Duration) -> Outcome {
+    pub(crate) async fn of(&self, chain: ChainService, leave: Leave, timeout: Duration) -> Answered {
         let timeout = match leave {
             Leave::Wait(wait) => timeout + wait,
             Leave::None | Leave::Stale => timeout,
         };
         // A chain in our own process may panic; that is its failure, not the request's.
         let answering = AssertUnwindSafe(chain.oneshot(self.request(leave))).catch_unwind();
-        match tokio::time::timeout(timeout, answering).await {
+        let outcome = match tokio::time::timeout(timeout, answering).await {
             Err(_) => Outcome::TimedOut,
             Ok(Err(panic)) => {
                 tracing::error!(panic = panics::message(&*panic), "a chain panicked");
@@ -89,27 +109,31 @@ impl Ask {
                 tracing::warn!(error, "a chain did not answer");
                 Outcome::Broken
             }
-            Ok(Ok(Ok(answer))) => judge(answer),
-        }
+            Ok(Ok(Ok(answer))) => return judge(answer),
+        };
+        Answered { outcome, signpost: None }
     }
 }
 
 /// Asks a chain for a page that clients never get.
 pub(crate) async fn internal(chain: ChainService, path: &'static str, timeout: Duration) -> Option<Answer> {
     let ask = Ask { uri: Uri::from_static(path), headers: HeaderMap::new() };
-    match ask.of(chain, Leave::None, timeout).await {
+    match ask.of(chain, Leave::None, timeout).await.outcome {
         Outcome::Good(answer) if answer.status() == StatusCode::OK => Some(answer),
         _ => None,
     }
 }
 
-fn judge(mut answer: Answer) -> Outcome {
-    *answer.headers_mut() = headers::to_client(answer.headers());
-    match answer.status() {
+fn judge(mut answer: Answer) -> Answered {
+    let named = answer.headers().get(ROUTE).and_then(|value| value.to_str().ok());
+    let signpost = named.and_then(Signpost::parse);
+    *answer.headers_mut() = headers::to_client(std::mem::take(answer.headers_mut()));
+    let outcome = match answer.status() {
         status if status.as_u16() < 500 => Outcome::Good(answer),
         StatusCode::SERVICE_UNAVAILABLE if is_behind_token(&answer) => Outcome::Behind(answer),
         _ => Outcome::Refused(answer),
-    }
+    };
+    Answered { outcome, signpost }
 }
 
 #[derive(Deserialize)]

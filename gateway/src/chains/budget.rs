@@ -49,6 +49,38 @@ mod tests {
         assert!((1_000..=1_010).contains(&hedges), "{hedges}");
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_load_gets_more_than_a_tenth_and_what_was_saved(
+            bursts in proptest::collection::vec((0_u32..500, 0_u32..500), 0..50),
+        ) {
+            let budget = Budget::new();
+            let (mut reads, mut hedges) = (0, 0);
+            for (arriving, slow) in bursts {
+                (0..arriving).for_each(|_| budget.deposit());
+                reads += arriving;
+                hedges += (0..slow).filter(|_| budget.take()).count();
+                proptest::prop_assert!(hedges as u32 <= 10 + reads / 10, "{hedges} of {reads}");
+            }
+        }
+    }
+
+    #[test]
+    fn threads_share_one_budget() {
+        let budget = Budget::new();
+        let work = || {
+            (0..10_000).filter(|_| {
+                budget.deposit();
+                budget.take()
+            })
+        };
+        let hedges: usize = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(|| work().count())).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+        });
+        assert!(hedges <= 4_010, "{hedges}");
+    }
+
     #[test]
     fn what_is_saved_is_bounded() {
         let budget = Budget::new();

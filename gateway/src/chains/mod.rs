@@ -4,7 +4,12 @@
 //! Ask the active chain. If it fails, or is behind the token, or has not answered within the hedge
 //! delay, ask the other one as well; the first good answer wins and the loser is dropped. A hedge
 //! costs from a budget of 10 %, so a slow day does not double the load; asking after a failure is
-//! bounded by how many such reads run at one time, since when a chain dies every read needs it.
+//! bounded by what the other chain can take, since when a chain dies every read needs it.
+//!
+//! # A chain in trouble
+//! What questions meet goes into what is known of each chain ([`health`]). Where that says trouble
+//! ([`breaker`], L1), reads go to the other chain, and those that wait on the troubled one do, too,
+//! at once. An open breaker beats the route; where both are open, the route is followed.
 //!
 //! # A read with a token
 //! A chain that has not read as far as the token says so, and is not used. When no chain has, those
@@ -13,25 +18,41 @@
 //! marked as such, from the active chain.
 //!
 //! # A read of one chain
-//! An operator may name the chain. Then the same steps go to that chain alone, without hedges, and
-//! its answer is passed on, good or bad.
+//! An operator may name the chain. Then the same steps go to that chain alone, without hedges and
+//! whatever its breaker says, and its answer is passed on, good or bad.
 //!
 //! Answers below 500 are final: the other chain would say the same.
 
 mod ask;
+mod breaker;
 mod budget;
+mod copies;
+mod health;
+mod histogram;
+mod link;
+mod newest;
+mod pending;
 mod round;
+mod symptoms;
+mod usual;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::request::Parts;
+use tandem_failover::Symptoms;
 use tandem_model::problem::Problem;
 use tandem_model::route::{Chain, Route};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio::time::MissedTickBehavior;
 
 use self::ask::{Ask, Leave};
 use self::budget::Budget;
+use self::copies::Copies;
+use self::health::{Bounds, TICK_US};
+use self::link::{Link, Purpose};
+use self::newest::Newest;
 use self::round::Round;
 use crate::ChainService;
 use crate::answer::{Answer, problem};
@@ -39,31 +60,34 @@ use crate::counters::Counters;
 use crate::headers::{CHAIN, TOKEN, prefers_fresh};
 use crate::keys::Caller;
 
+pub use self::link::{BreakerState, ChainView};
+pub use self::newest::RouteSource;
+
 /// How long a chain may wait for the token.
 const TOKEN_WAIT: Duration = Duration::from_millis(tandem_model::headers::WAIT_MS_MAX);
-/// How many reads may be under way at one time that were asked of a second chain after a failure.
-const FAILOVERS_MAX: usize = 1_024;
 
 /// How many times the usual timeout a chain gets that was asked for by name.
 const FORCED_PATIENCE: u32 = 5;
 
 /// Asks the chains.
 pub(crate) struct ChainRouter {
-    chains: [ChainService; 2],
-    route: watch::Receiver<Route>,
+    links: [Link; 2],
+    changes: Arc<Notify>,
+    newest: Newest,
     counters: Arc<Counters>,
     hedge_budget: Budget,
-    failovers: Semaphore,
+    copies: Copies,
     reads: Semaphore,
-    hedge_delay: Duration,
     upstream_timeout: Duration,
 }
 
 /// How the router behaves.
 pub(crate) struct RouterConfig {
+    pub(crate) hedge_delay_min: Duration,
     pub(crate) hedge_delay: Duration,
     pub(crate) upstream_timeout: Duration,
     pub(crate) reads_max: usize,
+    pub(crate) standby_percent: u8,
 }
 
 /// Which chains a read may ask, in which order, and how long each may take.
@@ -74,6 +98,13 @@ struct Order {
     timeout: Duration,
 }
 
+impl Order {
+    /// Without a second chain it was named.
+    fn purpose(&self) -> Purpose {
+        if self.second.is_some() { Purpose::Read } else { Purpose::Named }
+    }
+}
+
 impl ChainRouter {
     pub(crate) fn new(
         config: &RouterConfig,
@@ -81,25 +112,59 @@ impl ChainRouter {
         route: watch::Receiver<Route>,
         counters: Arc<Counters>,
     ) -> Self {
+        let bounds = Bounds {
+            hedge_delay_us_min: config.hedge_delay_min.as_micros() as u64,
+            hedge_delay_us_max: config.hedge_delay.as_micros() as u64,
+            timeout_us: config.upstream_timeout.as_micros() as u64,
+        };
+        let [a, b] = chains;
+        let changes = Arc::new(Notify::new());
+        let link =
+            |chain, service| Link::new(chain, service, bounds, Arc::clone(&changes), Arc::clone(&counters));
         Self {
-            chains,
-            route,
+            links: [link(Chain::A, a), link(Chain::B, b)],
+            changes,
+            newest: Newest::new(route),
             counters,
             hedge_budget: Budget::new(),
-            failovers: Semaphore::new(FAILOVERS_MAX),
+            copies: Copies::new(config.standby_percent),
             reads: Semaphore::new(config.reads_max),
-            hedge_delay: config.hedge_delay,
             upstream_timeout: config.upstream_timeout,
         }
     }
 
     /// The newest route. The control group may be gone: the last route stays.
     pub(crate) fn route(&self) -> Route {
-        self.route.borrow().clone()
+        self.newest.route()
+    }
+
+    /// Where that was heard of.
+    pub(crate) fn route_source(&self) -> RouteSource {
+        self.newest.heading().source
+    }
+
+    /// How the chains are, as seen from here: a, then b.
+    pub(crate) fn views(&self) -> [ChainView; 2] {
+        self.links.each_ref().map(Link::view)
+    }
+
+    /// What the reads met since the last report, for the control group: of chain a, then b.
+    pub(crate) fn symptoms(&self, observer: &str) -> Vec<Symptoms> {
+        self.links.iter().map(|link| link.symptoms(observer)).collect()
+    }
+
+    /// Looks at what has not come, for as long as it is polled.
+    pub(crate) async fn watch(&self) -> Infallible {
+        let mut ticks = tokio::time::interval(Duration::from_micros(TICK_US));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            self.links.iter().for_each(Link::tick);
+        }
     }
 
     /// Answers a read.
-    pub(crate) async fn answer(&self, parts: &Parts) -> Answer {
+    pub(crate) async fn answer(self: &Arc<Self>, parts: &Parts) -> Answer {
         let forced = match forced_chain(parts) {
             Ok(forced) => forced,
             Err(refused) => return problem(&refused),
@@ -112,17 +177,17 @@ impl ChainRouter {
             return self
                 .unavailable("more reads are under way than there is room for: try again in a moment");
         };
-        let route = self.route();
+        let heading = self.newest.heading();
         let order = match forced {
             // There is nobody else to ask, so patience costs nothing.
             Some(first) => Order { first, second: None, timeout: self.upstream_timeout * FORCED_PATIENCE },
-            None => {
-                let second = Some(route.active.other());
-                Order { first: route.active, second, timeout: self.upstream_timeout }
-            }
+            None => self.order(heading.active),
         };
         self.hedge_budget.deposit();
-        let ask = Ask::new(parts, route.epoch);
+        let ask = Ask::new(parts, heading.signpost());
+        if forced.is_none() {
+            self.copy(order, &ask);
+        }
         match self.round(order, &ask, Leave::None).await {
             Round::Good(answer) => answer,
             Round::Failed(failures) if failures.behind().is_empty() => {
@@ -139,7 +204,21 @@ impl ChainRouter {
         path: &'static str,
         timeout: Duration,
     ) -> Option<Answer> {
-        ask::internal(self.chains[chain as usize].clone(), path, timeout).await
+        ask::internal(self.link(chain).service(), path, timeout).await
+    }
+
+    /// The route's chain first, unless its breaker is open and the other one's is not.
+    fn order(&self, active: Chain) -> Order {
+        let is_rerouted = self.link(active).is_open() && !self.link(active.other()).is_open();
+        if is_rerouted {
+            self.counters.reads.rerouted.add_one();
+        }
+        let first = if is_rerouted { active.other() } else { active };
+        Order { first, second: Some(first.other()), timeout: self.upstream_timeout }
+    }
+
+    fn link(&self, chain: Chain) -> &Link {
+        &self.links[chain as usize]
     }
 
     /// No chain has reached the token; `behind` are those that answered so.

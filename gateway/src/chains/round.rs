@@ -1,14 +1,19 @@
 //! One round: the chains are asked until one gives a good answer or none is left.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use http::StatusCode;
 use tandem_model::route::Chain;
 use tokio::sync::SemaphorePermit;
 
-use super::ask::{Ask, Leave, Outcome};
+use super::ask::{Answered, Ask, Leave, Outcome};
 use super::{ChainRouter, Order};
 use crate::answer::Answer;
+
+/// Of questions that no hedge stands against.
+pub(super) static NEVER: AtomicBool = AtomicBool::new(false);
 
 /// What came of a round.
 pub(super) enum Round {
@@ -51,19 +56,26 @@ impl Failures {
 }
 
 impl ChainRouter {
-    /// Asks the first chain, and the second when that fails or takes too long. Dropping the round
-    /// drops the questions with it, and so does an answer for the one that is still open.
+    /// Asks the first chain, and the second when that fails, takes too long, or turns out to be in
+    /// trouble. Dropping the round drops the questions with it, and so does an answer for the one
+    /// that is still open.
     pub(super) async fn round(&self, order: Order, ask: &Ask, leave: Leave) -> Round {
         let counts = &self.counters.reads;
+        // Before the look at the breakers, so that no change is missed in between.
+        let changed = self.changes.notified();
+        tokio::pin!(changed);
+        let order = self.reconsider(order);
+        let first = self.link(order.first);
+        let is_hedged = AtomicBool::new(false);
         let mut open = FuturesUnordered::new();
-        open.push(self.ask(order.first, order, ask, leave));
+        open.push(self.ask(order.first, order, ask, leave, &is_hedged));
         let mut second = order.second;
         let mut failures = Failures::default();
         let mut hedge: Option<Chain> = None;
         let mut may_hedge = second.is_some();
         // Held until the round is over.
         let mut failover: Option<SemaphorePermit<'_>> = None;
-        let delay = tokio::time::sleep(self.hedge_delay);
+        let delay = tokio::time::sleep(first.hedge_delay());
         tokio::pin!(delay);
         loop {
             tokio::select! {
@@ -78,10 +90,12 @@ impl ChainRouter {
                     Some(failure) => {
                         failures.0.push(failure);
                         if let Some(chain) = second.take() {
-                            failover = self.failovers.try_acquire().ok();
+                            failover = self.link(chain).failover();
                             if failover.is_some() {
                                 counts.failovers.add_one();
-                                open.push(self.ask(chain, order, ask, leave));
+                                open.push(self.ask(chain, order, ask, leave, &NEVER));
+                            } else {
+                                counts.failovers_refused.add_one();
                             }
                         }
                     }
@@ -90,18 +104,50 @@ impl ChainRouter {
                         return Round::Failed(failures);
                     }
                 },
+                () = &mut changed, if second.is_some() => {
+                    changed.set(self.changes.notified());
+                    // Where there is no room, the first chain keeps its chance.
+                    if let Some(chain) = second
+                        && first.is_open()
+                        && let Some(permit) = self.link(chain).failover()
+                    {
+                        second = None;
+                        failover = Some(permit);
+                        counts.moved.add_one();
+                        open.push(self.ask(chain, order, ask, leave, &NEVER));
+                    }
+                }
                 () = &mut delay, if may_hedge && second.is_some() => {
                     may_hedge = false;
                     self.counters.chain(order.first).slow.add_one();
-                    if !self.hedge_budget.take() {
-                        counts.hedges_refused.add_one();
-                    } else if let Some(chain) = second.take() {
+                    // A chain in trouble is hedged to only where the first is no better, and by few.
+                    let is_in_trouble = second.is_some_and(|chain| self.link(chain).is_open());
+                    if is_in_trouble && first.is_open() {
+                        failover = second.and_then(|chain| self.link(chain).failover());
+                    }
+                    let may_ask = !is_in_trouble || failover.is_some();
+                    if let Some(chain) = second.filter(|_| may_ask && self.hedge_budget.take()) {
+                        second = None;
                         counts.hedges.add_one();
                         hedge = Some(chain);
-                        open.push(self.ask(chain, order, ask, leave));
+                        is_hedged.store(true, Ordering::Relaxed);
+                        open.push(self.ask(chain, order, ask, leave, &NEVER));
+                    } else {
+                        counts.hedges_refused.add_one();
+                        failover = None;
                     }
                 }
             }
+        }
+    }
+
+    /// Since the order was made, or since the round before, a breaker may have opened.
+    fn reconsider(&self, order: Order) -> Order {
+        match order.second {
+            Some(second) if self.link(order.first).is_open() && !self.link(second).is_open() => {
+                Order { first: second, second: Some(order.first), ..order }
+            }
+            _ => order,
         }
     }
 
@@ -114,7 +160,7 @@ impl ChainRouter {
         leave: Leave,
     ) -> Option<Answer> {
         let mut open: FuturesUnordered<_> =
-            chains.iter().map(|chain| self.ask(*chain, order, ask, leave)).collect();
+            chains.iter().map(|chain| self.ask(*chain, order, ask, leave, &NEVER)).collect();
         while let Some((_, outcome)) = open.next().await {
             if let Outcome::Good(answer) = outcome {
                 return Some(answer);
@@ -123,20 +169,24 @@ impl ChainRouter {
         None
     }
 
-    async fn ask(&self, chain: Chain, order: Order, ask: &Ask, leave: Leave) -> (Chain, Outcome) {
-        let counts = self.counters.chain(chain);
-        counts.asked.add_one();
-        let service = self.chains[chain as usize].clone();
-        let outcome = ask.of(service, leave, order.timeout).await;
-        match &outcome {
-            Outcome::Good(_) => {}
-            Outcome::Behind(_) => counts.behind.add_one(),
-            Outcome::TimedOut => {
-                counts.timeouts.add_one();
-                counts.errors.add_one();
-            }
-            Outcome::Refused(_) | Outcome::Broken => counts.errors.add_one(),
+    async fn ask(
+        &self,
+        chain: Chain,
+        order: Order,
+        ask: &Ask,
+        leave: Leave,
+        is_hedged: &AtomicBool,
+    ) -> (Chain, Outcome) {
+        let asking = self.link(chain).ask(ask, leave, order.timeout, order.purpose(), is_hedged);
+        let answered = asking.await;
+        self.learn(&answered);
+        (chain, answered.outcome)
+    }
+
+    /// Adopts a newer route that came with an answer.
+    pub(super) fn learn(&self, answered: &Answered) {
+        if answered.signpost.is_some_and(|signpost| self.newest.learn(signpost)) {
+            self.counters.reads.routes_learnt.add_one();
         }
-        (chain, outcome)
     }
 }

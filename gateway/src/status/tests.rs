@@ -75,6 +75,9 @@ async fn both_chains_and_their_agreement_are_shown() {
     assert_eq!(a["degraded"], json!(["hot"]));
     assert_eq!(a["partitions"][0]["ignored_beats"], 3);
     assert!(status["gateway"]["chains"]["b"]["asked"].is_u64());
+    assert_eq!(status["gateway"]["route_source"], "control");
+    assert_eq!(status["gateway"]["health"]["b"]["breaker"], "closed");
+    assert_eq!(status["gateway"]["health"]["a"]["hedge_delay_us"], 50_000);
 }
 
 #[tokio::test]

@@ -4,8 +4,9 @@
 pub const TOKEN: &str = "tandem-token";
 /// In answers: the chain that gave them. From operators: ask this chain and no other.
 pub const CHAIN: &str = "tandem-chain";
-/// To query nodes: the newest route's epoch, to be named in the answer.
-pub const EPOCH: &str = "tandem-epoch";
+/// Between gateways and query nodes, both ways: the newest route that the sender knows, as a
+/// [`Signpost`](crate::route::Signpost). Never from or to clients.
+pub const ROUTE: &str = "tandem-route";
 /// To query nodes: how long they may wait for their chain to reach the token, in milliseconds; at
 /// most [`WAIT_MS_MAX`], 0 when absent.
 pub const WAIT_MS: &str = "tandem-wait-ms";

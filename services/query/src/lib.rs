@@ -7,6 +7,7 @@
 //! | what | where |
 //! |---|---|
 //! | headers and parameters of a request | `request.rs` |
+//! | which route is the newest | `newest.rs` |
 //! | which store, which cut, how long to wait | `reading.rs` `health.rs` |
 //! | one call each | `sessions.rs` `report.rs` `trend.rs` `rejected.rs` `compare.rs` `catalogue.rs` `operator.rs` `status.rs` |
 //! | figures as JSON | `figures.rs` `buckets.rs` |
@@ -23,6 +24,7 @@ mod docs;
 mod examples;
 mod figures;
 mod health;
+mod newest;
 mod openapi;
 mod operator;
 mod partners;
@@ -38,9 +40,7 @@ pub mod wire;
 
 use std::sync::Arc;
 
-use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use http::{HeaderName, HeaderValue};
 use tandem_model::problem::Problem;
 use tandem_model::route::Chain;
 use tandem_storage::{ChainStores, EventLog};
@@ -49,6 +49,7 @@ use utoipa_axum::routes;
 
 use crate::answer::Failure;
 use crate::health::Health;
+use crate::newest::Newest;
 
 pub use openapi::openapi;
 pub use partners::{Cql, CqlColumn, CqlTable, Partners, asyncapi};
@@ -61,6 +62,7 @@ pub struct Query {
     stores: ChainStores,
     health: Arc<Health>,
     partners: Arc<Partners>,
+    newest: Arc<Newest>,
 }
 
 impl Query {
@@ -68,7 +70,7 @@ impl Query {
     /// chains follow: its identity, its ends, and raw records for operators.
     pub fn new(chain: Chain, log: Arc<dyn EventLog>, stores: ChainStores) -> Self {
         let health = Arc::new(Health::new(log.partitions()));
-        Self { chain, log, stores, health, partners: Arc::default() }
+        Self { chain, log, stores, health, partners: Arc::default(), newest: Arc::default() }
     }
 
     /// The same, which describes what there is for partner teams to read directly.
@@ -84,7 +86,7 @@ impl Query {
 /// [`tandem_model::status::ChainStatus`], for gateway and control group only. `POST /v1/events` and
 /// `GET /v1/status` are described there and answered elsewhere.
 pub fn router(query: Query) -> axum::Router {
-    let chain = HeaderValue::from_static(query.chain.name());
+    let query = Arc::new(query);
     let (described, _) = routes().split_for_parts();
     described
         .route("/v1/openapi.json", get(openapi::document))
@@ -97,13 +99,8 @@ pub fn router(query: Query) -> axum::Router {
         .method_not_allowed_fallback(|| async {
             Failure::from(Problem::method_not_allowed("this path can only be read: use GET or HEAD"))
         })
-        .layer(axum::middleware::map_response(move |mut response: Response| {
-            response
-                .headers_mut()
-                .insert(HeaderName::from_static(tandem_model::headers::CHAIN), chain.clone());
-            std::future::ready(response.into_response())
-        }))
-        .with_state(Arc::new(query))
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&query), newest::around))
+        .with_state(query)
 }
 
 /// The calls that are described and answered here.

@@ -22,7 +22,7 @@ use crate::answer::Failure;
 pub(crate) struct Call {
     /// What the client has seen; of our log, empty if it sent nothing.
     pub(crate) token: Token,
-    /// The newest route's epoch, as the gateway knows it.
+    /// The newest route's epoch, as far as gateways have told.
     pub(crate) epoch: u64,
     /// Until when to wait for the chain to reach the token.
     pub(crate) deadline: Instant,
@@ -38,7 +38,7 @@ impl FromRequestParts<Arc<Query>> for Call {
         let wait_ms = number(headers, headers::WAIT_MS)?.min(headers::WAIT_MS_MAX);
         Ok(Self {
             token: token(headers, query)?,
-            epoch: number(headers, headers::EPOCH)?,
+            epoch: query.newest.epoch(),
             deadline: Instant::now() + Duration::from_millis(wait_ms),
             takes_stale: headers.get(headers::STALE).is_some_and(|value| value == "1"),
         })

@@ -122,6 +122,16 @@ metrics! {
     GATEWAY_HEDGES_REFUSED = Counter, "tandem_gateway_hedges_refused_total", "reads", [], 1;
     /// Reads asked of the other chain because the first failed or was behind the token.
     GATEWAY_FAILOVERS = Counter, "tandem_gateway_failovers_total", "reads", [], 1;
+    /// Reads that were not asked of the other chain after a failure, because it could not take more.
+    GATEWAY_FAILOVERS_REFUSED = Counter, "tandem_gateway_failovers_refused_total", "reads", [], 1;
+    /// Reads that went to the other chain than the route names, because that one was in trouble.
+    GATEWAY_REROUTED = Counter, "tandem_gateway_reads_rerouted_total", "reads", [], 1;
+    /// Reads that waited on a chain when it was found to be in trouble, and were asked of the other one.
+    GATEWAY_MOVED = Counter, "tandem_gateway_reads_moved_total", "reads", [], 1;
+    /// Copies of reads sent to a chain to see how it is: the standby's share, and trials of one in trouble.
+    GATEWAY_COPIES = Counter, "tandem_gateway_copies_total", "reads", [], 1;
+    /// Routes that a chain's answers named before control did.
+    GATEWAY_ROUTES_LEARNT = Counter, "tandem_gateway_routes_learnt_total", "routes", [], 1;
     /// Reads that had to wait until a chain reached the token.
     GATEWAY_WAITED = Counter, "tandem_gateway_reads_waited_total", "reads", [], 1;
     /// Reads answered with older data than the token, and marked so.
@@ -138,6 +148,13 @@ metrics! {
     GATEWAY_BEHIND = Counter, "tandem_gateway_chain_behind_total", "questions", ["chain"], CHAINS;
     /// Questions a chain took longer for than the hedge delay.
     GATEWAY_SLOW = Counter, "tandem_gateway_chain_slow_total", "questions", ["chain"], CHAINS;
+    /// Times a chain was found to be in trouble, so that reads go to the other one.
+    GATEWAY_TRIPS = Counter, "tandem_gateway_chain_trips_total", "times", ["chain"], CHAINS;
+    /// 1 for what the breaker of a chain is doing, 0 for the rest: closed (the chain gets reads), open (it gets
+    /// none), probation (it gets trials).
+    GATEWAY_BREAKER = Gauge, "tandem_gateway_chain_breaker", "", ["chain", "state"], 3 * CHAINS;
+    /// How long a read waits for a chain before the other one is asked as well.
+    GATEWAY_HEDGE_DELAY = Gauge, "tandem_gateway_chain_hedge_delay_seconds", "seconds", ["chain"], CHAINS;
     /// Questions put to a query node.
     GATEWAY_NODE_ASKED = Counter, "tandem_gateway_node_asked_total", "questions", ["chain", "node"], 128;
     /// Questions that failed at a query node, or were given up on while it hung.

@@ -18,7 +18,7 @@ async fn an_answer_names_its_cut_and_joins_the_client_s_token() {
     let cut = world.cut("s1").await;
     let mut token = Token::new(tandem_storage::EventLog::id(&*world.log));
     token.advance(tandem_model::PartitionId(17), 5);
-    let answer = world.get_with(REPORT, &[("tandem-token", &token.encode()), ("tandem-epoch", "7")]).await;
+    let answer = world.get_with(REPORT, &[("tandem-token", &token.encode()), ("tandem-route", "7:a")]).await;
     let meta = &answer.json()["meta"];
     assert_eq!(meta["epoch"], 7);
     let found = Token::decode(meta["token"].as_str().unwrap()).unwrap();
@@ -27,6 +27,36 @@ async fn an_answer_names_its_cut_and_joins_the_client_s_token() {
     assert_eq!(found, token);
     // The session last changed before the last beat; the answer reaches to the beat all the same.
     assert_eq!(meta["as_of"], cut.clock);
+}
+
+#[tokio::test]
+async fn answers_name_the_newest_route_that_any_gateway_told() {
+    let world = World::with_session().await;
+    let answer = world.get_with(REPORT, &[]).await;
+    assert_eq!((&answer.json()["meta"]["epoch"], answer.header("tandem-route")), (&json!(0), ""));
+    // What is told, and what the answer names then.
+    let cases = [
+        ("7:a", "7:a"),
+        ("8:b", "8:b"),
+        ("7:a", "8:b"),
+        ("8:a", "8:b"),
+        ("", "8:b"),
+        ("9", "8:b"),
+        ("9:c", "8:b"),
+        ("9007199254740992:a", "8:b"),
+        ("-9:a", "8:b"),
+        ("9:a", "9:a"),
+    ];
+    for (told, named) in cases {
+        let answer = world.get_with(REPORT, &[("tandem-route", told)]).await;
+        let (epoch, _) = named.split_once(':').unwrap();
+        assert_eq!((answer.status, answer.header("tandem-route")), (200, named), "{told}");
+        assert_eq!(answer.json()["meta"]["epoch"].to_string(), epoch, "{told}");
+    }
+    // Whatever the answer says, and to whoever tells nothing.
+    for path in ["/v1/sessions/unknown", "/internal/v1/status", "/v1/nowhere", "/v1/catalog/metrics"] {
+        assert_eq!(world.get_with(path, &[]).await.header("tandem-route"), "9:a", "{path}");
+    }
 }
 
 #[tokio::test]

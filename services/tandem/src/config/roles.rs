@@ -376,6 +376,8 @@ impl Reading<'_> {
         let gateway = GatewayConfig {
             operator_key: self.operator_key()?.as_str().to_owned(),
             hedge_delay: scope.duration("hedge_delay_ms"),
+            hedge_delay_min: scope.duration("hedge_delay_min_ms"),
+            standby_percent: u8::try_from(scope.integer("standby_percent")).unwrap_or(u8::MAX),
             upstream_timeout: scope.duration("upstream_timeout_ms"),
             body_bytes_max: scope.count("body_bytes_max"),
             header_timeout: scope.duration("header_timeout_ms"),

@@ -131,8 +131,24 @@ const GATEWAY: Section = Section {
             50,
             (1, MINUTE_MS),
             "milliseconds",
-            "A read that takes longer is asked of the other chain as well. Lower hides slow chains sooner and costs \
-             more double work, up to a budget of 10 %.",
+            "The longest that a read waits before the other chain is asked as well. It is twice the 99th percentile \
+             of what the chain usually takes, within both bounds; this one while that is not known. Lower hides slow \
+             chains sooner and costs more double work, up to a budget of 10 %.",
+        ),
+        Opt::integer(
+            "hedge_delay_min_ms",
+            5,
+            (1, MINUTE_MS),
+            "milliseconds",
+            "The shortest that it waits. Of no effect where it is longer than the longest.",
+        ),
+        Opt::integer(
+            "standby_percent",
+            1,
+            (0, 10),
+            "of 100 reads",
+            "How many reads are copied to the chain that does not serve, so that its health is known and its caches \
+             are warm.",
         ),
         Opt::integer(
             "upstream_timeout_ms",

@@ -6,7 +6,7 @@
 
 use tandem_compute::publish::{State, Status as PublisherStatus};
 use tandem_compute::{Hot, Phase, Status};
-use tandem_gateway::{ClockMode, Gateway, Pool, Verdict};
+use tandem_gateway::{BreakerState, ClockMode, Gateway, Pool, Verdict};
 use tandem_ingest::{Ingest, MetronomeCounts};
 use tandem_model::route::{Chain, Route};
 use tandem_model::time::SECOND_MS;
@@ -122,12 +122,20 @@ pub fn gateway(telemetry: &Telemetry, gateway: &Gateway) {
     let counting = gateway.clone();
     parts::gateway(telemetry, move || {
         let counts = counting.counts();
-        let chains = [counts.chains.a, counts.chains.b].map(|chain| parts::ChainReads {
+        let [a, b] = counting.chains();
+        let chains = [(counts.chains.a, a), (counts.chains.b, b)].map(|(chain, view)| parts::ChainReads {
             asked: chain.asked,
             errors: chain.errors,
             timeouts: chain.timeouts,
             behind: chain.behind,
             slow: chain.slow,
+            trips: chain.trips,
+            breaker: match view.breaker {
+                BreakerState::Closed => parts::Breaker::Closed,
+                BreakerState::Open => parts::Breaker::Open,
+                BreakerState::Probation => parts::Breaker::Probation,
+            },
+            hedge_delay_us: view.hedge_delay_us,
         });
         let reads = counts.reads;
         parts::Reads {
@@ -136,6 +144,11 @@ pub fn gateway(telemetry: &Telemetry, gateway: &Gateway) {
             hedges_won: reads.hedges_won,
             hedges_refused: reads.hedges_refused,
             failovers: reads.failovers,
+            failovers_refused: reads.failovers_refused,
+            rerouted: reads.rerouted,
+            moved: reads.moved,
+            copies: reads.copies,
+            routes_learnt: reads.routes_learnt,
             waited: reads.waited,
             stale: reads.stale,
             unavailable: reads.unavailable,

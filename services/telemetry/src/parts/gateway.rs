@@ -18,6 +18,16 @@ pub struct Reads {
     pub hedges_refused: u64,
     /// Asked of the other chain because the first failed or was behind.
     pub failovers: u64,
+    /// Not asked of the other chain after a failure, because it could not take more.
+    pub failovers_refused: u64,
+    /// Gone to the other chain than the route names, because that one was in trouble.
+    pub rerouted: u64,
+    /// Asked of the other chain because the one they waited on was found to be in trouble.
+    pub moved: u64,
+    /// Copies sent to a chain to see how it is.
+    pub copies: u64,
+    /// Routes that answers named before control did.
+    pub routes_learnt: u64,
     /// Had to wait until a chain reached the token.
     pub waited: u64,
     /// Answered with older data than the token.
@@ -41,6 +51,26 @@ pub struct ChainReads {
     pub behind: u64,
     /// Slower than the hedge delay.
     pub slow: u64,
+    /// Found to be in trouble.
+    pub trips: u64,
+    /// What its breaker is doing.
+    pub breaker: Breaker,
+    /// How long a read waits for it before the other chain is asked as well, in microseconds.
+    pub hedge_delay_us: u64,
+}
+
+named! {
+    /// Whether a chain gets reads.
+    #[derive(Default)]
+    Breaker {
+        /// It does.
+        #[default]
+        Closed = "closed",
+        /// It gets none.
+        Open = "open",
+        /// It gets trials.
+        Probation = "probation",
+    }
 }
 
 /// What the gateway counted about one query node.
@@ -92,6 +122,11 @@ pub fn gateway(telemetry: &Telemetry, reads: impl Fn() -> Reads + Send + Sync + 
             (&GATEWAY_HEDGES_WON, reads.hedges_won),
             (&GATEWAY_HEDGES_REFUSED, reads.hedges_refused),
             (&GATEWAY_FAILOVERS, reads.failovers),
+            (&GATEWAY_FAILOVERS_REFUSED, reads.failovers_refused),
+            (&GATEWAY_REROUTED, reads.rerouted),
+            (&GATEWAY_MOVED, reads.moved),
+            (&GATEWAY_COPIES, reads.copies),
+            (&GATEWAY_ROUTES_LEARNT, reads.routes_learnt),
             (&GATEWAY_WAITED, reads.waited),
             (&GATEWAY_STALE, reads.stale),
             (&GATEWAY_UNAVAILABLE, reads.unavailable),
@@ -105,9 +140,12 @@ pub fn gateway(telemetry: &Telemetry, reads: impl Fn() -> Reads + Send + Sync + 
                 (&GATEWAY_TIMEOUTS, reads.timeouts),
                 (&GATEWAY_BEHIND, reads.behind),
                 (&GATEWAY_SLOW, reads.slow),
+                (&GATEWAY_TRIPS, reads.trips),
             ] {
                 samples.set(metric, &[chain.name()], value as f64);
             }
+            samples.set_one_of(&GATEWAY_BREAKER, &[chain.name()], Breaker::NAMES, reads.breaker.name());
+            samples.set(&GATEWAY_HEDGE_DELAY, &[chain.name()], reads.hedge_delay_us as f64 / 1e6);
         }
     });
 }
