@@ -20,7 +20,6 @@ mod headers;
 mod health;
 mod keys;
 mod panics;
-mod parity;
 mod pool;
 mod request_id;
 mod routes;
@@ -43,10 +42,10 @@ use tower::util::BoxCloneSyncService;
 
 pub use config::{ClockMode, ConfigError, GatewayConfig};
 pub use counters::{ChainCounts, ChainsCounts, Counts, ReadCounts};
-pub use parity::Verdict;
 pub use pool::{NodeCounts, Pool, PoolConfig, PoolError};
 pub use server::{Drained, PortLimits, serve_http};
 pub use status::Agreement;
+pub use tandem_parity::Verdict;
 
 /// What the query nodes of one chain look like from here.
 ///

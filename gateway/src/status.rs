@@ -11,12 +11,12 @@ use serde_json::{Value, json};
 use tandem_ingest::wall_ms;
 use tandem_model::route::Chain;
 use tandem_model::status::{Beat, ChainStatus, PATH, PartitionStatus};
+use tandem_parity::{Parity, Verdict};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::answer::{Answer, json as json_answer};
 use crate::config::ClockMode;
-use crate::parity::{self, Parity, Verdict};
 use crate::stack::Shared;
 
 /// How long a chain may take for that.
@@ -110,7 +110,7 @@ fn compare(shared: &Shared, reports: &[Option<ChainStatus>; 2]) -> Parity {
         Some(report) if report.log == log_id => report.beats.as_slice(),
         _ => none,
     });
-    parity::compare(a, b, log.partitions())
+    tandem_parity::compare(a, b, log.partitions())
 }
 
 fn compose(shared: &Shared, reports: &[Option<ChainStatus>; 2], now_ms: u64) -> Value {
