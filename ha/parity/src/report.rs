@@ -1,6 +1,7 @@
 //! What is known of the equality of the chains, as it is shown, and what the judge is told.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::Serialize;
 use tandem_failover::DigestVerdict;
@@ -190,6 +191,38 @@ impl Finding {
     /// Whether it is about the same copy: another look at it replaces this one.
     pub fn is_about(&self, other: &Finding) -> bool {
         (self.partition, &self.session_id, self.store) == (other.partition, &other.session_id, other.store)
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.wrong.chain() {
+            Some(chain) => write!(formatter, "chain {chain} is wrong: ")?,
+            None => formatter.write_str("both chains are wrong: ")?,
+        }
+        let mut parts = Vec::new();
+        parts.extend(self.session_id.as_ref().map(|id| format!("session {id}")));
+        let is_digest = self.session_id.is_none();
+        let table = self.table.unwrap_or("session");
+        parts.push(if is_digest { format!("digest of table {table}") } else { format!("table {table}") });
+        parts.extend(
+            self.breakdown
+                .map(|name| format!("breakdown {name}/{}", self.key.as_deref().unwrap_or_default())),
+        );
+        parts.extend(self.bucket.map(|bucket| format!("bucket {bucket}")));
+        parts.extend(self.column.map(|column| format!("column {column}")));
+        parts.extend(
+            self.store
+                .map(|store| format!("in the {} store", if store == Store::Hot { "hot" } else { "row" })),
+        );
+        write!(
+            formatter,
+            "{}: a has {}, b has {}, the log gives {}",
+            parts.join(", "),
+            self.a,
+            self.b,
+            self.log
+        )
     }
 }
 

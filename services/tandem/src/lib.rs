@@ -20,6 +20,7 @@ pub mod failure;
 pub mod key;
 pub mod load;
 pub mod logging;
+pub mod parity;
 pub mod progress;
 pub mod roles;
 pub mod status;
