@@ -13,6 +13,8 @@
 //! writing anything, and compares the digests of the beats it passes with those it wrote down
 //! before; only then is the partition ready.
 //!
+//! What turns out to be wrong is computed again from the log when an operator says so ([`repair`]).
+//!
 //! Beside it, [`publish`] gives rows to partner teams while the chain is the active one.
 
 mod compute;
@@ -22,10 +24,11 @@ mod hot;
 mod partition;
 pub mod publish;
 mod recover;
+mod repair;
 mod settings;
 mod snapshots;
 mod status;
 
-pub use compute::Compute;
+pub use compute::{Compute, RepairError};
 pub use settings::Settings;
 pub use status::{Hot, Phase, Status};
