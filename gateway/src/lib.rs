@@ -21,6 +21,7 @@ mod health;
 mod keys;
 mod panics;
 mod pool;
+mod repairs;
 mod request_id;
 mod routes;
 mod server;
@@ -36,13 +37,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tandem_control::Control;
 use tandem_ingest::Ingest;
+use tandem_parity::ParityReport;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tower::BoxError;
 use tower::util::BoxCloneSyncService;
 
 pub use config::{ClockMode, ConfigError, GatewayConfig};
 pub use counters::{ChainCounts, ChainsCounts, Counts, ReadCounts};
 pub use pool::{NodeCounts, Pool, PoolConfig, PoolError};
+pub use repairs::{REASON_CHARS_MAX, RepairOrdered, RepairRefused, RepairRequest, Repairs};
 pub use server::{Drained, PortLimits, serve_http};
 pub use status::Agreement;
 pub use tandem_parity::Verdict;
@@ -79,6 +83,16 @@ impl Gateway {
     /// is under way come to its end, within the configured time.
     pub async fn serve(&self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Drained {
         server::serve(Arc::clone(&self.shared), listener, shutdown).await
+    }
+
+    /// Shows in the status what whoever compares the chains finds. Only the first call counts.
+    pub fn show_parity(&self, reports: watch::Receiver<ParityReport>) {
+        _ = self.shared.parity.set(reports);
+    }
+
+    /// Passes operators' orders to repair on to `repairs`. Only the first call counts.
+    pub fn allow_repairs(&self, repairs: Arc<dyn Repairs>) {
+        _ = self.shared.repairs.set(repairs);
     }
 
     /// What has been counted since the start.

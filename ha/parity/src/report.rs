@@ -252,9 +252,16 @@ impl Findings {
         before - self.0.len()
     }
 
-    /// In the order in which they were found.
+    /// Those that name a row first, and then in the order in which they were found.
     pub fn iter(&self) -> impl Iterator<Item = &Finding> {
-        self.0.iter()
+        let (rows, digests): (Vec<_>, Vec<_>) =
+            self.0.iter().partition(|finding| finding.session_id.is_some());
+        rows.into_iter().chain(digests)
+    }
+
+    /// The one to show where there is room for one: the first that names a row, else the first.
+    pub fn first(&self) -> Option<&Finding> {
+        self.iter().next()
     }
 
     /// Whom all of them together name.
