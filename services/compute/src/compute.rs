@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use tandem_model::{PartitionId, PseudonymKey, SessionId};
-use tandem_storage::{ChainStores, EventLog, Ownership, RepairOrder, RowStore, StoreError};
+use tandem_model::{PartitionId, PseudonymKey};
+use tandem_storage::{ChainStores, EventLog, Ownership, RowStore};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::crew::Crew;
-use crate::repair;
+use crate::orders::Repairer;
 use crate::settings::Settings;
 use crate::status::Status;
 
@@ -19,17 +19,6 @@ pub struct Compute {
     crew: JoinHandle<()>,
     rows: Arc<dyn RowStore>,
     orders: mpsc::Sender<PartitionId>,
-}
-
-/// Why a repair was not ordered.
-#[derive(Debug, thiserror::Error)]
-pub enum RepairError {
-    /// There is no such partition.
-    #[error("there is no partition {0}: the log has {1}")]
-    NoSuchPartition(PartitionId, u32),
-    /// The row store did not take the order.
-    #[error("the order was not kept")]
-    Store(#[from] StoreError),
 }
 
 /// What all partitions of a chain share.
@@ -76,42 +65,14 @@ impl Compute {
         &self.statuses
     }
 
-    /// Orders that rows are computed again from the beginning of the log: those of one session, or
-    /// of one partition, or all of them. It is kept with the rows, and begins at once where this
-    /// process has the partition, else within seconds where that has it; wherever it is cut short,
-    /// it begins again. Answers the partitions it is about.
-    ///
-    /// `ordered_ms` is now (wall clock, milliseconds since the epoch); `reason` is for people.
-    ///
-    /// # Errors
-    ///
-    /// When there is no such partition, or when the row store does not keep an order; those for
-    /// the partitions before are kept then.
-    pub async fn repair(
-        &self,
-        partition: Option<PartitionId>,
-        session_id: Option<SessionId>,
-        reason: &str,
-        ordered_ms: u64,
-    ) -> Result<Vec<PartitionId>, RepairError> {
-        let partitions = self.statuses.len() as u32;
-        let scope = repair::scope(partitions, partition, session_id.as_ref());
-        for partition in &scope {
-            if partition.0 >= partitions {
-                return Err(RepairError::NoSuchPartition(*partition, partitions));
-            }
-            // An order that is under way is never narrowed: two sessions are the whole partition.
-            let session_id = match self.rows.repair_order(*partition).await? {
-                Some(known) if known.session_id != session_id => None,
-                _ => session_id.clone(),
-            };
-            let order =
-                RepairOrder { partition: *partition, session_id, reason: reason.to_owned(), ordered_ms };
-            self.rows.order_repair(&order).await?;
-            // Full: the crew has not come to it yet, and the order is found all the same.
-            _ = self.orders.try_send(*partition);
+    /// Where repairs are ordered; outlives this, though then nothing comes of an order before the
+    /// next start.
+    pub fn repairer(&self) -> Repairer {
+        Repairer {
+            partitions: self.statuses.len() as u32,
+            rows: Arc::clone(&self.rows),
+            orders: self.orders.clone(),
         }
-        Ok(scope)
     }
 
     /// Ends every partition after a last flush and snapshot, and waits for that.

@@ -21,6 +21,7 @@ mod compute;
 mod crew;
 mod flush;
 mod hot;
+mod orders;
 mod partition;
 pub mod publish;
 mod recover;
@@ -29,6 +30,7 @@ mod settings;
 mod snapshots;
 mod status;
 
-pub use compute::{Compute, RepairError};
+pub use compute::Compute;
+pub use orders::{RepairError, Repairer};
 pub use settings::Settings;
 pub use status::{Hot, Phase, Status};

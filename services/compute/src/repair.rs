@@ -22,7 +22,7 @@ use std::time::Duration;
 use tandem_fold::Fold;
 use tandem_model::partition::partition_of;
 use tandem_model::row::{BeatDigest, PartitionRow};
-use tandem_model::{Cut, PartitionId, Row, RowKey, SessionChange, SessionId, SessionRow, Values};
+use tandem_model::{Cut, Row, RowKey, SessionChange, SessionId, SessionRow, Values};
 use tandem_storage::{BEATS_KEPT, RepairOrder, Replacement, SessionRows, StoreError};
 
 use crate::partition::{Context, is_over, persistently};
@@ -269,16 +269,3 @@ async fn replace(
 
 /// How often a partition looks for an order that another process was given.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(5);
-
-/// The partitions an order for this session, or this partition, or all of them is about.
-pub(crate) fn scope(
-    partitions: u32,
-    partition: Option<PartitionId>,
-    session_id: Option<&SessionId>,
-) -> Vec<PartitionId> {
-    match (session_id, partition) {
-        (Some(id), _) => vec![partition_of(id.as_str().as_bytes(), partitions)],
-        (None, Some(partition)) => vec![partition],
-        (None, None) => (0..partitions).map(PartitionId).collect(),
-    }
-}

@@ -7,6 +7,7 @@
 //! - [`client`]: how the commands talk to a server
 //! - [`load`]: a file of events on its way to a server
 //! - [`verify`]: both chains against the log, recomputed plainly
+//! - [`parity`]: compares both chains all the time, and finds out which one is wrong
 //! - [`demo`]: traffic that looks like live commerce
 //!
 //! It is a library so that tests and benchmarks start the same system as `tandem up` does.
@@ -56,6 +57,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
             Command::Metronome(args) => commands::role::run(Role::Metronome, args).await,
             Command::Schema(args) => commands::schema::run(args).await,
             Command::Switch(args) => commands::switch::run(args).await,
+            Command::Repair(args) => commands::repair::run(args).await,
             Command::Config(args) => commands::config::run(args),
         }
     })

@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod config;
 pub mod ingest;
+pub mod repair;
 pub mod role;
 pub mod schema;
 pub mod status;

@@ -8,6 +8,7 @@ pub mod admin;
 mod chain;
 mod error;
 pub mod metrics;
+mod repairs;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ use tandem_gateway::{ClockMode, Drained, Gateway, GatewayConfig};
 use tandem_ingest::{Ingest, MetronomeCounts, forget_receipts, metronome_counted, wall_ms};
 use tandem_model::PseudonymKey;
 use tandem_model::route::Chain;
+use tandem_parity::ParityReport;
 use tandem_query::Query;
 use tandem_storage::{All, ChainStores, EventLog};
 use tandem_telemetry::measured;
@@ -30,6 +32,7 @@ use tokio::task::JoinHandle;
 
 use crate::demo::drive::drive;
 use crate::key::Key;
+use crate::parity::{Auditor, AuditorSettings, ChainView, ServiceView};
 use crate::system::admin::Admin;
 
 pub use error::StartError;
@@ -80,6 +83,7 @@ pub struct System {
     stop_tasks: watch::Sender<bool>,
     ingest: Arc<Ingest>,
     computes: [Compute; 2],
+    parity: watch::Receiver<ParityReport>,
     data: Data,
 }
 
@@ -121,6 +125,9 @@ impl System {
                 None => chain::service(router),
             }
         });
+        let views = Chain::ALL.map(|chain| -> Box<dyn ChainView> {
+            Box::new(ServiceView::new(chain, services[chain as usize].clone()))
+        });
         let route = control.route();
         let config = GatewayConfig::new(options.key.as_str());
         let gateway = Gateway::new(config, services, Arc::new(control), Arc::clone(&ingest), options.clock)?;
@@ -132,7 +139,14 @@ impl System {
         ];
 
         let (stop_tasks, stopped) = watch::channel(false);
-        let mut tasks = vec![tokio::spawn(forget_receipts(log(None), stopped.clone(), wall_ms))];
+        let (auditor, parity) =
+            Auditor::new(views, log(None), AuditorSettings::default(), wall_ms, stopped.clone());
+        gateway.show_parity(parity.clone());
+        gateway.allow_repairs(Arc::new(repairs::InProcess(computes.each_ref().map(Compute::repairer))));
+        let mut tasks = vec![
+            tokio::spawn(forget_receipts(log(None), stopped.clone(), wall_ms)),
+            tokio::spawn(auditor.run()),
+        ];
         let (beats, beats_counted) = watch::channel(MetronomeCounts::default());
         if options.clock == ClockMode::Live {
             tasks.push(tokio::spawn(metronome_counted(log(None), stopped, wall_ms, beats)));
@@ -172,6 +186,7 @@ impl System {
             stop_tasks,
             ingest,
             computes,
+            parity,
             data,
         })
     }
@@ -218,6 +233,11 @@ impl System {
     /// The compute of a chain.
     pub fn compute(&self, chain: Chain) -> &Compute {
         &self.computes[chain as usize]
+    }
+
+    /// What comparing both chains gives, as it stands and as it changes.
+    pub fn parity(&self) -> watch::Receiver<ParityReport> {
+        self.parity.clone()
     }
 
     /// The gateway.
