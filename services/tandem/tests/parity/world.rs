@@ -70,7 +70,9 @@ impl World {
     /// One more minute: events of all sessions, and beats.
     pub(crate) async fn minute(&mut self) {
         for _ in 0..6 {
-            self.seconds += 10;
+            self.seconds += 9;
+            // An event that is ahead of the clock would not count.
+            self.beat().await;
             let ts = BEGIN_MS + self.seconds * 1_000;
             let mut records = Vec::new();
             for session in ["s1", "s2", "s3", "s4", "s5", "s6"] {
@@ -89,14 +91,14 @@ impl World {
                 records.extend(lines);
             }
             self.append(records).await;
-            self.beat().await;
         }
+        self.beat().await;
     }
 
     pub(crate) async fn beat(&mut self) {
         self.seconds += 1;
-        let ts = BEGIN_MS + self.seconds * 1_000;
-        let beats = (0..PARTITIONS).map(|id| (PartitionId(id), Record::beat(ts)));
+        let second = BEGIN_MS / 1_000 + self.seconds;
+        let beats = (0..PARTITIONS).map(|id| (PartitionId(id), Record::beat(second)));
         self.append(beats.collect()).await;
     }
 
@@ -165,10 +167,10 @@ impl World {
     async fn tampered(&self, chain: Chain, session: &str) -> SessionRows {
         let rows = &self.system.stores(chain).rows;
         let mut all = rows.session(session, &Select::All).await.expect("rows").expect("a session");
-        let row = all.rows.iter_mut().find(|row| {
-            (row.key.table, row.key.breakdown) == (Table::Total, Breakdown::Source)
-                && &*row.key.key == "recommend"
-        });
+        let row = all
+            .rows
+            .iter_mut()
+            .find(|row| (row.key.table, row.key.breakdown) == (Table::Total, Breakdown::Room));
         row.expect("a row").values[Stored::GmvFen as usize] -= 1_000;
         all
     }
