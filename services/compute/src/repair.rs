@@ -27,8 +27,6 @@ use tandem_storage::{BEATS_KEPT, RepairOrder, Replacement, SessionRows, StoreErr
 
 use crate::partition::{Context, is_over, persistently};
 
-/// How many rows are gathered in one pass: some 400 bytes each.
-const ROWS_AT_ONCE: usize = 200_000;
 /// How many sessions are replaced, or listed, by one call.
 const SESSIONS_AT_ONCE: usize = 50;
 
@@ -157,12 +155,12 @@ impl Pass {
                     cut.next
                 )));
             }
-            pass.gather(only, after.as_ref());
+            pass.gather(only, after.as_ref(), context.settings.repair_rows_max);
         }
         Ok(pass)
     }
 
-    fn gather(&mut self, only: Option<&SessionId>, after: Option<&SessionId>) {
+    fn gather(&mut self, only: Option<&SessionId>, after: Option<&SessionId>, rows_max: usize) {
         let changes = self.fold.take_changes();
         self.partition_row = changes.partition_row;
         self.beats.extend(changes.beats);
@@ -176,7 +174,7 @@ impl Pass {
             }
         }
         // One session has room, however large it is.
-        while self.rows > ROWS_AT_ONCE && self.sessions.len() > 1 {
+        while self.rows > rows_max && self.sessions.len() > 1 {
             let Some((id, gathered)) = self.sessions.pop_last() else { break };
             self.rows -= gathered.rows.len();
             self.beyond = Some(id);

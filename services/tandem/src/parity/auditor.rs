@@ -1,5 +1,6 @@
 //! The loop, and the third vote's way through the log.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,9 @@ use super::view::{ChainView, Copies};
 
 /// How many bytes of the log are recomputed before others have their turn.
 const LOG_BYTES: usize = 256 * 1024;
+/// First pause before a partition whose digests differ is looked into again, and the longest: the
+/// log is read from its beginning each time.
+const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 /// How much the auditor does.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +59,8 @@ pub struct Auditor {
     report: watch::Sender<ParityReport>,
     stopped: watch::Receiver<bool>,
     scan: Scan,
+    /// Partitions whose digests differ: when they are looked into again, and the pause after that.
+    again_at: BTreeMap<u32, (Instant, Duration)>,
 }
 
 impl Auditor {
@@ -68,7 +74,19 @@ impl Auditor {
         stopped: watch::Receiver<bool>,
     ) -> (Self, watch::Receiver<ParityReport>) {
         let (report, reports) = watch::channel(ParityReport::default());
-        (Self { views, log, settings, now_ms, report, stopped, scan: Scan::default() }, reports)
+        (
+            Self {
+                views,
+                log,
+                settings,
+                now_ms,
+                report,
+                stopped,
+                scan: Scan::default(),
+                again_at: BTreeMap::new(),
+            },
+            reports,
+        )
     }
 
     /// Compares.
@@ -118,23 +136,29 @@ impl Auditor {
             parity.partitions.iter().filter(|one| one.verdict == Verdict::Different).cloned().collect();
         let is_known = |partition: u32| {
             let report = self.report.borrow();
-            let known = report
-                .findings
-                .iter()
-                .any(|finding| finding.partition == partition && finding.beat.is_some());
-            known
+            let mut named = report.findings.iter().filter(|finding| finding.beat.is_some());
+            let is_named =
+                named.any(|finding| finding.partition == partition && finding.session_id.is_some());
+            drop(named);
+            is_named
         };
+        self.again_at.retain(|partition, _| differing.iter().any(|one| one.partition == *partition));
+        let now = Instant::now();
+        let is_due = |partition: u32| self.again_at.get(&partition).is_none_or(|(at, _)| *at <= now);
+        let is_open = differing.iter().any(|one| !is_known(one.partition));
         let new: Vec<PartitionParity> =
-            differing.into_iter().filter(|one| !is_known(one.partition)).collect();
+            differing.into_iter().filter(|one| !is_known(one.partition) && is_due(one.partition)).collect();
         self.report.send_modify(|report| {
             report.digests = Some(parity);
-            report.is_open = !new.is_empty();
+            report.is_open = is_open;
         });
         for one in new {
             tracing::warn!(partition = one.partition, tables = ?one.tables, "the chains' digests differ; looking for the row");
             self.investigate(&one, &beats).await;
+            // A digest that differs without a row that does: the row shows when it changes next.
+            let pause = self.again_at.get(&one.partition).map_or(PAUSES.0, |(_, pause)| *pause);
+            self.again_at.insert(one.partition, (Instant::now() + pause, (pause * 2).min(PAUSES.1)));
         }
-        self.report.send_modify(|report| report.is_open = false);
     }
 
     /// A finding about a digest is settled when the digests of its partition are equal again.
