@@ -20,8 +20,8 @@ mod headers;
 mod health;
 mod keys;
 mod panics;
-mod parity;
 mod pool;
+mod repairs;
 mod request_id;
 mod routes;
 mod server;
@@ -39,17 +39,20 @@ use tandem_control::Control;
 use tandem_failover::Symptoms;
 use tandem_ingest::Ingest;
 use tandem_model::route::Route;
+use tandem_parity::ParityReport;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tower::BoxError;
 use tower::util::BoxCloneSyncService;
 
 pub use chains::{BreakerState, ChainView, RouteSource};
 pub use config::{ClockMode, ConfigError, GatewayConfig};
 pub use counters::{ChainCounts, ChainsCounts, Counts, ReadCounts};
-pub use parity::Verdict;
 pub use pool::{NodeCounts, Pool, PoolConfig, PoolError};
+pub use repairs::{REASON_CHARS_MAX, RepairOrdered, RepairRefused, RepairRequest, Repairs};
 pub use server::{Drained, PortLimits, serve_http};
 pub use status::Agreement;
+pub use tandem_parity::Verdict;
 
 /// What the query nodes of one chain look like from here.
 ///
@@ -87,6 +90,16 @@ impl Gateway {
             drained = serving => drained,
             never = self.shared.chains.watch() => match never {},
         }
+    }
+
+    /// Shows in the status what whoever compares the chains finds. Only the first call counts.
+    pub fn show_parity(&self, reports: watch::Receiver<ParityReport>) {
+        _ = self.shared.parity.set(reports);
+    }
+
+    /// Passes operators' orders to repair on to `repairs`. Only the first call counts.
+    pub fn allow_repairs(&self, repairs: Arc<dyn Repairs>) {
+        _ = self.shared.repairs.set(repairs);
     }
 
     /// What has been counted since the start.

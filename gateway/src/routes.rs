@@ -16,8 +16,9 @@ use tandem_model::problem::Problem;
 use tower::{BoxError, Service};
 
 use crate::answer::{Answer, problem, see_other};
+use crate::keys::Caller;
 use crate::stack::Shared;
-use crate::{events, health, status};
+use crate::{events, health, repairs, status};
 
 /// The innermost service: answers every request.
 #[derive(Clone)]
@@ -58,12 +59,16 @@ where
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     match request.uri().path() {
         "/v1/events" if request.method() == Method::POST => events::post(shared, request).await,
-        "/v1/events" => not_allowed("POST"),
+        "/v1/repairs" if request.method() == Method::POST => repairs::post(shared, request).await,
+        "/v1/events" | "/v1/repairs" => not_allowed("POST"),
         "/" | "/healthz" | "/readyz" | "/v1/status" if !is_read => not_allowed("GET, HEAD"),
         "/" => see_other("/v1/docs"),
         "/healthz" => health::alive(),
         "/readyz" => health::ready(shared).await,
-        "/v1/status" => status::answer(shared).await,
+        "/v1/status" => {
+            let is_operator = request.extensions().get::<Caller>().is_some_and(|caller| caller.is_operator);
+            status::answer(shared, is_operator).await
+        }
         path if path.starts_with("/v1/") && is_read => {
             // A body on a read means nothing; it is not even read.
             let (parts, _) = request.into_parts();

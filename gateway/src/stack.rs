@@ -2,13 +2,14 @@
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use http::Request;
 use tandem_control::Control;
 use tandem_ingest::Ingest;
-use tokio::sync::Semaphore;
+use tandem_parity::ParityReport;
+use tokio::sync::{Semaphore, watch};
 use tower::{BoxError, Service, ServiceBuilder};
 
 use crate::ChainService;
@@ -20,6 +21,7 @@ use crate::counters::Counters;
 use crate::header_limits::HeaderLimitLayer;
 use crate::keys::Keys;
 use crate::panics::PanicLayer;
+use crate::repairs::Repairs;
 use crate::request_id::RequestIdLayer;
 use crate::routes::Routes;
 use crate::status::StatusCache;
@@ -32,6 +34,10 @@ pub(crate) struct Shared {
     pub(crate) ingest: Arc<Ingest>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) status: StatusCache,
+    /// What whoever compares the chains finds, where somebody does.
+    pub(crate) parity: OnceLock<watch::Receiver<ParityReport>>,
+    /// Who carries out repairs, where somebody can.
+    pub(crate) repairs: OnceLock<Arc<dyn Repairs>>,
     /// A permit per body that is being read or taken.
     pub(crate) bodies: Semaphore,
     keys: Arc<Keys>,
@@ -59,6 +65,8 @@ impl Shared {
             ingest,
             counters,
             status: StatusCache::default(),
+            parity: OnceLock::new(),
+            repairs: OnceLock::new(),
             bodies: Semaphore::new(config.bodies_max),
             keys: Arc::new(Keys::new(&config.operator_key)),
             config,

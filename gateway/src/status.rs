@@ -11,12 +11,12 @@ use serde_json::{Value, json};
 use tandem_ingest::wall_ms;
 use tandem_model::route::Chain;
 use tandem_model::status::{Beat, ChainStatus, PATH, PartitionStatus};
+use tandem_parity::{Parity, Verdict};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::answer::{Answer, json as json_answer};
 use crate::config::ClockMode;
-use crate::parity::{self, Parity, Verdict};
 use crate::stack::Shared;
 
 /// How long a chain may take for that.
@@ -57,18 +57,40 @@ impl From<&PartitionStatus> for PartitionReport {
 }
 
 /// Answers with a status of this moment or nearly so.
-pub(crate) async fn answer(shared: &Shared) -> Answer {
+///
+/// What is wrong is shown whole to operators only: figures are not everybody's.
+pub(crate) async fn answer(shared: &Shared, is_operator: bool) -> Answer {
+    let mut status = current(shared).await;
+    if is_operator {
+        return json_answer(StatusCode::OK, &status);
+    }
+    let parity = &mut status["parity"];
+    if let Some(findings) = parity["findings"].as_array_mut() {
+        findings.iter_mut().for_each(hide_figures);
+    }
+    json_answer(StatusCode::OK, &status)
+}
+
+/// Leaves of a finding what everybody may know.
+fn hide_figures(finding: &mut Value) {
+    const PUBLIC: [&str; 7] = ["wrong", "level", "store", "partition", "beat", "table", "since_ms"];
+    if let Some(finding) = finding.as_object_mut() {
+        finding.retain(|name, _| PUBLIC.contains(&name.as_str()));
+    }
+}
+
+/// The status of this moment or nearly so, for operators.
+async fn current(shared: &Shared) -> Value {
     let mut memory = shared.status.0.lock().await;
     if let Some((made, status)) = &*memory
         && made.elapsed() < MEMORY
     {
-        return json_answer(StatusCode::OK, status);
+        return status.clone();
     }
     let reports = chains(shared).await;
     let status = compose(shared, &reports, wall_ms());
-    let answer = json_answer(StatusCode::OK, &status);
-    *memory = Some((Instant::now(), status));
-    answer
+    *memory = Some((Instant::now(), status.clone()));
+    status
 }
 
 /// What both chains say of themselves; nothing of one that does not answer.
@@ -97,6 +119,9 @@ pub struct Agreement {
 pub(crate) async fn agreement(shared: &Shared) -> Agreement {
     let reports = chains(shared).await;
     let Parity { verdict, beat, .. } = compare(shared, &reports);
+    let report = shared.parity.get().map(|reports| reports.borrow().clone()).unwrap_or_default();
+    // What the stores hold counts as well as what was computed.
+    let verdict = if report.findings.culprit().is_some() { Verdict::Different } else { verdict };
     let is_ready = reports.map(|report| report.is_some_and(|report| report.ready));
     Agreement { verdict, beat, is_ready }
 }
@@ -110,7 +135,7 @@ fn compare(shared: &Shared, reports: &[Option<ChainStatus>; 2]) -> Parity {
         Some(report) if report.log == log_id => report.beats.as_slice(),
         _ => none,
     });
-    parity::compare(a, b, log.partitions())
+    tandem_parity::compare(a, b, log.partitions())
 }
 
 fn compose(shared: &Shared, reports: &[Option<ChainStatus>; 2], now_ms: u64) -> Value {
@@ -131,8 +156,25 @@ fn compose(shared: &Shared, reports: &[Option<ChainStatus>; 2], now_ms: u64) -> 
         "clock": shared.clock.name(),
         "log": { "id": log_id, "partitions": log.partitions() },
         "chains": chains,
-        "parity": parity,
+        "parity": parity_status(shared, &parity),
         "gateway": gateway,
+    })
+}
+
+/// What the digests of this moment say, and what whoever compares the chains found.
+fn parity_status(shared: &Shared, parity: &Parity) -> Value {
+    let report = shared.parity.get().map(|reports| reports.borrow().clone());
+    let first = report.as_ref().and_then(|report| report.findings.first());
+    let verdict = if first.is_some() { Verdict::Different } else { parity.verdict };
+    let findings: Vec<_> = report.iter().flat_map(|report| report.findings.iter()).collect();
+    json!({
+        "verdict": verdict,
+        "beat": parity.beat,
+        "partitions": parity.partitions,
+        "level": first.map(|finding| finding.level),
+        "wrong": report.as_ref().and_then(|report| report.findings.culprit()),
+        "findings": findings,
+        "scan": report.as_ref().map(|report| report.scan),
     })
 }
 

@@ -41,6 +41,8 @@ pub(crate) struct Crew {
     parts: Vec<Part>,
     /// Where threads say how they ended.
     endings: mpsc::Receiver<Ending>,
+    /// Partitions for which a repair was ordered.
+    orders: mpsc::Receiver<PartitionId>,
     to_endings: mpsc::Sender<Ending>,
 }
 
@@ -50,6 +52,8 @@ struct Part {
     id: PartitionId,
     status: watch::Sender<Status>,
     work: Work,
+    /// Counts orders, to wake who follows the partition.
+    ordered: watch::Sender<u64>,
     /// The pause before it is started again after an end of its own.
     pause: Duration,
 }
@@ -75,7 +79,12 @@ enum Ended {
 }
 
 impl Crew {
-    pub(crate) fn new(chain: Chain, ownership: Arc<dyn Ownership>, stopped: watch::Receiver<bool>) -> Self {
+    pub(crate) fn new(
+        chain: Chain,
+        ownership: Arc<dyn Ownership>,
+        stopped: watch::Receiver<bool>,
+        orders: mpsc::Receiver<PartitionId>,
+    ) -> Self {
         let partitions = chain.log.partitions();
         // A partition has one thread at a time, so there is always room.
         let (to_endings, endings) = mpsc::channel(partitions as usize);
@@ -83,6 +92,7 @@ impl Crew {
             id,
             status: watch::Sender::new(Status::new(id, Phase::Elsewhere)),
             work: Work::None,
+            ordered: watch::Sender::new(0),
             pause: PAUSES.0,
         };
         Self {
@@ -92,6 +102,7 @@ impl Crew {
             stopped,
             parts: (0..partitions).map(PartitionId).map(part).collect(),
             endings,
+            orders,
             to_endings,
         }
     }
@@ -121,6 +132,7 @@ impl Crew {
             };
             tokio::select! {
                 Some((id, ended)) = self.endings.recv() => self.note(id, ended),
+                Some(id) = self.orders.recv() => self.ordered(id),
                 // A closed channel tells nothing new for ever.
                 told = self.owned.changed(), if is_told => is_told = told.is_ok(),
                 _ = self.stopped.changed(), if !is_stopping => {}
@@ -165,6 +177,15 @@ impl Crew {
         outcome
     }
 
+    /// A repair mends what made a partition end: it is worth another start.
+    fn ordered(&mut self, id: PartitionId) {
+        let Some(part) = self.parts.get_mut(id.0 as usize) else { return };
+        match part.work {
+            Work::Running { .. } => part.ordered.send_modify(|count| *count += 1),
+            Work::None | Work::Pausing { .. } | Work::GivenUp => part.work = Work::None,
+        }
+    }
+
     fn note(&mut self, id: PartitionId, ended: Ended) {
         let is_wanted = !self.is_stopping() && self.owned.borrow().contains(&id);
         let Some(part) = self.parts.get_mut(id.0 as usize) else { return };
@@ -207,6 +228,7 @@ impl Part {
             partition: self.id,
             status: self.status.clone(),
             stopped,
+            ordered: self.ordered.subscribe(),
         };
         self.show(Phase::Recovering);
         self.status.send_modify(|status| status.hot = Hot::away("not begun yet"));

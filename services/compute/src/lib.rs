@@ -13,19 +13,24 @@
 //! writing anything, and compares the digests of the beats it passes with those it wrote down
 //! before; only then is the partition ready.
 //!
+//! What turns out to be wrong is computed again from the log when an operator says so ([`repair`]).
+//!
 //! Beside it, [`publish`] gives rows to partner teams while the chain is the active one.
 
 mod compute;
 mod crew;
 mod flush;
 mod hot;
+mod orders;
 mod partition;
 pub mod publish;
 mod recover;
+mod repair;
 mod settings;
 mod snapshots;
 mod status;
 
 pub use compute::Compute;
+pub use orders::{RepairError, Repairer};
 pub use settings::Settings;
 pub use status::{Hot, Phase, Status};

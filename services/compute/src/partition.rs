@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::flush::flush;
 use crate::hot::HotWriter;
 use crate::recover::recover;
+use crate::repair;
 use crate::settings::Settings;
 use crate::snapshots::Keeper;
 use crate::status::{Phase, Status};
@@ -30,6 +31,8 @@ pub(crate) struct Context {
     pub(crate) partition: PartitionId,
     pub(crate) status: watch::Sender<Status>,
     pub(crate) stopped: watch::Receiver<bool>,
+    /// Changes when somebody in this process ordered a repair.
+    pub(crate) ordered: watch::Receiver<u64>,
 }
 
 /// Follows the partition until told to stop.
@@ -49,12 +52,15 @@ pub(crate) async fn run(context: Context) -> Result<(), StoreError> {
     });
     let mut ends = context.log.ends();
     let mut stopped = context.stopped.clone();
+    let mut ordered = context.ordered.clone();
+    let mut look_at = Instant::now() + repair::LOOK_EVERY;
     let mut hot = HotWriter::new();
     let mut snapshots = Keeper::default();
     let mut written = fold.cut();
     let mut last_flush = Instant::now();
     let mut last_snapshot = Instant::now();
     let mut snapshot_next = fold.cut().next;
+    let mut is_snapshot_due = false;
     while !is_over(&stopped) {
         let end = ends.borrow_and_update().get(context.partition.0 as usize).copied().unwrap_or(0);
         let records = match read(&context, fold.cut().next).await {
@@ -82,11 +88,33 @@ pub(crate) async fn run(context: Context) -> Result<(), StoreError> {
             last_flush = Instant::now();
             written = fold.cut();
         }
+        if ordered.has_changed().unwrap_or(false) || Instant::now() >= look_at {
+            ordered.mark_unchanged();
+            look_at = Instant::now() + repair::LOOK_EVERY;
+            if let Some(order) = repair::order(&context).await {
+                if fold.has_changes() {
+                    flush(&context, &mut hot, fold.take_changes()).await?;
+                }
+                context.status.send_modify(|status| status.phase = Phase::Recovering);
+                let rebuilt = repair::rebuild(&context, &order).await?;
+                context.status.send_modify(|status| status.phase = Phase::Following);
+                if let Some(rebuilt) = rebuilt {
+                    fold = rebuilt;
+                    hot = HotWriter::new();
+                    // The next restart need not begin at the beginning of the log.
+                    is_snapshot_due = true;
+                }
+                written = fold.cut();
+                last_flush = Instant::now();
+            }
+        }
         hot.tend(&context, &fold, written).await;
-        let is_due = last_snapshot.elapsed() >= context.settings.snapshot_interval
+        let is_due = is_snapshot_due
+            || last_snapshot.elapsed() >= context.settings.snapshot_interval
             || fold.cut().next - snapshot_next >= context.settings.snapshot_records;
         if is_due && !fold.has_changes() && snapshots.is_free() {
             snapshots.begin(&context, &fold).await;
+            is_snapshot_due = false;
             last_snapshot = Instant::now();
             snapshot_next = fold.cut().next;
         }
@@ -108,6 +136,7 @@ pub(crate) async fn run(context: Context) -> Result<(), StoreError> {
             tokio::select! {
                 _ = ends.changed() => {}
                 _ = stopped.changed() => {}
+                Ok(()) = ordered.changed() => ordered.mark_changed(),
                 () = tokio::time::sleep_until(wait_until) => {}
                 () = hot.ripe() => {}
             }

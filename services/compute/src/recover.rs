@@ -9,6 +9,7 @@ use tandem_model::{PartitionId, PseudonymKey};
 use tandem_storage::{BEATS_KEPT, Snapshot, StoreError};
 
 use crate::partition::{Context, is_over, persistently};
+use crate::repair;
 
 /// A fold that stands where the row store stands.
 pub(crate) struct Recovered {
@@ -27,6 +28,12 @@ pub(crate) struct Recovered {
 pub(crate) async fn recover(context: &Context) -> Result<Recovered, StoreError> {
     let partition = context.partition;
     let stores = &context.stores;
+    // An order that was not done comes before what it is about is trusted.
+    if let Some(order) = persistently(context, async || stores.rows.repair_order(partition).await).await? {
+        if let Some(fold) = repair::rebuild(context, &order).await? {
+            return Ok(Recovered { fold, restored_from: 0 });
+        }
+    }
     let target = persistently(context, async || stores.rows.progress(partition).await)
         .await?
         .map_or(0, |cut| cut.next);

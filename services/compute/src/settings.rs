@@ -29,6 +29,9 @@ pub struct Settings {
     /// failed, and the chain goes on without the hot store until that can be begun anew: so a hot
     /// store that hangs costs readers of the row store this much, once in a while.
     pub hot_timeout: Duration,
+    /// How many rows a repair gathers in one pass through the log, some 400 bytes each. More: fewer
+    /// passes.
+    pub repair_rows_max: usize,
 }
 
 impl Settings {
@@ -47,6 +50,7 @@ impl Settings {
             snapshots_kept: 2,
             pins: Pins::none(),
             hot_timeout: Duration::from_secs(1),
+            repair_rows_max: 200_000,
         }
     }
 }

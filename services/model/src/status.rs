@@ -24,7 +24,7 @@ pub struct ChainStatus {
     /// The chain.
     pub chain: Chain,
     /// Whether it may be asked: its row store answers, and every partition that holds anything
-    /// has been begun.
+    /// has been begun, and none is being computed again.
     pub ready: bool,
     /// Stores that can't be used right now, as in an answer's `meta`; answers come without them.
     pub degraded: Vec<String>,

@@ -43,6 +43,14 @@ impl Failure {
         Self { problem: Problem::unknown_session(detail), token: Some(token.encode()) }
     }
 
+    /// What this chain has of the session is being computed again.
+    pub(crate) fn repairing() -> Self {
+        Problem::unavailable(
+            "this chain is computing these figures again from the log: ask the other chain, or try again in a second",
+        )
+        .into()
+    }
+
     /// The chain has not reached the client's token.
     pub(crate) fn behind() -> Self {
         Problem::behind_token(

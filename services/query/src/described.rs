@@ -199,7 +199,8 @@ pub(crate) struct PartitionState {
     lag_records: u64,
 }
 
-/// Whether both chains hold the same rows, by the digests of the newest beat that both have.
+/// Whether both chains hold the same rows: by the digests of the newest beat that both have, and
+/// by a slow scan of what their stores hold.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Parity {
     /// `equal`, `different`, or `indeterminate` where there is nothing to compare.
@@ -208,6 +209,19 @@ pub(crate) struct Parity {
     #[schema(required)]
     beat: Option<u64>,
     partitions: Vec<PartitionParity>,
+    /// How the first finding showed: `computed` (digests differ) or `stored` (a store holds something
+    /// else than was computed); `null` where nothing was found.
+    #[schema(required)]
+    level: Option<String>,
+    /// Whom the third vote, recomputed from the log, names: `a`, `b` or `both`; `null` where nobody.
+    #[schema(required)]
+    wrong: Option<String>,
+    /// What was found wrong. With an operator's key with session, row and figures.
+    #[schema(value_type = Vec<Object>)]
+    findings: Vec<()>,
+    /// How the scan of the stores gets on; `null` where nobody scans.
+    #[schema(value_type = Object, nullable = true, required = true)]
+    scan: Option<()>,
 }
 
 /// The same for one partition.

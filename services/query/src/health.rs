@@ -7,6 +7,8 @@
 //!   Its sessions are right as of its progress, but stay there. So now and then the row store's
 //!   progress is noted beside the reads; a hot store that has not come as far as that was a while
 //!   ago ([`BEHIND`]) counts as away.
+//! - While a partition is computed again, what is there is known to be wrong: readers of it are sent
+//!   to the other chain.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -23,6 +25,8 @@ pub(crate) const HOT_LOOK: Duration = Duration::from_millis(50);
 pub(crate) const ROWS_LOOK: Duration = Duration::from_millis(100);
 /// How long a store that failed is left alone.
 const AWAY: Duration = Duration::from_millis(500);
+/// How often it is looked up whether a partition is being repaired.
+const REPAIR_LOOK: Duration = Duration::from_millis(500);
 /// By how much the hot store may be behind the row store.
 const BEHIND: Duration = Duration::from_millis(500);
 
@@ -32,6 +36,7 @@ pub(crate) struct Health {
     pub(crate) rows: Breaker,
     marks: Vec<Mutex<Marks>>,
     tails: Vec<Mutex<Tail>>,
+    repairs: Vec<Mutex<Repair>>,
 }
 
 impl Health {
@@ -41,6 +46,7 @@ impl Health {
             rows: Breaker::new(),
             marks: (0..partitions).map(|_| Mutex::default()).collect(),
             tails: (0..partitions).map(|_| Mutex::default()).collect(),
+            repairs: (0..partitions).map(|_| Mutex::default()).collect(),
         }
     }
 
@@ -53,6 +59,30 @@ impl Health {
             marks.asked_at = Some(Instant::now());
         }
         is_due
+    }
+
+    /// Whether it should be looked up now if a partition is being repaired. Whoever is told so does
+    /// it.
+    pub(crate) fn is_repair_look_due(&self, partition: PartitionId) -> bool {
+        let Some(repair) = self.repairs.get(partition.0 as usize) else { return false };
+        let mut repair = repair.lock();
+        let is_due = repair.asked_at.is_none_or(|at| at.elapsed() >= REPAIR_LOOK);
+        if is_due {
+            repair.asked_at = Some(Instant::now());
+        }
+        is_due
+    }
+
+    /// Notes whether a partition is being repaired.
+    pub(crate) fn note_repair(&self, partition: PartitionId, is_under_way: bool) {
+        if let Some(repair) = self.repairs.get(partition.0 as usize) {
+            repair.lock().is_under_way = is_under_way;
+        }
+    }
+
+    /// Whether a partition is being repaired, as far as is known.
+    pub(crate) fn is_repairing(&self, partition: PartitionId) -> bool {
+        self.repairs.get(partition.0 as usize).is_some_and(|repair| repair.lock().is_under_way)
     }
 
     /// Notes how far the row store is.
@@ -85,6 +115,13 @@ impl Health {
             *tail.lock() = Tail { next, end };
         }
     }
+}
+
+/// Whether a partition is being repaired.
+#[derive(Default)]
+struct Repair {
+    asked_at: Option<Instant>,
+    is_under_way: bool,
 }
 
 /// How far the row store was.

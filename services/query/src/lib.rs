@@ -9,7 +9,7 @@
 //! | headers and parameters of a request | `request.rs` |
 //! | which route is the newest | `newest.rs` |
 //! | which store, which cut, how long to wait | `reading.rs` `health.rs` |
-//! | one call each | `sessions.rs` `report.rs` `trend.rs` `rejected.rs` `compare.rs` `catalogue.rs` `operator.rs` `status.rs` |
+//! | one call each | `sessions.rs` `report.rs` `trend.rs` `rejected.rs` `compare.rs` `catalogue.rs` `operator.rs` `status.rs` `copies.rs` |
 //! | figures as JSON | `figures.rs` `buckets.rs` |
 //! | what partner teams read directly | `partners/` |
 //! | the description of the whole port | `openapi.rs` `schemas.rs` `described.rs` `examples.rs` `docs.rs` |
@@ -18,6 +18,7 @@ mod answer;
 mod buckets;
 mod catalogue;
 mod compare;
+mod copies;
 mod cursor;
 mod described;
 mod docs;
@@ -83,7 +84,9 @@ impl Query {
 /// The node as a service: answers under `/v1` and `/internal/v1`.
 ///
 /// Beside what [`openapi()`] describes it answers `GET /internal/v1/status` with a
-/// [`tandem_model::status::ChainStatus`], for gateway and control group only. `POST /v1/events` and
+/// [`tandem_model::status::ChainStatus`], and `GET /internal/v1/sessions` and
+/// `GET /internal/v1/copies/{session}` with what one store holds, for gateway and control group
+/// only. `POST /v1/events` and
 /// `GET /v1/status` are described there and answered elsewhere.
 pub fn router(query: Query) -> axum::Router {
     let query = Arc::new(query);
@@ -93,6 +96,8 @@ pub fn router(query: Query) -> axum::Router {
         .route("/v1/asyncapi.json", get(partners::document))
         .route("/v1/docs", get(docs::page))
         .route(tandem_model::status::PATH, get(status::status))
+        .route("/internal/v1/sessions", get(copies::ids))
+        .route("/internal/v1/copies/{session}", get(copies::copy))
         .fallback(|| async {
             Failure::from(Problem::not_found("there is nothing at this path: see /v1/docs"))
         })

@@ -143,6 +143,10 @@ impl Query {
             return Err(Failure::unknown_session(id, &call.token));
         }
         let partition = partition_of(id.as_bytes(), self.log.partitions());
+        self.look_for_repair(partition);
+        if self.health.is_repairing(partition) {
+            return Err(Failure::repairing());
+        }
         let is_reached = |cut: Cut| call.token.is_reached_by(partition, cut.next);
         loop {
             let is_last = Instant::now() >= call.deadline;
@@ -199,6 +203,19 @@ impl Query {
                 };
             }
             sleep(POLL).await;
+        }
+    }
+
+    /// Looks now and then whether a partition is being repaired; beside the read, which does not
+    /// wait for it.
+    fn look_for_repair(&self, partition: PartitionId) {
+        if self.health.is_repair_look_due(partition) {
+            let (stores, health) = (self.stores.clone(), Arc::clone(&self.health));
+            tokio::spawn(async move {
+                if let Ok(order) = health.rows.call(ROWS_LOOK, stores.rows.repair_order(partition)).await {
+                    health.note_repair(partition, order.is_some());
+                }
+            });
         }
     }
 

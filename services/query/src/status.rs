@@ -36,7 +36,7 @@ pub(crate) async fn status(
     let is_degraded = looks.iter().any(|look| look.is_begun && look.status.hot_next.is_none());
     Ok(axum::Json(ChainStatus {
         chain: query.chain,
-        ready: looks.iter().all(|look| look.is_begun || look.status.lag_records == 0),
+        ready: looks.iter().all(|look| !look.is_repairing && (look.is_begun || look.status.lag_records == 0)),
         degraded: is_degraded.then(|| Source::Hot.name().to_owned()).into_iter().collect(),
         log: query.log.id().to_string(),
         partitions: looks.iter().map(|look| look.status).collect(),
@@ -48,6 +48,7 @@ struct Look {
     status: PartitionStatus,
     /// Whether the row store holds anything of it.
     is_begun: bool,
+    is_repairing: bool,
     beats: Vec<BeatDigest>,
 }
 
@@ -55,6 +56,8 @@ async fn look(query: &Query, id: PartitionId, log_end: u64) -> Result<Look, Stor
     let hot = query.health.hot.call(HOT_LOOK, query.stores.hot.progress(id));
     let (hot, rows) = futures::join!(hot, query.stores.rows.progress(id));
     let rows = rows?;
+    let is_repairing = query.stores.rows.repair_order(id).await?.is_some();
+    query.health.note_repair(id, is_repairing);
     query.health.note_rows(id, rows.unwrap_or_default().next);
     // A report comes from the hot store, which may be a moment behind. One that lost everything
     // answers nothing, and one that is away or stands still holds nobody up: then the row store
@@ -75,7 +78,7 @@ async fn look(query: &Query, id: PartitionId, log_end: u64) -> Result<Look, Stor
         ignored_beats: row.ignored_beats,
     };
     let beats = latest_beats(query, id, row.clock).await?;
-    Ok(Look { status, is_begun: rows.is_some(), beats })
+    Ok(Look { status, is_begun: rows.is_some(), is_repairing, beats })
 }
 
 /// How many records lie between `next` and the end of the log, at most. The last offsets before

@@ -139,6 +139,26 @@ pub struct SessionDump {
     pub rows: Vec<FigureRow>,
 }
 
+/// What one store of a chain holds of one session: `GET /internal/v1/copies/{session}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionCopy {
+    /// The partition the session lives in.
+    pub partition: u32,
+    /// The prefix of the log that the store reflects, for this session.
+    pub cut: Cut,
+    /// Which buckets of trends the chain keeps.
+    pub retention: Retention,
+    /// The session; none where the store does not have it.
+    pub session: Option<SessionDump>,
+}
+
+/// Ids of sessions: `GET /internal/v1/sessions`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionIds {
+    /// The ids.
+    pub ids: Vec<SessionId>,
+}
+
 /// The partitions' own rows: `GET /v1/partitions`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PartitionsPage {

@@ -4,7 +4,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::client::{Client, ServerUrl};
 use crate::commands::operate::{self, switch};
-use crate::commands::{bench, config, ingest, role, schema, status, up, verify};
+use crate::commands::{bench, config, ingest, repair, role, schema, status, up, verify};
 use crate::failure::Failure;
 use crate::key::Key;
 
@@ -157,6 +157,20 @@ Examples:
     Unfreeze(operate::Args),
     /// Show what was decided, when, by whom and why
     History(operate::HistoryArgs),
+    /// Compute rows of a chain again from the log, in the place of wrong ones
+    #[command(long_about = "\
+Compute rows of one chain again from the beginning of the log and put them in the place of what is \
+there: rows that are wrong, and rows that should not be, are gone afterwards, in the row store and \
+in the hot store; so is a wrong state of the fold. The other chain is not touched.
+
+Readers get the other chain meanwhile; a repair that is cut short goes on after a restart. What is \
+wrong, `tandem status` says. Needs the operator's key, and asks before it begins.
+
+Examples:
+
+  TANDEM_KEY=secret tandem repair --chain b --session s17 --reason \"row changed by hand\"
+  TANDEM_KEY=secret tandem repair --chain b --partition 3 --reason \"digest differs\" --yes")]
+    Repair(repair::Args),
     /// Check a configuration, or print every option there is
     Config(config::Args),
 }

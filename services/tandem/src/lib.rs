@@ -7,6 +7,7 @@
 //! - [`client`]: how the commands talk to a server
 //! - [`load`]: a file of events on its way to a server
 //! - [`verify`]: both chains against the log, recomputed plainly
+//! - [`parity`]: compares both chains all the time, and finds out which one is wrong
 //! - [`demo`]: traffic that looks like live commerce
 //!
 //! It is a library so that tests and benchmarks start the same system as `tandem up` does.
@@ -20,6 +21,7 @@ pub mod failure;
 pub mod key;
 pub mod load;
 pub mod logging;
+pub mod parity;
 pub mod progress;
 pub mod roles;
 pub mod status;
@@ -64,6 +66,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
             Command::Freeze(args) => operate::decide(args, Action::Freeze).await,
             Command::Unfreeze(args) => operate::decide(args, Action::Unfreeze).await,
             Command::History(args) => operate::history(args).await,
+            Command::Repair(args) => commands::repair::run(args).await,
             Command::Config(args) => commands::config::run(args),
         }
     })

@@ -73,6 +73,62 @@ pub struct Parity {
     /// The partitions.
     #[serde(default)]
     pub partitions: Vec<PartitionParity>,
+    /// What is wrong, after the third vote.
+    #[serde(default)]
+    pub findings: Vec<Finding>,
+    /// The scan of the stores; absent where nobody scans.
+    #[serde(default)]
+    pub scan: Option<Scan>,
+}
+
+/// Something that is wrong. Whoever has no operator's key sees no session and no figures.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Finding {
+    /// Whom the third vote names: `a`, `b` or `both`.
+    pub wrong: String,
+    /// How it showed: `computed` or `stored`.
+    pub level: String,
+    /// The store with the wrong copy.
+    pub store: Option<String>,
+    /// The partition.
+    pub partition: u32,
+    /// The table.
+    pub table: Option<String>,
+    /// The session.
+    #[serde(default)]
+    pub session_id: Option<String>,
+    /// The breakdown.
+    #[serde(default)]
+    pub breakdown: Option<String>,
+    /// The key within the breakdown.
+    #[serde(default)]
+    pub key: Option<String>,
+    /// The start of the bucket, in milliseconds.
+    #[serde(default)]
+    pub bucket: Option<u64>,
+    /// The column.
+    #[serde(default)]
+    pub column: Option<String>,
+    /// What chain a has there.
+    #[serde(default)]
+    pub a: Option<String>,
+    /// What chain b has there.
+    #[serde(default)]
+    pub b: Option<String>,
+    /// What the log gives there.
+    #[serde(default)]
+    pub log: Option<String>,
+    /// Since when it is known, in milliseconds.
+    pub since_ms: u64,
+}
+
+/// How the scan of the stores gets on.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct Scan {
+    /// Sessions compared since the start.
+    pub sessions_compared: u64,
+    /// When the last round through all sessions ended, in milliseconds.
+    pub last_round_at_ms: Option<u64>,
 }
 
 /// Whether the chains agree in one partition.

@@ -7,7 +7,7 @@ use tandem_model::retention::Retention;
 use tandem_model::row::{BeatDigest, PartitionRow, SessionState};
 use tandem_model::{Breakdown, Changes, Cut, PartitionId, Row, RowKey, SessionId, SessionRow, Table};
 
-use crate::Result;
+use crate::{RepairOrder, Replacement, Result, StoreError};
 
 /// How many beats' digests are kept per partition, at least.
 pub const BEATS_KEPT: usize = 3_600;
@@ -56,6 +56,36 @@ pub trait RowStore: Send + Sync {
 
     /// What it keeps of trends; it may free the rest at any time.
     fn retention(&self) -> Retention;
+
+    /// Keeps an order, durably, until [`end_repair`](RowStore::end_repair); one for each partition:
+    /// an earlier one gives way.
+    async fn order_repair(&self, order: &RepairOrder) -> Result<()> {
+        Err(no_repairs(order.partition))
+    }
+
+    /// The order that is kept for `partition`.
+    async fn repair_order(&self, partition: PartitionId) -> Result<Option<RepairOrder>> {
+        _ = partition;
+        Ok(None)
+    }
+
+    /// Forgets an order, unless another one was given meanwhile.
+    async fn end_repair(&self, order: &RepairOrder) -> Result<()> {
+        Err(no_repairs(order.partition))
+    }
+
+    /// Puts what is right in the place of what is there, whatever version that has. Only for the
+    /// partition's one writer, when it has written everything up to `cut`.
+    ///
+    /// Of each session all rows but those given go. A session is replaced as a whole: a reader sees
+    /// what was there or what is given. The same call may be repeated.
+    async fn replace(&self, replacement: &Replacement) -> Result<()> {
+        Err(no_repairs(replacement.partition))
+    }
+}
+
+fn no_repairs(partition: PartitionId) -> StoreError {
+    StoreError::Refused(format!("this store can't repair partition {partition}"))
 }
 
 /// Which of a session's rows to read.

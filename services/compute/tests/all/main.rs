@@ -2,5 +2,6 @@
 
 mod hot;
 mod moving;
+mod repairs;
 mod restarts;
 mod world;

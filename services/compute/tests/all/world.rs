@@ -27,6 +27,7 @@ pub(crate) fn settings(chain: Chain) -> Settings {
         flush_interval: Duration::from_millis(1),
         snapshot_interval: Duration::from_millis(3),
         hot_timeout: Duration::from_millis(100),
+        repair_rows_max: 300,
         ..Settings::of(chain)
     }
 }

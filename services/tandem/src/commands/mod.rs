@@ -4,6 +4,7 @@ pub mod bench;
 pub mod config;
 pub mod ingest;
 pub mod operate;
+pub mod repair;
 pub mod role;
 pub mod schema;
 pub mod status;

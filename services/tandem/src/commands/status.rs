@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use crate::cli::Connection;
 use crate::failure::Failure;
-use crate::status::{ChainStatus, PATH, Status};
-use crate::terminal::{say, thousands, utc};
+use crate::status::{ChainStatus, Finding, PATH, Status};
+use crate::terminal::{counted, say, thousands, utc};
 
 /// What `tandem status` takes.
 #[derive(Debug, clap::Args)]
@@ -97,11 +97,72 @@ fn ready(chain: &ChainStatus) -> String {
     }
 }
 
+/// A finding as a sentence, and what to do about it.
+fn finding(finding: &Finding) -> String {
+    let who = match finding.wrong.as_str() {
+        "both" => "both chains are wrong".to_owned(),
+        chain => format!("chain {chain} is wrong"),
+    };
+    let mut place = Vec::new();
+    place.extend(finding.session_id.as_ref().map(|id| format!("session {id}")));
+    let of_table = if finding.store.is_none() { "digest of table" } else { "table" };
+    place.extend(finding.table.as_ref().map(|table| format!("{of_table} {table}")));
+    if let (Some(breakdown), Some(key)) = (&finding.breakdown, &finding.key) {
+        place.push(format!("breakdown {breakdown}/{key}"));
+    }
+    place.extend(finding.bucket.map(|bucket| format!("bucket {}", utc(bucket))));
+    place.extend(finding.column.as_ref().map(|column| format!("column {column}")));
+    if place.is_empty() || finding.session_id.is_none() {
+        place.push(format!("partition {}", finding.partition));
+    }
+    place.extend(finding.store.as_ref().map(|store| match store.as_str() {
+        "hot" => "hot store".to_owned(),
+        _ => "row store".to_owned(),
+    }));
+    let evidence = match (&finding.a, &finding.b, &finding.log) {
+        (Some(a), Some(b), Some(log)) => match finding.wrong.as_str() {
+            "b" if a == log => format!(": b has {b}, a and the log have {log}"),
+            "a" if b == log => format!(": a has {a}, b and the log have {log}"),
+            _ => format!(": a has {a}, b has {b}, the log gives {log}"),
+        },
+        _ => String::new(),
+    };
+    let scope = match &finding.session_id {
+        // A wrong session that was computed so comes of a wrong state: all of it must go.
+        Some(id) if finding.level == "stored" => format!("--session {id}"),
+        _ => format!("--partition {}", finding.partition),
+    };
+    let repair = match finding.wrong.as_str() {
+        "both" => "both must be repaired".to_owned(),
+        chain => format!("repair: tandem repair --chain {chain} {scope} --reason …"),
+    };
+    format!("{who}: {}{evidence} (since {}); {repair}", place.join(", "), utc(finding.since_ms))
+}
+
+fn scanned(status: &Status) -> String {
+    match status.parity.scan {
+        Some(scan) => {
+            let round = scan.last_round_at_ms.map(|at| format!(", last full round at {}", utc(at)));
+            format!(
+                " Stores: {} compared{}.",
+                counted(scan.sessions_compared, "session"),
+                round.unwrap_or_default()
+            )
+        }
+        None => String::new(),
+    }
+}
+
 fn parity(status: &Status) -> String {
     let parity = &status.parity;
+    if !parity.findings.is_empty() {
+        let lines: Vec<String> =
+            parity.findings.iter().map(|one| format!("parity: DIFFERENCE — {}", finding(one))).collect();
+        return lines.join("\n");
+    }
     let moment = parity.beat.map(|beat| format!(" at the beat of {}", utc(beat))).unwrap_or_default();
     match parity.verdict.as_str() {
-        "equal" => format!("Both chains hold the same rows (digests equal{moment})."),
+        "equal" => format!("Both chains hold the same rows (digests equal{moment}).{}", scanned(status)),
         "different" => {
             let differing = parity.partitions.iter().filter(|partition| partition.verdict == "different");
             let named: Vec<String> = differing
@@ -110,7 +171,7 @@ fn parity(status: &Status) -> String {
                 })
                 .collect();
             format!(
-                "The chains DIFFER in {}. `tandem verify` names the row and the chain that is wrong.",
+                "The chains DIFFER in {}. The row and the chain that is wrong are being looked for.",
                 named.join("; ")
             )
         }
@@ -152,6 +213,16 @@ mod tests {
             assert!(text.contains(part), "{part} in {text}");
         }
         assert!(text.contains("DIFFER in partition 0 (session)"), "{text}");
+        let mut found = status("different");
+        let finding = serde_json::json!({"wrong": "b", "level": "stored", "store": "rows", "partition": 0, "beat": null,
+            "session_id": "s17", "table": "trend_1m", "breakdown": "source", "key": "recommend",
+            "bucket": 1_732_190_400_000_u64, "column": "gmv_fen", "a": "10900", "b": "9900", "log": "10900",
+            "since_ms": 1_732_190_400_000_u64});
+        found.parity.findings.push(serde_json::from_value(finding).unwrap());
+        let line = "parity: DIFFERENCE — chain b is wrong: session s17, table trend_1m, breakdown source/recommend, \
+            bucket 2024-11-21 12:00:00 UTC, column gmv_fen, row store: b has 9900, a and the log have 10900 \
+            (since 2024-11-21 12:00:00 UTC); repair: tandem repair --chain b --session s17 --reason …";
+        assert!(super::text(&found).contains(line), "{}", super::text(&found));
         let mut many = status("equal");
         many.log.partitions = 64;
         let text = super::text(&many);

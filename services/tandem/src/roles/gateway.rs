@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use http::Request;
-use tandem_control::Control;
+use tandem_control::{Control, Remote};
 use tandem_gateway::{ChainService, Gateway, Pool};
 use tandem_ingest::{Ingest, forget_receipts, wall_ms};
 use tandem_kafka::{Identity, KafkaLog, Purpose};
@@ -25,6 +25,7 @@ use super::backends::{LOG, check_control, follow_control, is_log_retryable};
 use super::stage::{Ending, Stage, bind, local_address};
 use crate::config::GatewayRoleConfig;
 use crate::failure::Failure;
+use crate::system::control::{seen_by, symptom_ticks};
 use crate::system::metrics;
 
 /// How long a chain may take to say which log it follows.
@@ -34,7 +35,7 @@ struct Started {
     listener: TcpListener,
     gateway: Gateway,
     log: Arc<dyn EventLog>,
-    control: Arc<dyn Control>,
+    control: Arc<Remote>,
 }
 
 pub(super) async fn run(config: GatewayRoleConfig) -> Result<(), Failure> {
@@ -49,12 +50,21 @@ pub(super) async fn run(config: GatewayRoleConfig) -> Result<(), Failure> {
         let (gateway, stopped) = (gateway.clone(), stage.stopped());
         async move { gateway.serve(listener, stopped).await }
     });
+    // Two gateways of one name would be one observer.
+    let observer = format!("gateway-{address}-{}", std::process::id());
+    let telling = tokio::spawn(async move {
+        let mut ticks = symptom_ticks();
+        loop {
+            ticks.tick().await;
+            control.observe(&seen_by(&gateway, &observer));
+        }
+    });
     stage.serves(Some(address));
     stage
         .until_stopped(async {
             _ = serving.await;
             _ = forgetting.await;
-            drop(control);
+            telling.abort();
         })
         .await
 }
@@ -67,16 +77,14 @@ async fn start(stage: &Stage, config: GatewayRoleConfig) -> Result<Started, Endi
     let control = follow_control(&config.control, config.route_memory)?;
     check_control(&*control).await?;
     metrics::route(&stage.telemetry, control.route());
-    let control: Arc<dyn Control> = control;
 
     let chains = [pools[0].service(), pools[1].service()];
     let log = known_log(stage, &config.log, &chains).await?;
     tracing::info!(log = %log.id(), partitions = log.partitions(), "in front of both chains");
     let log: Arc<dyn EventLog> = measured::log(&stage.telemetry, None, Arc::new(log));
     let ingest = Arc::new(Ingest::new(Arc::clone(&log)));
-    let gateway =
-        Gateway::new(config.gateway, chains, Arc::clone(&control), Arc::clone(&ingest), config.clock)
-            .map_err(|error| refused(anyhow!(error)))?;
+    let gateway = Gateway::new(config.gateway, chains, control.clone(), Arc::clone(&ingest), config.clock)
+        .map_err(|error| refused(anyhow!(error)))?;
     metrics::gateway(&stage.telemetry, &gateway);
     metrics::ingest(&stage.telemetry, &ingest);
     for (chain, pool) in Chain::ALL.into_iter().zip(&pools) {

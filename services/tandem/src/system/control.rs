@@ -12,8 +12,9 @@ use bytes::Bytes;
 use http::Uri;
 use tandem_control::{ChainReader, Control, Founders, MemberId, Node, NodeOptions, OperatorKey, Prober, api};
 use tandem_failover::{DigestVerdict, Observation};
-use tandem_gateway::{ChainService, PortLimits, serve_http};
+use tandem_gateway::{ChainService, Gateway, PortLimits, serve_http};
 use tandem_model::route::Chain;
+use tandem_parity::ParityReport;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -21,6 +22,8 @@ use tower::ServiceExt;
 
 use super::StartError;
 
+/// How often gateways report.
+const SYMPTOMS_EVERY: Duration = Duration::from_millis(100);
 /// How many members there are.
 const MEMBERS: u16 = 3;
 /// What the control API's port bears, here and in a process of its own.
@@ -105,9 +108,24 @@ impl Group {
         Arc::new(self.nodes[0].clone())
     }
 
-    /// All members.
-    pub(super) fn nodes(&self) -> &[Node] {
-        &self.nodes
+    /// Tells all members what the gateway's requests meet, until `stopped` says so.
+    pub(super) fn tell_symptoms(
+        &self,
+        gateway: Gateway,
+        mut stopped: watch::Receiver<bool>,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let nodes = self.nodes.clone();
+        async move {
+            let mut ticks = symptom_ticks();
+            loop {
+                tokio::select! {
+                    _ = ticks.tick() => {}
+                    // An error means that the system was dropped.
+                    _ = stopped.wait_for(|stop| *stop) => return,
+                }
+                tell(&nodes, &seen_by(&gateway, "gateway"));
+            }
+        }
     }
 
     /// Where their APIs are.
@@ -127,6 +145,33 @@ impl Group {
         let stopping = tokio::task::spawn_blocking(move || nodes.iter().for_each(Node::stop));
         if stopping.await.is_err() {
             tracing::error!("the control group broke down");
+        }
+    }
+}
+
+/// When a gateway's symptoms are due.
+pub(crate) fn symptom_ticks() -> tokio::time::Interval {
+    let mut ticks = tokio::time::interval(SYMPTOMS_EVERY);
+    // After a pause one report says it all.
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    ticks
+}
+
+/// What a gateway's requests met since it was asked last.
+pub(crate) fn seen_by(gateway: &Gateway, observer: &str) -> Vec<Observation> {
+    gateway.symptoms(observer).into_iter().map(Observation::Symptoms).collect()
+}
+
+/// Passes on what comparing both chains gives, until one side is gone.
+pub(super) async fn tell_verdicts(
+    mut parity: watch::Receiver<ParityReport>,
+    verdict: watch::Sender<DigestVerdict>,
+) {
+    loop {
+        let newest = parity.borrow_and_update().digest_verdict();
+        verdict.send_if_modified(|known| std::mem::replace(known, newest) != newest);
+        if parity.changed().await.is_err() {
+            return;
         }
     }
 }

@@ -9,6 +9,7 @@ mod chain;
 pub(crate) mod control;
 mod error;
 pub mod metrics;
+mod repairs;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ use tandem_gateway::{ClockMode, Drained, Gateway, GatewayConfig};
 use tandem_ingest::{Ingest, MetronomeCounts, forget_receipts, metronome_counted, wall_ms};
 use tandem_model::PseudonymKey;
 use tandem_model::route::Chain;
+use tandem_parity::ParityReport;
 use tandem_query::Query;
 use tandem_storage::{All, ChainStores, EventLog};
 use tandem_telemetry::measured;
@@ -32,6 +34,7 @@ use tokio::task::JoinHandle;
 
 use crate::demo::drive::drive;
 use crate::key::Key;
+use crate::parity::{Auditor, AuditorSettings, ChainView, ServiceView};
 use crate::system::admin::Admin;
 
 pub use error::StartError;
@@ -94,8 +97,8 @@ pub struct System {
     stop_tasks: watch::Sender<bool>,
     ingest: Arc<Ingest>,
     control: control::Group,
-    verdict: watch::Sender<DigestVerdict>,
     computes: [Compute; 2],
+    parity: watch::Receiver<ParityReport>,
     data: Data,
 }
 
@@ -142,6 +145,9 @@ impl System {
         let (verdict, verdicts) = watch::channel(DigestVerdict::Indeterminate);
         control.watch(&services, &verdicts);
         let route = control.control().route();
+        let views = Chain::ALL.map(|chain| -> Box<dyn ChainView> {
+            Box::new(ServiceView::new(chain, services[chain as usize].clone()))
+        });
         let config = GatewayConfig::new(options.key.as_str());
         let gateway = Gateway::new(config, services, control.control(), Arc::clone(&ingest), options.clock)?;
         let [of_a, of_b] = stores;
@@ -152,7 +158,16 @@ impl System {
         ];
 
         let (stop_tasks, stopped) = watch::channel(false);
-        let mut tasks = vec![tokio::spawn(forget_receipts(log(None), stopped.clone(), wall_ms))];
+        let (auditor, parity) =
+            Auditor::new(views, log(None), AuditorSettings::default(), wall_ms, stopped.clone());
+        gateway.show_parity(parity.clone());
+        gateway.allow_repairs(Arc::new(repairs::InProcess(computes.each_ref().map(Compute::repairer))));
+        let mut tasks = vec![
+            tokio::spawn(forget_receipts(log(None), stopped.clone(), wall_ms)),
+            tokio::spawn(auditor.run()),
+            tokio::spawn(control::tell_verdicts(parity.clone(), verdict)),
+            tokio::spawn(control.tell_symptoms(gateway.clone(), stopped.clone())),
+        ];
         let (beats, beats_counted) = watch::channel(MetronomeCounts::default());
         if options.clock == ClockMode::Live {
             tasks.push(tokio::spawn(metronome_counted(log(None), stopped, wall_ms, beats)));
@@ -192,8 +207,8 @@ impl System {
             stop_tasks,
             ingest,
             control,
-            verdict,
             computes,
+            parity,
             data,
         })
     }
@@ -250,6 +265,11 @@ impl System {
     /// Where the control group's members listen.
     pub fn control_addresses(&self) -> &[SocketAddr] {
         self.control.addresses()
+    }
+
+    /// What comparing both chains gives, as it stands and as it changes.
+    pub fn parity(&self) -> watch::Receiver<ParityReport> {
+        self.parity.clone()
     }
 
     /// The gateway.

@@ -9,7 +9,8 @@ use tandem_model::row::{BeatDigest, PartitionRow};
 use tandem_model::{Changes, Cut, LogId, PartitionId, Record, SessionId, SessionRow};
 use tandem_storage::{
     Append, Appended, Applied, DeadLetterQuery, DeadLetters, EventLog, HotSession, HotStore, Incarnation,
-    Result, RowStore, Select, SessionQuery, SessionRows, Snapshot, SnapshotStore, StoredReceipt,
+    RepairOrder, Replacement, Result, RowStore, Select, SessionQuery, SessionRows, Snapshot, SnapshotStore,
+    StoredReceipt,
 };
 use tokio::sync::watch;
 
@@ -104,6 +105,22 @@ impl<T: RowStore + ?Sized> RowStore for Measured<T> {
 
     fn retention(&self) -> Retention {
         self.inner.retention()
+    }
+
+    async fn order_repair(&self, order: &RepairOrder) -> Result<()> {
+        self.meters.run("order_repair", self.inner.order_repair(order), |_| Load::NONE).await
+    }
+
+    async fn repair_order(&self, partition: PartitionId) -> Result<Option<RepairOrder>> {
+        self.meters.run("repair_order", self.inner.repair_order(partition), |_| Load::NONE).await
+    }
+
+    async fn end_repair(&self, order: &RepairOrder) -> Result<()> {
+        self.meters.run("end_repair", self.inner.end_repair(order), |_| Load::NONE).await
+    }
+
+    async fn replace(&self, replacement: &Replacement) -> Result<()> {
+        self.meters.run("replace", self.inner.replace(replacement), |_| Load::NONE).await
     }
 }
 

@@ -12,7 +12,8 @@ use tokio::sync::watch;
 use super::Faulty;
 use crate::{
     Append, Appended, Applied, DeadLetterQuery, DeadLetters, EventLog, HotSession, HotStore, Incarnation,
-    Result, RowStore, Select, SessionQuery, SessionRows, Snapshot, SnapshotStore, StoredReceipt,
+    RepairOrder, Replacement, Result, RowStore, Select, SessionQuery, SessionRows, Snapshot, SnapshotStore,
+    StoredReceipt,
 };
 
 #[async_trait]
@@ -86,6 +87,22 @@ impl<T: RowStore + ?Sized> RowStore for Faulty<T> {
 
     fn retention(&self) -> Retention {
         self.inner.retention()
+    }
+
+    async fn order_repair(&self, order: &RepairOrder) -> Result<()> {
+        self.plan.run("order_repair", self.inner.order_repair(order)).await
+    }
+
+    async fn repair_order(&self, partition: PartitionId) -> Result<Option<RepairOrder>> {
+        self.plan.run("repair_order", self.inner.repair_order(partition)).await
+    }
+
+    async fn end_repair(&self, order: &RepairOrder) -> Result<()> {
+        self.plan.run("end_repair", self.inner.end_repair(order)).await
+    }
+
+    async fn replace(&self, replacement: &Replacement) -> Result<()> {
+        self.plan.run("replace", self.inner.replace(replacement)).await
     }
 }
 

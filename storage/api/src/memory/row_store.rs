@@ -9,7 +9,9 @@ use tandem_model::retention::Retention;
 use tandem_model::row::{BeatDigest, PartitionRow};
 use tandem_model::{Changes, Cut, PartitionId, Row, RowKey, SessionId, SessionRow, Values};
 
-use crate::{BEATS_KEPT, Result, RowStore, Select, SessionQuery, SessionRows, StoreError};
+use crate::{
+    BEATS_KEPT, RepairOrder, Replacement, Result, RowStore, Select, SessionQuery, SessionRows, StoreError,
+};
 
 /// A [`RowStore`] for tests.
 pub struct MemoryRowStore {
@@ -21,6 +23,7 @@ pub struct MemoryRowStore {
 struct Inner {
     sessions: BTreeMap<SessionId, Session>,
     partitions: BTreeMap<PartitionId, Partition>,
+    repairs: BTreeMap<PartitionId, RepairOrder>,
 }
 
 struct Session {
@@ -160,6 +163,43 @@ impl RowStore for MemoryRowStore {
 
     fn retention(&self) -> Retention {
         self.retention
+    }
+
+    async fn order_repair(&self, order: &RepairOrder) -> Result<()> {
+        self.inner.write().repairs.insert(order.partition, order.clone());
+        Ok(())
+    }
+
+    async fn repair_order(&self, partition: PartitionId) -> Result<Option<RepairOrder>> {
+        Ok(self.inner.read().repairs.get(&partition).cloned())
+    }
+
+    async fn end_repair(&self, order: &RepairOrder) -> Result<()> {
+        let repairs = &mut self.inner.write().repairs;
+        if repairs.get(&order.partition).is_some_and(|kept| kept.ordered_ms == order.ordered_ms) {
+            repairs.remove(&order.partition);
+        }
+        Ok(())
+    }
+
+    async fn replace(&self, replacement: &Replacement) -> Result<()> {
+        let Replacement { partition, cut, sessions, partition_row } = replacement;
+        let mut inner = self.inner.write();
+        for (id, right) in sessions {
+            let Some(right) = right else {
+                inner.sessions.remove(id);
+                continue;
+            };
+            let rows = right.rows.iter().map(|row| (row.key.clone(), (row.values, row.offset)));
+            let row = right.session.clone();
+            let session = Session { partition: *partition, cut: *cut, row, rows: rows.collect() };
+            inner.sessions.insert(id.clone(), session);
+        }
+        if let Some((row, beats)) = partition_row {
+            let beats = beats.iter().map(|beat| (beat.ts, *beat)).collect();
+            inner.partitions.insert(*partition, Partition { progress: *cut, row: *row, beats });
+        }
+        Ok(())
     }
 }
 

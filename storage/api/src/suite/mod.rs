@@ -10,6 +10,7 @@ pub mod fixtures;
 mod hot_store;
 mod row_store;
 mod row_store_lists;
+mod row_store_repairs;
 mod snapshot_store;
 mod summaries;
 

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use super::PATIENCE;
 use super::fixtures::{change, changes, row, session_id, session_row, started};
 use super::row_store_lists::lists;
+use super::row_store_repairs::repairs;
 use crate::{Part, RowStore, Select, StoreError};
 
 /// Checks a fresh store.
@@ -22,6 +23,7 @@ pub async fn row_store(store: Arc<dyn RowStore>) {
     progress_never_goes_back(&*store).await;
     a_first_change_must_bring_the_sessions_row(&*store).await;
     lists(&*store).await;
+    repairs(&*store).await;
     readers_see_whole_changes(&store).await;
 }
 

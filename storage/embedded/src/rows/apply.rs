@@ -112,7 +112,13 @@ impl Store {
     }
 
     /// Keeps the lists of sessions in step with the session's own row.
-    fn write_lists(&self, batch: &mut OwnedWriteBatch, id: &str, old: Option<&SessionRow>, new: &SessionRow) {
+    pub(super) fn write_lists(
+        &self,
+        batch: &mut OwnedWriteBatch,
+        id: &str,
+        old: Option<&SessionRow>,
+        new: &SessionRow,
+    ) {
         let place = |row: &SessionRow| (row.sort_ts(), row.state, anchor_id(row).map(str::to_owned));
         if old.map(place) == Some(place(new)) {
             return;

@@ -8,6 +8,7 @@
 //! | `by_anchor` | anchor, 0, reversed `sort_ts`, session | state |
 //! | `partitions` | partition | progress, the partition's own row |
 //! | `beats` | partition, `ts` | digests |
+//! | `repairs` | partition | the order to repair it |
 //!
 //! A call of `apply` is one batch of fjall: readers, which all read from a snapshot, see all of it
 //! or nothing, and so does whoever opens the store after the process was killed. fjall keeps a
@@ -22,6 +23,7 @@
 
 mod apply;
 mod read;
+mod replace;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
@@ -34,7 +36,7 @@ use serde::{Deserialize, Serialize};
 use tandem_model::retention::Retention;
 use tandem_model::row::{BeatDigest, PartitionRow};
 use tandem_model::{Changes, Cut, LogId, PartitionId, SessionId, SessionRow};
-use tandem_storage::{Result, RowStore, Select, SessionQuery, SessionRows, codec};
+use tandem_storage::{RepairOrder, Replacement, Result, RowStore, Select, SessionQuery, SessionRows, codec};
 
 use crate::blocking::blocking;
 use crate::chain::Tables;
@@ -60,6 +62,7 @@ struct Store {
     by_anchor: Keyspace,
     partitions: Keyspace,
     beats: Keyspace,
+    repairs: Keyspace,
     /// Held while a change of the partition is checked and committed.
     writers: [Mutex<Writers>; WRITERS],
 }
@@ -96,6 +99,7 @@ impl Rows {
             by_anchor: tables.keyspace("by_anchor", OTHER_BUFFER_BYTES)?,
             partitions: tables.keyspace("partitions", OTHER_BUFFER_BYTES)?,
             beats: tables.keyspace("beats", OTHER_BUFFER_BYTES)?,
+            repairs: tables.keyspace("repairs", OTHER_BUFFER_BYTES)?,
             writers: Default::default(),
             tables: tables.clone(),
         })))
@@ -163,6 +167,25 @@ impl RowStore for Rows {
 
     fn retention(&self) -> Retention {
         Retention::Everything
+    }
+
+    async fn order_repair(&self, order: &RepairOrder) -> Result<()> {
+        let order = order.clone();
+        self.read(move |store| store.order_repair(&order)).await
+    }
+
+    async fn repair_order(&self, partition: PartitionId) -> Result<Option<RepairOrder>> {
+        self.read(move |store| store.repair_order(partition)).await
+    }
+
+    async fn end_repair(&self, order: &RepairOrder) -> Result<()> {
+        let order = order.clone();
+        self.read(move |store| store.end_repair(&order)).await
+    }
+
+    async fn replace(&self, replacement: &Replacement) -> Result<()> {
+        let replacement = replacement.clone();
+        self.read(move |store| store.replace(&replacement)).await
     }
 }
 

@@ -145,7 +145,7 @@ impl Store {
     }
 
     /// Hands over entries in order until `each` says stop.
-    fn scan(
+    pub(super) fn scan(
         &self,
         snapshot: &Snapshot,
         keyspace: &Keyspace,

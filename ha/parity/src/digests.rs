@@ -5,11 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tandem_model::status::Beat;
 
 /// How the digests of both chains compare.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// They agree.
@@ -21,27 +21,31 @@ pub enum Verdict {
 }
 
 /// The verdict about all partitions.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Parity {
-    pub(crate) verdict: Verdict,
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parity {
+    /// The worst of the partitions'.
+    pub verdict: Verdict,
     /// Every partition has been compared at this beat or a later one; absent where one has not.
-    pub(crate) beat: Option<u64>,
-    pub(crate) partitions: Vec<PartitionParity>,
+    pub beat: Option<u64>,
+    /// In order.
+    pub partitions: Vec<PartitionParity>,
 }
 
 /// The verdict about one partition.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct PartitionParity {
-    pub(crate) partition: u32,
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartitionParity {
+    /// Which.
+    pub partition: u32,
     /// The newest beat that both chains have, in milliseconds since the epoch.
-    pub(crate) beat: Option<u64>,
-    pub(crate) verdict: Verdict,
+    pub beat: Option<u64>,
+    /// The verdict.
+    pub verdict: Verdict,
     /// The tables that differ.
-    pub(crate) tables: Vec<String>,
+    pub tables: Vec<String>,
 }
 
 /// Compares both chains' digests, partition by partition.
-pub(crate) fn compare(a: &[Beat], b: &[Beat], partitions: u32) -> Parity {
+pub fn compare(a: &[Beat], b: &[Beat], partitions: u32) -> Parity {
     let partitions: Vec<PartitionParity> =
         (0..partitions).map(|partition| compare_partition(a, b, partition)).collect();
     // Different beats indeterminate beats equal; without partitions there is nothing to say.

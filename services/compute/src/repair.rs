@@ -1,0 +1,269 @@
+//! A repair: rows computed again from the beginning of the log, in the place of those that are
+//! wrong.
+//!
+//! The order is kept with the rows until it is done ([`RepairOrder`]), so a repair that was cut
+//! short begins again wherever the partition is started next. The partition's own thread carries it
+//! out, while it writes nothing else:
+//!
+//! 1. Snapshots are forgotten, and the hot store begins anew: what it holds counts as absent, and
+//!    readers go to the row store. Query nodes see the order and send readers of the partition to
+//!    the other chain.
+//! 2. The log is folded from its first record up to where the row store stands. What comes out for
+//!    each session is gathered; what memory has no room for comes in another pass.
+//! 3. Each session is replaced as a whole, at the place where the row store stands: so no reader
+//!    goes back, and what is not among the rows is gone. What the log knows nothing of goes.
+//! 4. The partition's own row and the digests of its beats are replaced, and the order is ended.
+//!
+//! The thread goes on with the fold that was computed anew. So a state that was wrong is gone, too.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use tandem_fold::Fold;
+use tandem_model::partition::partition_of;
+use tandem_model::row::{BeatDigest, PartitionRow};
+use tandem_model::{Cut, Row, RowKey, SessionChange, SessionId, SessionRow, Values};
+use tandem_storage::{BEATS_KEPT, RepairOrder, Replacement, SessionRows, StoreError};
+
+use crate::partition::{Context, is_over, persistently};
+
+/// How many sessions are replaced, or listed, by one call.
+const SESSIONS_AT_ONCE: usize = 50;
+
+/// Looks whether there is an order for a partition. A store that can't say so now is asked again
+/// later.
+pub(crate) async fn order(context: &Context) -> Option<RepairOrder> {
+    match context.stores.rows.repair_order(context.partition).await {
+        Ok(order) => order,
+        Err(error) => {
+            tracing::debug!(partition = %context.partition, %error, "whether there is an order to repair is not known");
+            None
+        }
+    }
+}
+
+/// Carries out an order. Answers the fold as it stands where the row store stands; nothing where
+/// the log can't be read from its beginning: then nothing was touched, and the order is given up.
+///
+/// # Errors
+///
+/// When a store says what trying again can't mend, or when the chain is stopped meanwhile. The order
+/// stays.
+pub(crate) async fn rebuild(context: &Context, order: &RepairOrder) -> Result<Option<Fold>, StoreError> {
+    let partition = context.partition;
+    let RepairOrder { session_id, reason, .. } = order;
+    tracing::warn!(%partition, session = ?session_id, reason, "computing again from the beginning of the log");
+    let stores = &context.stores;
+    let cut =
+        persistently(context, async || stores.rows.progress(partition).await).await?.unwrap_or_default();
+    let mut after = None;
+    let fold = loop {
+        let pass = match Pass::read(context, cut, session_id.as_ref(), after.clone()).await {
+            Err(error) if after.is_none() && !error.is_retryable() => {
+                // Its beginning went with its retention, say. Trying again would never end.
+                tracing::error!(%partition, %error, "can't be computed again; everything stays as it is");
+                persistently(context, async || stores.rows.end_repair(order).await).await?;
+                return Ok(None);
+            }
+            pass => pass?,
+        };
+        if after.is_none() {
+            // Only now that the log is known to be there from its beginning on.
+            persistently(context, async || stores.snapshots.prune(partition, 0, None).await).await?;
+            empty_hot(context, cut).await;
+        }
+        let reach = pass.reach();
+        write(context, cut, session_id.as_ref(), &pass, after.as_ref()).await?;
+        match reach {
+            Some(reach) => after = Some(reach),
+            None => {
+                let latest = pass.beats.into_iter().collect();
+                let partition_row = Some((pass.partition_row, latest));
+                let last = Replacement { partition, cut, sessions: Vec::new(), partition_row };
+                persistently(context, async || stores.rows.replace(&last).await).await?;
+                break pass.fold;
+            }
+        }
+    };
+    persistently(context, async || stores.rows.end_repair(order).await).await?;
+    tracing::warn!(%partition, next = cut.next, "computed again");
+    Ok(Some(fold))
+}
+
+/// What the hot store holds of the partition counts as absent from here on. One that is away holds
+/// nobody up: it is begun anew before it is written again.
+async fn empty_hot(context: &Context, cut: Cut) {
+    let limit = context.settings.hot_timeout;
+    let begin = context.stores.hot.begin(context.partition, cut);
+    match tokio::time::timeout(limit, begin).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => {
+            tracing::warn!(partition = %context.partition, %error, "the hot store is not emptied")
+        }
+        Err(_) => tracing::warn!(partition = %context.partition, "the hot store is not emptied: no answer"),
+    }
+}
+
+/// One way through the log.
+struct Pass {
+    fold: Fold,
+    sessions: BTreeMap<SessionId, Gathered>,
+    rows: usize,
+    /// Sessions from this one on come in another pass.
+    beyond: Option<SessionId>,
+    partition_row: PartitionRow,
+    beats: VecDeque<BeatDigest>,
+}
+
+/// A session as its changes leave it.
+#[derive(Default)]
+struct Gathered {
+    session: SessionRow,
+    rows: BTreeMap<RowKey, (Values, u64)>,
+}
+
+impl Pass {
+    async fn read(
+        context: &Context,
+        cut: Cut,
+        only: Option<&SessionId>,
+        after: Option<SessionId>,
+    ) -> Result<Self, StoreError> {
+        let partition = context.partition;
+        let mut pass = Self {
+            fold: Fold::new(partition, context.log.partitions(), context.key),
+            sessions: BTreeMap::new(),
+            rows: 0,
+            beyond: None,
+            partition_row: PartitionRow::default(),
+            beats: VecDeque::new(),
+        };
+        while pass.fold.cut().next < cut.next {
+            if is_over(&context.stopped) {
+                return Err(StoreError::Unavailable("told to stop in the middle of a repair".to_owned()));
+            }
+            let from = pass.fold.cut().next;
+            let bytes = context.settings.batch_bytes;
+            let records =
+                persistently(context, async || context.log.read(partition, from, bytes).await).await?;
+            for (offset, record) in records.iter().take_while(|(offset, _)| *offset < cut.next) {
+                pass.fold.apply(*offset, record);
+            }
+            if pass.fold.cut().next == from {
+                return Err(StoreError::Damaged(format!(
+                    "partition {partition}: the log ends at {from}, before the rows that came of it ({})",
+                    cut.next
+                )));
+            }
+            pass.gather(only, after.as_ref(), context.settings.repair_rows_max);
+        }
+        Ok(pass)
+    }
+
+    fn gather(&mut self, only: Option<&SessionId>, after: Option<&SessionId>, rows_max: usize) {
+        let changes = self.fold.take_changes();
+        self.partition_row = changes.partition_row;
+        self.beats.extend(changes.beats);
+        self.beats.drain(..self.beats.len().saturating_sub(BEATS_KEPT));
+        for change in changes.sessions {
+            let is_ours = only.is_none_or(|only| *only == change.session_id)
+                && after.is_none_or(|after| *after < change.session_id)
+                && self.beyond.as_ref().is_none_or(|beyond| change.session_id < *beyond);
+            if is_ours {
+                self.add(change);
+            }
+        }
+        // One session has room, however large it is.
+        while self.rows > rows_max && self.sessions.len() > 1 {
+            let Some((id, gathered)) = self.sessions.pop_last() else { break };
+            self.rows -= gathered.rows.len();
+            self.beyond = Some(id);
+        }
+    }
+
+    fn add(&mut self, change: SessionChange) {
+        let gathered = self.sessions.entry(change.session_id).or_default();
+        if let Some(session) = change.session {
+            gathered.session = session;
+        }
+        let before = gathered.rows.len();
+        gathered.rows.extend(change.rows.into_iter().map(|row| (row.key, (row.values, row.offset))));
+        self.rows += gathered.rows.len() - before;
+    }
+
+    /// The last session that is whole in this pass, if more follow.
+    fn reach(&self) -> Option<SessionId> {
+        self.beyond.as_ref()?;
+        self.sessions.last_key_value().map(|(id, _)| id.clone())
+    }
+}
+
+/// Replaces the sessions of a pass, and takes out those there that the log knows nothing of.
+async fn write(
+    context: &Context,
+    cut: Cut,
+    only: Option<&SessionId>,
+    pass: &Pass,
+    after: Option<&SessionId>,
+) -> Result<(), StoreError> {
+    let rows = &context.stores.rows;
+    let retention = rows.retention();
+    let sessions: Vec<(&SessionId, &Gathered)> = pass.sessions.iter().collect();
+    for part in sessions.chunks(SESSIONS_AT_ONCE) {
+        let whole = |(id, gathered): &(&SessionId, &Gathered)| {
+            let kept = gathered.rows.iter().filter(|(key, _)| retention.keeps(key, cut.clock));
+            let rows = kept.map(|(key, (values, offset))| Row {
+                key: key.clone(),
+                values: *values,
+                offset: *offset,
+            });
+            let rows = SessionRows {
+                session_id: (*id).clone(),
+                partition: context.partition,
+                cut,
+                session: gathered.session.clone(),
+                rows: rows.collect(),
+            };
+            ((*id).clone(), Some(rows))
+        };
+        replace(context, cut, part.iter().map(whole).collect()).await?;
+    }
+    // Listed from before the first session of the pass up to its last, or to the end.
+    let reach = pass.reach();
+    let mut from = after.cloned();
+    loop {
+        let start = from.as_ref().map(SessionId::as_str);
+        let ids = persistently(context, async || rows.session_ids(start, SESSIONS_AT_ONCE).await).await?;
+        let Some(last) = ids.last().cloned() else { return Ok(()) };
+        let strangers = ids.into_iter().filter(|id| {
+            reach.as_ref().is_none_or(|reach| id <= reach)
+                && only.is_none_or(|only| only == id)
+                && is_here(context, id)
+                && !pass.sessions.contains_key(id)
+        });
+        replace(context, cut, strangers.map(|id| (id, None)).collect()).await?;
+        if reach.as_ref().is_some_and(|reach| last >= *reach) {
+            return Ok(());
+        }
+        from = Some(last);
+    }
+}
+
+fn is_here(context: &Context, id: &SessionId) -> bool {
+    partition_of(id.as_str().as_bytes(), context.log.partitions()) == context.partition
+}
+
+async fn replace(
+    context: &Context,
+    cut: Cut,
+    sessions: Vec<(SessionId, Option<SessionRows>)>,
+) -> Result<(), StoreError> {
+    if sessions.is_empty() {
+        return Ok(());
+    }
+    let replacement = Replacement { partition: context.partition, cut, sessions, partition_row: None };
+    persistently(context, async || context.stores.rows.replace(&replacement).await).await
+}
+
+/// How often a partition looks for an order that another process was given.
+pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(5);
