@@ -278,16 +278,9 @@ fn cool_down(case: &Case<'_>) -> Said {
     let Some(last_ms) = case.decided.last_automatic_ms() else {
         return Ok("no automatic switch yet".to_owned());
     };
-    let since_ms = case.now_ms.saturating_sub(last_ms);
     let cool_down_ms = case.decided.bounds().cool_down_ms;
-    let words = format!("the last automatic switch was {} s ago", since_ms / 1_000);
-    if since_ms >= cool_down_ms {
-        return Ok(words);
-    }
-    match is_emergency(case) {
-        true => Ok(format!("{words}, but the active chain is down and the target well")),
-        false => Err(format!("{words}; {} s must lie between two", cool_down_ms / 1_000)),
-    }
+    let needed = format!("{} s must lie between two", cool_down_ms / 1_000);
+    long_enough(case, "the last automatic switch was", last_ms, cool_down_ms, &needed)
 }
 
 fn return_slowly(case: &Case<'_>) -> Said {
@@ -295,23 +288,39 @@ fn return_slowly(case: &Case<'_>) -> Said {
     let Some(left_ms) = *case.decided.left_automatically_ms().of(to) else {
         return Ok(format!("{to} was not left automatically"));
     };
-    let since_ms = case.now_ms.saturating_sub(left_ms);
     let needed_ms = case.decided.return_after_ms(case.now_ms);
-    let words = format!("{to} was left automatically {} s ago", since_ms / 1_000);
+    let needed = format!("it is returned to after {} s", needed_ms / 1_000);
+    long_enough(case, &format!("{to} was left automatically"), left_ms, needed_ms, &needed)
+}
+
+/// Enough time has passed since then, or the active chain is too bad to wait.
+fn long_enough(case: &Case<'_>, what: &str, then_ms: u64, needed_ms: u64, needed: &str) -> Said {
+    let since_ms = case.now_ms.saturating_sub(then_ms);
+    let words = format!("{what} {} s ago", since_ms / 1_000);
     if since_ms >= needed_ms {
         return Ok(words);
     }
-    match is_emergency(case) {
-        true => Ok(format!("{words}, but the active chain is down and the target well")),
-        false => Err(format!("{words}; it is returned to after {} s", needed_ms / 1_000)),
+    match emergency(case) {
+        Some(why) => Ok(format!("{words}, but {why} and the target well")),
+        None => Err(format!("{words}; {needed}")),
     }
 }
 
-/// The active chain does not answer, and the target shows no symptom that enough observers see.
-fn is_emergency(case: &Case<'_>) -> bool {
+/// The active chain does not answer, or was named wrong by the third vote, and the target shows no
+/// symptom that enough observers see.
+fn emergency(case: &Case<'_>) -> Option<&'static str> {
     let evidence = &case.switch.evidence;
-    evidence.active.condition == Condition::Down
-        && matches!(evidence.target.condition, Condition::Healthy | Condition::Settling | Condition::Suspect)
+    let is_target_well =
+        matches!(evidence.target.condition, Condition::Healthy | Condition::Settling | Condition::Suspect);
+    if !is_target_well {
+        None
+    } else if evidence.active.condition == Condition::Down {
+        Some("the active chain is down")
+    } else if case.decided.is_active_distrusted() {
+        Some("the active chain's figures are wrong")
+    } else {
+        None
+    }
 }
 
 fn not_frozen(case: &Case<'_>) -> Said {

@@ -160,7 +160,8 @@ fn check_automatic(
     assert!(!shared, "same symptom: {}", context());
     let is_cooling = last_automatic.is_some_and(|last_ms| now_ms - last_ms < before.bounds().cool_down_ms);
     if is_cooling {
-        assert_eq!(active.condition, Condition::Down, "cool-down: {}", context());
+        let is_bad = active.condition == Condition::Down || before.is_active_distrusted();
+        assert!(is_bad, "cool-down: {}", context());
         assert!(!matches!(target.condition, Condition::Grey | Condition::Unknown), "{}", context());
     }
     is_cooling
