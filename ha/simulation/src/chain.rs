@@ -3,8 +3,8 @@
 use rand::Rng;
 use tandem_model::route::Chain;
 
-use crate::context::Context;
-use crate::event::{Message, Standing, Timer, Told};
+use crate::context::{Context, Deed};
+use crate::event::{Event, Message, Standing, Timer, Told, What};
 use crate::live::Publisher;
 use crate::log::{Cut, News, PARTITIONS, figure, join, partition_of};
 use crate::place::Place;
@@ -95,6 +95,11 @@ impl ModelChain {
         self.news = News::first();
     }
 
+    /// Its publisher has lost its connection.
+    pub(crate) fn forget_publisher(&mut self) {
+        self.publisher = Publisher::Idle;
+    }
+
     /// Its stores are emptied, and it reads the log again.
     pub(crate) fn empty(&mut self) {
         self.served = [0; PARTITIONS];
@@ -166,6 +171,15 @@ impl ModelChain {
                 context.send(self.place(), from, Message::Progress(Box::new(standing)));
             }
             Message::Route { ticket, news } => {
+                if self.publisher.is_waiting_for(ticket)
+                    && news.is_some_and(|news| news.active == self.chain)
+                    && let Some(for_ms) = context.haunt_ms.take()
+                {
+                    context.deeds.push(Deed::Haunt { chain: self.chain, for_ms });
+                    let what = What::Message { from, message: Message::Route { ticket, news } };
+                    context.queue.push(0, Event { to: self.place(), what });
+                    return;
+                }
                 if let Some(news) = news {
                     self.adopt(context, news);
                 }
@@ -174,7 +188,9 @@ impl ModelChain {
             Message::Initialised { ticket, producer, last } => {
                 self.publisher.initialised(context, ticket, producer, last);
             }
-            Message::Published { producer, is_fenced } => self.publisher.published(producer, is_fenced),
+            Message::Published { producer, beat, is_fenced } => {
+                self.publisher.published(producer, beat, is_fenced);
+            }
             _ => {}
         }
     }
@@ -193,7 +209,7 @@ impl ModelChain {
         if partition == 1 {
             figure ^= self.wrong_by();
         }
-        Some(Told { chain: self.chain, session, cut: self.served, figure })
+        Some(Told { chain: self.chain, session, cut: self.served, figure, is_marred: self.is_wrong })
     }
 
     fn standing(&self, context: &Context) -> Standing {

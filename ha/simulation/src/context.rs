@@ -2,6 +2,7 @@
 
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
+use tandem_model::route::Chain;
 
 use crate::event::{Event, Message, Timer, What};
 use crate::invariants::Watch;
@@ -17,6 +18,8 @@ use crate::trace::Trace;
 pub(crate) enum Deed {
     /// A place crashes, and starts again after so long, in milliseconds.
     Crash { place: Place, for_ms: u64 },
+    /// A chain pauses for so long, and then hears of nobody but the live topic for a while.
+    Haunt { chain: Chain, for_ms: u64 },
 }
 
 /// See the head of this module.
@@ -39,6 +42,8 @@ pub(crate) struct Context {
     pub(crate) deeds: Vec<Deed>,
     /// The next leader that sees a switch committed crashes before it can tell anybody.
     pub(crate) is_switch_deadly: bool,
+    /// The next publisher that is told to take over pauses for so long before it does.
+    pub(crate) haunt_ms: Option<u64>,
     pub(crate) is_calm: bool,
     numbers: u64,
 }
@@ -60,6 +65,7 @@ impl Context {
             starts: [0; PLACES],
             deeds: Vec::new(),
             is_switch_deadly: false,
+            haunt_ms: None,
             is_calm: false,
             numbers: 0,
         }

@@ -140,9 +140,9 @@ impl Control {
         if context.is_mutant(Mutant::RoleFromLeadership) && member.standing().is_leader() {
             active = if self.number.is_multiple_of(2) { Chain::A } else { Chain::B };
         }
-        let is_shunned =
-            Chain::ALL.map(|chain| *decided.quarantined().of(chain) || *decided.drained().of(chain));
-        News { epoch: decided.epoch(), index: self.tap.index(), active, is_shunned }
+        let is_quarantined = Chain::ALL.map(|chain| *decided.quarantined().of(chain));
+        let is_drained = Chain::ALL.map(|chain| *decided.drained().of(chain));
+        News { epoch: decided.epoch(), index: self.tap.index(), active, is_quarantined, is_drained }
     }
 
     fn tell(&self, context: &mut Context) {

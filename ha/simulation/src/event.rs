@@ -93,7 +93,7 @@ pub(crate) enum Message {
     /// A publisher publishes.
     Publish { producer: u64, marker: Marker },
     /// It is published, or somebody else has taken over.
-    Published { producer: u64, is_fenced: bool },
+    Published { producer: u64, beat: u64, is_fenced: bool },
 }
 
 /// A figure, with the place of the log that it is of.
@@ -103,6 +103,9 @@ pub(crate) struct Told {
     pub(crate) session: u64,
     pub(crate) cut: Cut,
     pub(crate) figure: u64,
+    /// The chain was wrong on purpose when it said so: not part of the answer, only for the
+    /// invariants.
+    pub(crate) is_marred: bool,
 }
 
 /// How far a chain is.

@@ -31,6 +31,9 @@ pub(crate) enum Fault {
     Slow { from: u32, to: u32, by_ms: u64, for_ms: u64 },
     /// A chain falls ill.
     Ill(Chain, Ill, u64),
+    /// The active chain's publisher begins anew, asks the group whether it may, and pauses with the
+    /// answer in its hands; when it goes on it hears of nobody but the live topic.
+    Zombie(u64),
     /// No events and no beats come.
     LogStops(u64),
 }
@@ -105,7 +108,7 @@ pub(crate) fn storm(rng: &mut SmallRng, shape: Shape, until_ms: u64) -> Vec<(u64
 
 fn any(rng: &mut SmallRng, shape: Shape) -> Fault {
     let long_ms = rng.random_range(300..8_000);
-    match rng.random_range(0..30) {
+    match rng.random_range(0..31) {
         0 => Fault::Crash(shape.control(rng), long_ms),
         1 | 2 => Fault::CrashLeader(rng.random_range(100..4_000)),
         3 => Fault::CrashControl(rng.random_range(100..3_000)),
@@ -123,6 +126,7 @@ fn any(rng: &mut SmallRng, shape: Shape) -> Fault {
             let (from, to) = (rng.random::<u32>(), rng.random::<u32>());
             Fault::Slow { from, to, by_ms: rng.random_range(20..300), for_ms: long_ms }
         }
+        30 => Fault::Zombie(rng.random_range(2_000..6_000)),
         22 => Fault::LogStops(rng.random_range(500..3_000)),
         _ => Fault::Ill(chain(rng), ill(rng), long_ms),
     }

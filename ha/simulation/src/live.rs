@@ -28,6 +28,8 @@ pub(crate) struct Marker {
 pub(crate) struct LiveTopic {
     producer: u64,
     last: Option<Marker>,
+    /// The first beat of the present producer.
+    beats_from: u64,
 }
 
 impl LiveTopic {
@@ -35,16 +37,19 @@ impl LiveTopic {
         let answer = match message {
             Message::Initialise { ticket } => {
                 self.producer += 1;
+                self.beats_from = self.last.map_or(0, |last| last.beat + 1);
                 Message::Initialised { ticket, producer: self.producer, last: self.last }
             }
             Message::Publish { producer, marker } => {
                 let is_fenced = producer != self.producer;
-                // Sent twice: the sequence number of the producer makes one of it.
-                if !is_fenced && self.last != Some(marker) {
+                // Sent twice, or late: the sequence number of the producer makes one of it.
+                let is_known =
+                    self.last.is_some_and(|last| self.beats_from <= marker.beat && marker.beat <= last.beat);
+                if !is_fenced && !is_known {
                     context.watch.published(marker);
                     self.last = Some(marker);
                 }
-                Message::Published { producer, is_fenced }
+                Message::Published { producer, beat: marker.beat, is_fenced }
             }
             _ => return,
         };
@@ -98,6 +103,10 @@ impl Publisher {
         }
     }
 
+    pub(crate) fn is_waiting_for(&self, answered: u64) -> bool {
+        matches!(self, Publisher::Asking { ticket, .. } if *ticket == answered)
+    }
+
     /// The group has said what is decided.
     pub(crate) fn route(&mut self, context: &mut Context, chain: Chain, ticket: u64, news: Option<News>) {
         let Publisher::Asking { ticket: asked, .. } = *self else { return };
@@ -133,9 +142,9 @@ impl Publisher {
     }
 
     /// What was published last is in the topic, or somebody else has taken over.
-    pub(crate) fn published(&mut self, answered: u64, is_fenced: bool) {
+    pub(crate) fn published(&mut self, answered: u64, beat: u64, is_fenced: bool) {
         let Publisher::Ready { producer, epoch, next, sent_ms: Some(_) } = *self else { return };
-        if producer != answered {
+        if (producer, next) != (answered, beat) {
             return;
         }
         *self = if is_fenced {

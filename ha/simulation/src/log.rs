@@ -90,14 +90,14 @@ pub(crate) struct News {
     /// How far the control log was applied by who told it.
     pub(crate) index: u64,
     pub(crate) active: Chain,
-    /// Chains that must not be asked beside the active one: quarantined or drained.
-    pub(crate) is_shunned: [bool; 2],
+    pub(crate) is_quarantined: [bool; 2],
+    pub(crate) is_drained: [bool; 2],
 }
 
 impl News {
     /// What everybody knows who has heard nothing.
     pub(crate) const fn first() -> Self {
-        Self { epoch: 1, index: 0, active: Chain::A, is_shunned: [false; 2] }
+        Self { epoch: 1, index: 0, active: Chain::A, is_quarantined: [false; 2], is_drained: [false; 2] }
     }
 
     /// Takes over what is newer. Says whether the route is another one.

@@ -5,8 +5,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use tandem_group::{
-    Barrier, Change, Committed, Engine, EngineError, Machine, MemberId, NotProposed, RaftEngine, Standing,
-    Work,
+    Barrier, Change, CommandId, Committed, Engine, EngineError, Machine, MemberId, NotProposed, RaftEngine,
+    Standing, Work,
 };
 
 use crate::disk::SimDisk;
@@ -89,12 +89,12 @@ impl Engine for Tapped {
         self.engine.stand();
     }
 
-    fn barrier(&mut self, ticket: u64) {
+    fn barrier(&mut self, id: CommandId) {
         let standing = self.engine.standing();
         if self.mutant == Some(Mutant::LeaseReads) && standing.is_leader() {
-            self.barriers.push(Barrier { ticket, index: standing.committed });
+            self.barriers.push(Barrier { id, index: standing.committed });
         } else {
-            self.engine.barrier(ticket);
+            self.engine.barrier(id);
         }
     }
 

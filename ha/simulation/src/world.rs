@@ -24,6 +24,9 @@ use crate::place::{CLIENTS_MAX, PLACES, Place};
 /// The last part of a storm, in which nothing breaks, in milliseconds.
 pub const CALM_MS: u64 = 13_000;
 
+/// How long a chain that paused hears of nobody afterwards, in milliseconds.
+const HAUNTED_MS: u64 = 1_500;
+
 /// What happens in a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weather {
@@ -194,8 +197,11 @@ impl World {
 
     /// What the last event led to, beyond messages.
     fn settle(&mut self) {
-        while let Some(Deed::Crash { place, for_ms }) = self.context.deeds.pop() {
-            self.crash(place, for_ms);
+        while let Some(deed) = self.context.deeds.pop() {
+            match deed {
+                Deed::Crash { place, for_ms } => self.crash(place, for_ms),
+                Deed::Haunt { chain, for_ms } => self.haunt(chain, for_ms),
+            }
         }
         for line in self.context.watch.take_lines() {
             self.context.note(line);
@@ -412,8 +418,21 @@ impl World {
                     .queue
                     .push(self.context.now_ms + for_ms, Event { to: Place::Chain(chain), what });
             }
+            Fault::Zombie(for_ms) => {
+                let active = self.context.watch.group().active();
+                self.chains[active as usize].forget_publisher();
+                self.context.haunt_ms = Some(for_ms);
+            }
             Fault::LogStops(for_ms) => self.log_stopped_until_ms = self.context.now_ms + for_ms,
         }
+    }
+
+    fn haunt(&mut self, chain: Chain, for_ms: u64) {
+        let place = Place::Chain(chain);
+        self.pause(place, for_ms);
+        let others = !place.bit() & !Place::Live.bit();
+        self.trouble(place.bit(), others, None, for_ms + HAUNTED_MS);
+        self.trouble(others, place.bit(), None, for_ms + HAUNTED_MS);
     }
 
     fn trouble(&mut self, from: u32, to: u32, slower_ms: Option<u64>, for_ms: u64) {
@@ -456,6 +475,7 @@ impl World {
         self.context.note("calm from here on");
         self.context.is_calm = true;
         self.context.is_switch_deadly = false;
+        self.context.haunt_ms = None;
         self.context.network.calm();
         self.log_stopped_until_ms = 0;
         for chain in Chain::ALL {

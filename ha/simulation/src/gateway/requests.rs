@@ -89,8 +89,14 @@ impl Gateway {
         if is_trial || (is_share && may_ask_other) { other } else { active }
     }
 
+    /// Whether a chain beside the active one is not to be asked.
     fn is_shunned(&self, chain: Chain) -> bool {
-        chain != self.news.active && self.news.is_shunned[chain as usize]
+        self.is_distrusted(chain) || (chain != self.news.active && self.news.is_drained[chain as usize])
+    }
+
+    /// Whether its answers are not to be let through: it is quarantined, and there is another one.
+    fn is_distrusted(&self, chain: Chain) -> bool {
+        chain != self.news.active && self.news.is_quarantined[chain as usize]
     }
 
     fn ask(&mut self, context: &mut Context, id: u64, chain: Chain, is_hedge: bool) {
@@ -113,12 +119,18 @@ impl Gateway {
 
     /// The answer of a chain; none when it failed.
     pub(super) fn figure(&mut self, context: &mut Context, id: u64, chain: Chain, answer: Option<Told>) {
+        // Named wrong after it was asked, maybe.
+        let is_distrusted = self.is_distrusted(chain);
         let Some(pending) = self.pending.get_mut(&id) else { return };
         let attempt = pending.attempts.of_mut(chain);
         let Attempt::Waiting { sent_ms, is_hedge, behind_ms } = *attempt else { return };
         let Some(told) = answer else {
             return self.attempt_failed(context, id, chain, sent_ms);
         };
+        if is_distrusted {
+            *attempt = Attempt::Failed;
+            return self.ask_other_or_give_up(context, id);
+        }
         let is_checked = !(is_hedge && context.is_mutant(Mutant::TokenIgnoredOnHedge));
         if is_checked && !covers(told.cut, pending.token) {
             context.watch.counters.behind += 1;
@@ -129,9 +141,7 @@ impl Gateway {
             } else {
                 // Behind the token is no failure of the chain.
                 *attempt = Attempt::Failed;
-                if !self.ask_other(context, id) {
-                    self.give_up_if_all_failed(context, id);
-                }
+                self.ask_other_or_give_up(context, id);
             }
             return;
         }
@@ -168,12 +178,13 @@ impl Gateway {
                 self.ask_other(context, waiting);
             }
         }
-        if !self.ask_other(context, id) {
-            self.give_up_if_all_failed(context, id);
-        }
+        self.ask_other_or_give_up(context, id);
     }
 
-    fn give_up_if_all_failed(&mut self, context: &mut Context, id: u64) {
+    fn ask_other_or_give_up(&mut self, context: &mut Context, id: u64) {
+        if self.ask_other(context, id) {
+            return;
+        }
         let Some(pending) = self.pending.get(&id) else { return };
         let is_waiting = |chain: Chain| matches!(pending.attempts.of(chain), Attempt::Waiting { .. });
         if !Chain::ALL.into_iter().any(is_waiting) {
@@ -208,7 +219,7 @@ impl Gateway {
         let Some(pending) = self.pending.remove(&id) else { return };
         // Whatever is served comes from a chain that may serve, as far as this gateway knows.
         if let Some(told) = answer {
-            context.watch.served(context.now_ms, self.place(), self.is_shunned(told.chain), told);
+            context.watch.served(context.now_ms, self.place(), self.is_distrusted(told.chain), told);
         }
         let message = Message::Told { request: pending.request, answer };
         context.send(self.place(), pending.client, message);

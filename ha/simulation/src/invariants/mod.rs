@@ -181,7 +181,6 @@ impl Watch {
     pub(crate) fn wrong(&mut self, now_ms: u64, chain: Chain, is_wrong: bool) {
         self.lines.push(format!("chain {chain} is {}", if is_wrong { "made wrong" } else { "right again" }));
         self.verdicts.wrong(now_ms, chain, is_wrong);
-        self.true_figures.wrong(chain, is_wrong);
     }
 
     /// Operators want to work on a drained chain. Says whether it is drained still.
@@ -194,9 +193,9 @@ impl Watch {
         self.one_chain_on.work_ends(chain);
     }
 
-    /// A gateway lets an answer through. `is_shunned`: of a chain that it must not ask.
-    pub(crate) fn served(&mut self, now_ms: u64, gateway: Place, is_shunned: bool, told: Told) {
-        let held = self.true_figures.served(now_ms, gateway, is_shunned, told);
+    /// A gateway lets an answer through. `is_distrusted`: of a chain that it knows to be quarantined and left.
+    pub(crate) fn served(&mut self, now_ms: u64, gateway: Place, is_distrusted: bool, told: Told) {
+        let held = self.true_figures.served(now_ms, gateway, is_distrusted, told);
         match held {
             Ok(is_wrong) => self.counters.wrong_figures += u64::from(is_wrong),
             Err(what) => self.check("figures are true", Err(what)),

@@ -14,17 +14,12 @@ const NEWS_MS: u64 = 2_000;
 
 #[derive(Default)]
 pub(super) struct TrueFigures {
-    is_wrong: [bool; 2],
     /// Since when each chain is quarantined and not the active one.
     left_ms: [Option<u64>; 2],
     calm_ms: Option<u64>,
 }
 
 impl TrueFigures {
-    pub(super) fn wrong(&mut self, chain: Chain, is_wrong: bool) {
-        self.is_wrong[chain as usize] = is_wrong;
-    }
-
     pub(super) fn decided(&mut self, now_ms: u64, decided: &Decided) {
         for chain in Chain::ALL {
             let is_left = *decided.quarantined().of(chain) && decided.active() != chain;
@@ -42,28 +37,28 @@ impl TrueFigures {
         &self,
         now_ms: u64,
         gateway: Place,
-        is_shunned: bool,
+        is_distrusted: bool,
         told: Told,
     ) -> Result<bool, String> {
         let true_figure = figure(told.session, told.cut[partition_of(told.session)]);
         if told.figure == true_figure {
             return Ok(false);
         }
-        let chain = told.chain as usize;
         let words = || {
             format!(
                 "{gateway} served {:x} of session {} from chain {}, and {true_figure:x} is true",
                 told.figure, told.session, told.chain
             )
         };
-        if !self.is_wrong[chain] {
+        if !told.is_marred {
             return Err(words());
         }
-        if is_shunned {
-            return Err(format!("{}: it knew that the chain must not be asked", words()));
+        if is_distrusted {
+            return Err(format!("{}: it knew that the chain is quarantined", words()));
         }
         // Who is cut off from control keeps the old route; once all is calm, nobody is.
-        let known_ms = self.left_ms[chain].zip(self.calm_ms).map(|(left, calm)| left.max(calm) + NEWS_MS);
+        let known_ms =
+            self.left_ms[told.chain as usize].zip(self.calm_ms).map(|(left, calm)| left.max(calm) + NEWS_MS);
         if known_ms.is_some_and(|known_ms| now_ms > known_ms) {
             return Err(format!("{}: the chain was named and left long ago", words()));
         }
