@@ -44,7 +44,7 @@ pub enum Action {
     /// The chain must not be switched to: its figures are wrong, or not trusted. If it serves, the
     /// judge proposes to leave it.
     Quarantine(Chain),
-    /// Ends that. While the last digest verdict names the chain, the judge begins it again.
+    /// Ends that: the chain is repaired. A digest verdict that names it after this begins it again.
     Release(Chain),
     /// Nothing switches by itself within this time.
     Block(Window),

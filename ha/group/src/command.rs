@@ -8,7 +8,7 @@ use crate::MemberId;
 
 const FORMAT: u32 = 1;
 
-/// Who proposed a command, so that whoever waits for it knows it again.
+/// Who proposed a command, or asked something, so that whoever waits for it knows it again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct CommandId {
     /// The member that proposed it.
@@ -26,6 +26,24 @@ pub struct Command {
     pub id: CommandId,
     /// What is to be decided.
     pub entry: Entry,
+}
+
+impl CommandId {
+    /// How many bytes it takes as a question.
+    const BYTES: usize = 24;
+
+    /// As it goes along with a question to the leader.
+    pub(crate) fn to_bytes(self) -> Vec<u8> {
+        [self.member.0, self.start, self.number].into_iter().flat_map(u64::to_be_bytes).collect()
+    }
+
+    /// From the bytes that came back; what the leader put behind them is left out.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (numbers, _) = bytes.get(..Self::BYTES)?.as_chunks::<8>();
+        let [member, start, number] = *numbers else { return None };
+        let [member, start, number] = [member, start, number].map(u64::from_be_bytes);
+        Some(Self { member: MemberId(member), start, number })
+    }
 }
 
 #[derive(Serialize, Deserialize)]

@@ -1,6 +1,7 @@
 //! What a member needs of a consensus algorithm.
 
 use crate::MemberId;
+use crate::command::CommandId;
 use crate::disk::DiskError;
 
 /// A replicated log of opaque entries. Synchronous: nothing happens but in these calls.
@@ -37,8 +38,9 @@ pub trait Engine {
     fn stand(&mut self);
 
     /// Asks how far the log was committed at this moment at least, by a round through a majority.
-    /// The answer shows in [`Work::barriers`], or never.
-    fn barrier(&mut self, ticket: u64);
+    /// The answer shows in [`Work::barriers`], or never. Each question has an id of its own, also
+    /// when the same is asked again: else an answer to the first could pass for one to the second.
+    fn barrier(&mut self, id: CommandId);
 
     /// Does what is due, durably, and says what came of it. To be called after each of the others.
     ///
@@ -120,7 +122,7 @@ pub enum Committed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Barrier {
     /// Which question.
-    pub ticket: u64,
+    pub id: CommandId,
     /// Everything up to here had been committed when it was asked; maybe more.
     pub index: u64,
 }

@@ -49,7 +49,10 @@ pub struct Judge {
     settings: Settings,
     now_ms: u64,
     observers: BTreeMap<ObserverId, Observer>,
+    /// Named by a verdict, and neither cleared by another one nor released since.
     wrong: Chains<bool>,
+    /// As decided at the last tick: so that a release is noticed.
+    quarantined: Chains<bool>,
     calm: Chains<Calm>,
     wish: Option<(u64, Wish)>,
     proposed: Option<(u64, Entry)>,
@@ -75,6 +78,7 @@ impl Judge {
             now_ms: 0,
             observers: BTreeMap::new(),
             wrong: Chains::default(),
+            quarantined: Chains::default(),
             calm: Chains::default(),
             wish: None,
             proposed: None,
@@ -113,6 +117,7 @@ impl Judge {
     pub fn tick(&mut self, now_ms: u64, decided: &Decided) -> Vec<Entry> {
         let now_ms = self.advance(now_ms);
         self.observers.retain(|_, observer| now_ms.saturating_sub(observer.heard_ms) < SILENT_MS);
+        self.heed_releases(decided);
         let ill = [Chain::A, Chain::B].map(|chain| self.remember(chain));
         let has_reason = ill[decided.active() as usize] || decided.is_active_distrusted();
         let mut entries = self.quarantines(decided);
@@ -265,6 +270,18 @@ impl Judge {
             distance.unread_records = distance.unread_records.max(unread);
         }
         Some(distance)
+    }
+
+    /// Who releases a chain says that it is repaired, so what was said of it before counts no more:
+    /// while the other chain is down, or wrong itself, no comparison could ever clear it. If it is
+    /// wrong still, the next beat that is compared says so again.
+    fn heed_releases(&mut self, decided: &Decided) {
+        for chain in Chain::ALL {
+            if *self.quarantined.of(chain) && !*decided.quarantined().of(chain) {
+                *self.wrong.of_mut(chain) = false;
+            }
+        }
+        self.quarantined = *decided.quarantined();
     }
 
     /// A chain that the third vote names is quarantined, so that the next leader knows it too. This

@@ -287,3 +287,23 @@ fn somebody_faster_is_noticed() {
     assert_eq!(named(&rulings, Standing::Refused), "expected epoch");
     assert_eq!(world.decided.epoch(), 2);
 }
+
+#[test]
+fn a_released_chain_is_not_quarantined_again_for_what_was_said_before() {
+    let mut world = begin("", false);
+    world.digest(DigestVerdict::Wrong(Chain::B));
+    world.run(500);
+    assert!(world.decided.quarantined().b);
+    // It is repaired; and the other chain goes, so that no comparison can ever say so.
+    world.ill(Chain::A, Ill::NoAnswers, 60_000, 0..6);
+    world.run(3_000);
+    assert_eq!(world.decided.active(), Chain::A, "there is nowhere to go");
+    world.apply(operator(world.now_ms, Action::Release(Chain::B)));
+    world.run(2_000);
+    assert_eq!(world.decided.active(), Chain::B, "{:?}", world.done);
+    assert!(!world.decided.quarantined().b);
+    // What is said after that counts.
+    world.digest(DigestVerdict::Wrong(Chain::B));
+    world.run(500);
+    assert!(world.decided.quarantined().b);
+}

@@ -12,6 +12,8 @@ pub(super) struct Asks {
     number: u64,
     /// By ticket: until when, and where the log had been committed to, once that is known.
     reads: BTreeMap<u64, (u64, Option<u64>)>,
+    /// By the number of the question: which ticket it was asked for. Several of one, maybe.
+    questions: BTreeMap<u64, u64>,
     /// By number of the command: ticket and until when.
     decisions: BTreeMap<u64, (u64, u64)>,
     wish: Option<(u64, u64)>,
@@ -32,6 +34,13 @@ impl Asks {
         self.reads.insert(ticket, (until_ms, None));
     }
 
+    /// The number of a new question for `ticket`.
+    pub(super) fn question(&mut self, ticket: u64) -> u64 {
+        let number = self.next_number();
+        self.questions.insert(number, ticket);
+        number
+    }
+
     /// Whether open questions should be put again.
     pub(super) fn is_repeat_due(&mut self, now_ms: u64) -> bool {
         let is_due = now_ms.saturating_sub(self.asked_ms) >= REPEAT_MS;
@@ -46,7 +55,8 @@ impl Asks {
         self.reads.iter().filter(|(_, (_, index))| index.is_none()).map(|(ticket, _)| *ticket).collect()
     }
 
-    pub(super) fn reached(&mut self, ticket: u64, index: u64) {
+    pub(super) fn reached(&mut self, number: u64, index: u64) {
+        let Some(ticket) = self.questions.remove(&number) else { return };
         if let Some((_, known)) = self.reads.get_mut(&ticket) {
             // Asked twice: the earlier answer is as good.
             _ = known.get_or_insert(index);
@@ -65,7 +75,14 @@ impl Asks {
         for ticket in &ready {
             self.reads.remove(ticket);
         }
+        self.forget_questions();
         ready
+    }
+
+    /// Those that nobody waits for any more.
+    fn forget_questions(&mut self) {
+        let reads = &self.reads;
+        self.questions.retain(|_, ticket| reads.contains_key(ticket));
     }
 
     pub(super) fn decision(&mut self, number: u64, ticket: u64, until_ms: u64) {
@@ -104,6 +121,7 @@ impl Asks {
     pub(super) fn late(&mut self, now_ms: u64) -> Vec<u64> {
         let mut late = Vec::new();
         self.reads.retain(|ticket, (until_ms, _)| keep(*ticket, *until_ms, now_ms, &mut late));
+        self.forget_questions();
         self.decisions.retain(|_, (ticket, until_ms)| keep(*ticket, *until_ms, now_ms, &mut late));
         self.wish = self.wish.filter(|(ticket, until_ms)| keep(*ticket, *until_ms, now_ms, &mut late));
         self.change = self.change.filter(|(ticket, until_ms)| keep(*ticket, *until_ms, now_ms, &mut late));

@@ -211,7 +211,7 @@ impl<E: Engine> Member<E> {
         // Questions that raft dropped because nobody led, or got lost.
         if self.asks.is_repeat_due(now.steady_ms) {
             for ticket in self.asks.reads() {
-                self.engine.barrier(ticket);
+                self.question(ticket);
             }
         }
         self.judge();
@@ -248,7 +248,7 @@ impl<E: Engine> Member<E> {
     fn take(&mut self, ticket: u64, ask: Ask, until_ms: u64) -> Result<(), AskError> {
         if ask == Ask::Read {
             self.asks.read(ticket, until_ms, self.now.steady_ms);
-            self.engine.barrier(ticket);
+            self.question(ticket);
             return Ok(());
         }
         let standing = self.engine.standing();
@@ -310,6 +310,13 @@ impl<E: Engine> Member<E> {
             }
         }
         Ok(())
+    }
+
+    /// Asks for `ticket` how far the log is committed.
+    fn question(&mut self, ticket: u64) {
+        let number = self.asks.question(ticket);
+        let member = self.engine.standing().id;
+        self.engine.barrier(CommandId { member, start: self.start, number });
     }
 
     /// A group must not be left without a majority that is there.
@@ -421,7 +428,10 @@ impl<E: Engine> Member<E> {
                 self.apply(committed)?;
             }
             for barrier in work.barriers {
-                self.asks.reached(barrier.ticket, barrier.index);
+                // An answer to a question of an earlier start is nobody's any more.
+                if barrier.id.start == self.start {
+                    self.asks.reached(barrier.id.number, barrier.index);
+                }
             }
             for ticket in self.asks.readable(self.machine.applied()) {
                 self.answer(ticket, Ok(Answer::Read));

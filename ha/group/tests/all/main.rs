@@ -6,3 +6,4 @@ mod cluster;
 mod decisions;
 mod disks;
 mod members;
+mod reads;
