@@ -137,7 +137,7 @@ impl Node {
             }
             Founders::Configured => {
                 let members: BTreeMap<MemberId, String> =
-                    addresses.iter().map(|(id, address)| (*id, address.to_string())).collect();
+                    addresses.iter().map(|(id, address)| (*id, shown(address))).collect();
                 let voters = members.keys().copied().collect();
                 Founding::Together { voters, state: Machine::new(members).encode() }
             }
@@ -494,6 +494,11 @@ impl Worker {
         });
         self.shown = applied;
     }
+}
+
+/// Without the slash at its end, as people write it.
+fn shown(address: &Uri) -> String {
+    address.to_string().trim_end_matches('/').to_owned()
 }
 
 fn view_of(member: &Member<RaftEngine<RedbDisk>>) -> View {

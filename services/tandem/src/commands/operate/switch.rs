@@ -80,8 +80,11 @@ pub async fn run(args: Args) -> Result<(), Failure> {
         )),
         Some(decision) => {
             say(format_args!("Chain {} serves (epoch {}: {}).", route.active, route.epoch, route.reason));
-            for overridden in shown::overridden(decision) {
-                say(format_args!("  overridden: {overridden}"));
+            // A planned switch needs no reason to leave, which nobody wants to hear.
+            if args.break_glass {
+                for overridden in shown::overridden(decision) {
+                    say(format_args!("  overridden: {overridden}"));
+                }
             }
         }
     }
