@@ -4,10 +4,12 @@
 //! that stalls does, and should. After a pause of the whole process time goes on by one tick, not
 //! by all that were missed: the others have decided meanwhile whether this member still leads.
 
+mod worker;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -16,12 +18,13 @@ use http::Uri;
 use parking_lot::Mutex;
 use tandem_failover::{Decided, Observation, Refusal, Wish};
 use tandem_group::{
-    Answer, Ask, AskError, DiskError, Effect, EngineError, Founding, Machine, Member, MemberError, MemberId,
-    MemberInfo, Now, Outlook, RaftEngine, RedbDisk, Standing,
+    Answer, Ask, AskError, DiskError, EngineError, Founding, Machine, Member, MemberError, MemberId,
+    MemberInfo, Outlook, RaftEngine, RedbDisk, Standing,
 };
 use tandem_model::route::{Chain, Route};
 use tokio::sync::{oneshot, watch};
 
+use self::worker::{Input, Worker, now, view_of};
 use crate::transport::Transport;
 use crate::wire::{DecidedState, MemberOrder, NodeState, Ordered, OutlookState, State};
 use crate::{Client, Control, ControlError, Decision, OperatorKey, Order, wall_ms};
@@ -32,8 +35,6 @@ const FILE_NAME: &str = "control.redb";
 const OLD_FILE_NAME: &str = "control.json";
 /// What may wait for the thread; more is refused, or dropped where it comes again.
 const INBOX_MAX: usize = 4_096;
-/// How many are taken in before their outcome is written and sent.
-const BATCH_MAX: usize = 256;
 /// Pause before somebody is asked again who leads.
 const NO_LEADER_PAUSE: Duration = Duration::from_millis(100);
 /// Before the first state is known.
@@ -81,13 +82,6 @@ pub struct View {
     pub outlook: Option<Outlook>,
     /// Why it can't go on, where it can't.
     pub failure: Option<String>,
-}
-
-enum Input {
-    Raft(Vec<Bytes>),
-    Observations(Vec<Observation>),
-    Ask(Ask, oneshot::Sender<Result<Answer, AskError>>),
-    Stop,
 }
 
 /// A member of the control group. Ends with its last clone, or when it is stopped.
@@ -375,144 +369,9 @@ fn node_state(standing: &Standing, is_linearizable: bool) -> NodeState {
     NodeState { id, leader, term, committed, active, is_linearizable }
 }
 
-/// The thread.
-struct Worker {
-    member: Member<RaftEngine<RedbDisk>>,
-    clock: Instant,
-    tick: Duration,
-    transport: Arc<Transport>,
-    route: watch::Sender<Route>,
-    view: watch::Sender<View>,
-    waiting: BTreeMap<u64, oneshot::Sender<Result<Answer, AskError>>>,
-    ticket: u64,
-    /// The place of the log that is shown.
-    shown: u64,
-    runtime: tokio::runtime::Handle,
-}
-
-impl Worker {
-    fn run(mut self, inbox: &Receiver<Input>) {
-        let mut next_tick = Instant::now() + self.tick;
-        loop {
-            let mut input = inbox.recv_timeout(next_tick.saturating_duration_since(Instant::now()));
-            for _ in 0..BATCH_MAX {
-                match input {
-                    Ok(Input::Stop) | Err(RecvTimeoutError::Disconnected) => return,
-                    Ok(input) => self.take(input),
-                    Err(RecvTimeoutError::Timeout) => break,
-                }
-                input = inbox.try_recv().map_err(|_| RecvTimeoutError::Timeout);
-            }
-            if Instant::now() >= next_tick {
-                self.member.tick(now(self.clock));
-                // What was missed in a pause is not made up for.
-                next_tick = (next_tick + self.tick).max(Instant::now());
-            }
-            if let Err(error) = self.work() {
-                tracing::error!(%error, "this control node can't go on; the others can");
-                self.view.send_modify(|view| view.failure = Some(error.to_string()));
-                return;
-            }
-        }
-    }
-
-    fn take(&mut self, input: Input) {
-        let now = now(self.clock);
-        match input {
-            Input::Raft(messages) => {
-                for message in messages {
-                    self.member.receive(now, &message);
-                }
-            }
-            Input::Observations(observations) => {
-                for observation in observations {
-                    self.member.observe(now, observation);
-                }
-            }
-            Input::Ask(ask, answer) => {
-                self.ticket += 1;
-                self.waiting.insert(self.ticket, answer);
-                self.member.ask(now, self.ticket, ask);
-            }
-            Input::Stop => {}
-        }
-    }
-
-    fn work(&mut self) -> Result<(), MemberError> {
-        let effects = self.member.work()?;
-        let mut answers = Vec::new();
-        let mut routes = Vec::new();
-        for effect in effects {
-            match effect {
-                Effect::Send { to, bytes } => self.transport.send(to, bytes),
-                Effect::Answer { ticket, answer } => answers.push((ticket, answer)),
-                Effect::Route(route) => routes.push(route),
-                Effect::Members(members) => {
-                    let _runtime = self.runtime.enter();
-                    let id = self.member.standing().id;
-                    let others = members.iter().filter(|(other, _)| **other != id);
-                    self.transport.set_members(others.map(|(id, member)| (*id, member.address.as_str())));
-                }
-            }
-        }
-        self.show();
-        // Whoever hears of a route, or has an answer, finds it in the view.
-        for route in routes {
-            self.route.send_if_modified(|known| {
-                let is_news = route.epoch > known.epoch;
-                if is_news {
-                    *known = route;
-                }
-                is_news
-            });
-        }
-        for (ticket, answer) in answers {
-            if let Some(waiting) = self.waiting.remove(&ticket) {
-                // Whoever asked may be gone.
-                _ = waiting.send(answer);
-            }
-        }
-        Ok(())
-    }
-
-    fn show(&mut self) {
-        let applied = self.member.applied();
-        let (decided, members) = (self.member.decided(), self.member.members());
-        let (standing, outlook) = (self.member.standing(), self.member.outlook());
-        self.view.send_if_modified(|view| {
-            let is_decided = applied != self.shown;
-            let have_members = *view.members != *members;
-            let is_news = is_decided || have_members || view.standing != standing || view.outlook != outlook;
-            if is_decided {
-                view.decided = Arc::new(decided.clone());
-            }
-            if have_members {
-                view.members = Arc::new(members.clone());
-            }
-            (view.standing, view.outlook) = (standing, outlook);
-            is_news
-        });
-        self.shown = applied;
-    }
-}
-
 /// Without the slash at its end, as people write it.
 fn shown(address: &Uri) -> String {
     address.to_string().trim_end_matches('/').to_owned()
-}
-
-fn view_of(member: &Member<RaftEngine<RedbDisk>>) -> View {
-    View {
-        decided: Arc::new(member.decided().clone()),
-        members: Arc::new(member.members().clone()),
-        standing: member.standing(),
-        outlook: member.outlook(),
-        failure: None,
-    }
-}
-
-fn now(clock: Instant) -> Now {
-    Now { steady_ms: clock.elapsed().as_millis() as u64, wall_ms: wall_ms() }
 }
 
 fn refused(error: DiskError) -> ControlError {
