@@ -98,7 +98,7 @@ impl Newest {
 
     fn learnt(&self) -> Option<Signpost> {
         let packed = self.learnt.load(Ordering::Relaxed);
-        let active = if packed % 2 == 0 { Chain::A } else { Chain::B };
+        let active = if packed.is_multiple_of(2) { Chain::A } else { Chain::B };
         (packed > 0).then_some(Signpost { active, epoch: packed / 2 })
     }
 }

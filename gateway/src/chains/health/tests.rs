@@ -26,7 +26,7 @@ impl World {
     fn run(&mut self, for_ms: u64, after_ms: u64, end: End) -> Option<u64> {
         let begin_us = self.now_us;
         while self.now_us < begin_us + for_ms * MS {
-            if self.now_us % (10 * MS) == 0 {
+            if self.now_us.is_multiple_of(10 * MS) {
                 let ticket = self.health.sent(self.now_us, 0, false);
                 self.open.push((ticket, self.now_us + after_ms * MS, end));
             }
@@ -40,7 +40,7 @@ impl World {
 
     /// One millisecond.
     fn step(&mut self) {
-        if self.now_us % TICK_US == 0 {
+        if self.now_us.is_multiple_of(TICK_US) {
             self.health.tick(self.now_us);
         }
         self.now_us += MS;
