@@ -323,6 +323,7 @@ impl Reading<'_> {
             snapshots_kept: scope.count("snapshots_kept"),
             pins,
             hot_timeout: scope.duration("hot_timeout_ms"),
+            repair_rows_max: tandem_compute::Settings::of(chain).repair_rows_max,
         };
         let pseudonym_key = self.pseudonym_key()?;
         Ok(ComputeConfig {
