@@ -29,10 +29,10 @@ pub(crate) async fn recover(context: &Context) -> Result<Recovered, StoreError> 
     let partition = context.partition;
     let stores = &context.stores;
     // An order that was not done comes before what it is about is trusted.
-    if let Some(order) = persistently(context, async || stores.rows.repair_order(partition).await).await? {
-        if let Some(fold) = repair::rebuild(context, &order).await? {
-            return Ok(Recovered { fold, restored_from: 0 });
-        }
+    if let Some(order) = persistently(context, async || stores.rows.repair_order(partition).await).await?
+        && let Some(fold) = repair::rebuild(context, &order).await?
+    {
+        return Ok(Recovered { fold, restored_from: 0 });
     }
     let target = persistently(context, async || stores.rows.progress(partition).await)
         .await?

@@ -128,14 +128,7 @@ impl Inner {
         }
         let (generation, bytes_max) = (self.log.generation, self.settings.batch_bytes_max);
         let parts = parts(changes, change, generation, work.forgets, self.expiries, bytes_max);
-        // The mark is in the first part and the header in the last; readers wait for what is between.
-        if let [first, between @ .., last] = parts.as_slice() {
-            self.write_part(first).await?;
-            all(between.iter().map(|part| self.write_part(part).boxed()).collect(), PARTS_AT_ONCE).await?;
-            self.write_part(last).await?;
-        } else if let [whole] = parts.as_slice() {
-            self.write_part(whole).await?;
-        }
+        self.write_parts(&parts).await?;
         if let (Some(old), Some(new)) = (old, moved) {
             self.unlist(next, change.session_id.as_str(), old, new).await?;
         }
@@ -147,12 +140,36 @@ impl Inner {
         Ok(place.map(|place| (change.session_id.clone(), Header { next, place })))
     }
 
+    /// The mark is in the first part and the header in the last; readers wait for what is between.
+    pub(crate) async fn write_parts(&self, parts: &[Vec<Entry<'_>>]) -> Result<()> {
+        if let [first, between @ .., last] = parts {
+            self.write_part(first).await?;
+            all(between.iter().map(|part| self.write_part(part).boxed()).collect(), PARTS_AT_ONCE).await?;
+            self.write_part(last).await?;
+        } else if let [whole] = parts {
+            self.write_part(whole).await?;
+        }
+        Ok(())
+    }
+
     async fn write_part(&self, part: &Vec<Entry<'_>>) -> Result<()> {
         self.connection.write_batch("writing a session", &batch(&self.statements, part), part).await
     }
 
     async fn write_progress(&self, changes: &Changes) -> Result<()> {
-        let values = Progress { changes, generation: self.log.generation };
+        let at = timestamp(self.log.generation, changes.cut.next);
+        self.write_progress_at(at, changes.partition, changes.cut, &changes.partition_row).await
+    }
+
+    /// Writes progress at a timestamp of its own.
+    pub(crate) async fn write_progress_at(
+        &self,
+        at: i64,
+        partition: PartitionId,
+        cut: Cut,
+        row: &PartitionRow,
+    ) -> Result<()> {
+        let values = Progress { partition, cut, row, generation: self.log.generation, at };
         self.connection.write("writing progress", &self.statements.write_progress, values).await
     }
 
@@ -184,8 +201,11 @@ impl Inner {
 }
 
 struct Progress<'a> {
-    changes: &'a Changes,
+    partition: PartitionId,
+    cut: Cut,
+    row: &'a PartitionRow,
     generation: u32,
+    at: i64,
 }
 
 impl SerializeRow for Progress<'_> {
@@ -195,13 +215,12 @@ impl SerializeRow for Progress<'_> {
         writer: &mut RowWriter,
     ) -> std::result::Result<(), SerializationError> {
         let mut cells = Cells(writer);
-        let changes = self.changes;
-        let row = &changes.partition_row;
-        cells.int(changes.partition.0 as i32)?;
+        let Self { partition, cut, row, .. } = self;
+        cells.int(partition.0 as i32)?;
         cells.int(self.generation as i32)?;
         for number in [
-            changes.cut.next,
-            changes.cut.clock,
+            cut.next,
+            cut.clock,
             row.offset,
             row.clock,
             row.beats,
@@ -211,7 +230,7 @@ impl SerializeRow for Progress<'_> {
         ] {
             cells.number(number)?;
         }
-        cells.bigint(timestamp(self.generation, changes.cut.next))
+        cells.bigint(self.at)
     }
 
     fn is_empty(&self) -> bool {

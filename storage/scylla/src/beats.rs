@@ -42,8 +42,10 @@ impl Inner {
         for beats in new.chunks(BATCH) {
             let statements = vec![BatchStatement::from(self.statements.write_beat.clone()); beats.len()];
             let batch = Batch::new_with_statements(BatchType::Unlogged, statements);
+            let generation = self.log.generation;
+            let at = |beat: &BeatDigest| row_timestamp(generation, beat.offset);
             let values: Vec<Beat> =
-                beats.iter().map(|beat| Beat { beat, generation: self.log.generation }).collect();
+                beats.iter().map(|beat| Beat { beat, generation, at: at(beat) }).collect();
             self.connection.write_batch(DOING, &batch, values).await?;
         }
         let last = kept.back().map(|(ts, _)| *ts);
@@ -57,6 +59,28 @@ impl Inner {
             self.forget_beats(partition, gone, kept.front().copied()).await?;
         }
         self.beats.lock().insert(partition, kept);
+        Ok(())
+    }
+
+    /// Puts these beats in the place of all that are there: those go at `forget_at`, these are written
+    /// at `at`, which comes after.
+    pub(crate) async fn replace_beats(
+        &self,
+        partition: PartitionId,
+        beats: &[BeatDigest],
+        (forget_at, at): (i64, i64),
+    ) -> Result<()> {
+        const DOING: &str = "replacing beats";
+        self.beats.lock().remove(&partition);
+        let generation = self.log.generation;
+        let values = (forget_at, generation as i32, partition.0 as i32, i64::MAX);
+        self.connection.write(DOING, &self.statements.forget_beats, values).await?;
+        for beats in beats.chunks(BATCH) {
+            let statements = vec![BatchStatement::from(self.statements.write_beat.clone()); beats.len()];
+            let batch = Batch::new_with_statements(BatchType::Unlogged, statements);
+            let values: Vec<Beat> = beats.iter().map(|beat| Beat { beat, generation, at }).collect();
+            self.connection.write_batch(DOING, &batch, values).await?;
+        }
         Ok(())
     }
 
@@ -124,6 +148,7 @@ impl Inner {
 struct Beat<'a> {
     beat: &'a BeatDigest,
     generation: u32,
+    at: i64,
 }
 
 impl SerializeRow for Beat<'_> {
@@ -139,7 +164,7 @@ impl SerializeRow for Beat<'_> {
         cells.bigint(to_sorted(beat.ts))?;
         cells.number(beat.offset)?;
         beat.digests.0.iter().try_for_each(|digest| cells.bytes(&digest.to_be_bytes()))?;
-        cells.bigint(row_timestamp(self.generation, beat.offset))
+        cells.bigint(self.at)
     }
 
     fn is_empty(&self) -> bool {

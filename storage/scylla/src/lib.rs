@@ -9,6 +9,7 @@
 //! | a session's change is visible as a whole | one batch into one CQL partition: [`mutation`] |
 //! | nothing goes back, whoever writes | write timestamps are positions in the log: [`position`] |
 //! | an answer is of one moment | every row shows the session's moment: [`read`] |
+//! | a repair wins over what is there | the revision of a timestamp: [`repair`] |
 //! | progress comes after the rows | written when all sessions are acknowledged: [`apply`] |
 //! | a log that was created anew starts afresh | its generation, in timestamps and keys: [`tables`] |
 //!
@@ -31,6 +32,7 @@ mod lists;
 mod mutation;
 mod position;
 mod read;
+mod repair;
 pub mod schema;
 mod settings;
 mod statements;

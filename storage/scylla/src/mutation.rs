@@ -17,7 +17,7 @@ use scylla::statement::batch::{Batch, BatchStatement, BatchType};
 use scylla::statement::prepared::PreparedStatement;
 use tandem_model::catalogue::STORED;
 use tandem_model::time::Window;
-use tandem_model::{Changes, Row, SessionChange, SessionRow, Table};
+use tandem_model::{Changes, PartitionId, Row, SessionChange, SessionRow, Table};
 
 use crate::Settings;
 use crate::cells::Cells;
@@ -101,7 +101,39 @@ pub(crate) fn parts<'a>(
         timestamp: row_timestamp(generation, row.offset),
         expiry_s: expiries.of(row.key.table),
     });
+    let mark = Entry::Mark { id, next: changes.cut.next, timestamp: at_cut, expiry_s: expiries.total };
+    split(forget, rows, mark, header, bytes_max)
+}
 
+/// The entries that put a session in the place of what is there: everything goes at `forget_at`,
+/// and all of it is written at `at`, which comes after.
+pub(crate) fn replacing<'a>(
+    place: (PartitionId, tandem_model::Cut),
+    change: &'a SessionChange,
+    generation: u32,
+    (forget_at, at): (i64, i64),
+    expiries: Expiries,
+    bytes_max: usize,
+) -> Vec<Vec<Entry<'a>>> {
+    let (partition, cut) = place;
+    let (id, next) = (change.session_id.as_str(), cut.next);
+    let cut = Cut { generation, log_partition: partition.0, cut };
+    let header = Entry::Header { change, cut, timestamp: at, expiry_s: expiries.total };
+    let rows = change.rows.iter().map(|row| {
+        let expiry_s = expiries.of(row.key.table);
+        Entry::Row { id, row, timestamp: at, expiry_s }
+    });
+    let mark = Entry::Mark { id, next, timestamp: at, expiry_s: expiries.total };
+    split(Some(Entry::Forget { id, timestamp: forget_at }), rows, mark, header, bytes_max)
+}
+
+fn split<'a>(
+    forget: Option<Entry<'a>>,
+    rows: impl Iterator<Item = Entry<'a>>,
+    mark: Entry<'a>,
+    header: Entry<'a>,
+    bytes_max: usize,
+) -> Vec<Vec<Entry<'a>>> {
     let mut parts: Vec<Vec<Entry>> = vec![forget.into_iter().collect()];
     // The header is in the last part, and its mark in the first: room for it is left in each.
     let room = bytes_max.saturating_sub(header.bytes());
@@ -118,7 +150,6 @@ pub(crate) fn parts<'a>(
         }
     }
     if parts.len() > 1 {
-        let mark = Entry::Mark { id, next: changes.cut.next, timestamp: at_cut, expiry_s: expiries.total };
         parts[0].push(mark);
     }
     parts.last_mut().expect("there is always one").push(header);

@@ -44,6 +44,16 @@ pub(crate) fn before(generation: u32) -> i64 {
     timestamp(generation, 0) - 1
 }
 
+/// The timestamps of a repair at the cut `next`, where cells were written up to `standing`: one for
+/// what goes and one for what comes in its place. None where there is no room: too many repairs at
+/// one place of the log, or a cell that none of ours wrote.
+pub(crate) fn repair_timestamps(generation: u32, next: u64, standing: Option<i64>) -> Option<(i64, i64)> {
+    let base = timestamp(generation, next);
+    let forget_at = standing.map_or(base, |standing| standing.max(base)) + 1;
+    let last = base | ((1 << REVISION_BITS) - 1);
+    (forget_at < last).then_some((forget_at, forget_at + 1))
+}
+
 /// A number as CQL's signed `bigint`: the same 64 bits. Everything below 2^63 reads as it is; a
 /// figure beyond (sums stop at 2^64 - 1) reads as negative, and is still exact for us.
 pub(crate) const fn to_cql(number: u64) -> i64 {
@@ -115,6 +125,25 @@ mod tests {
         assert_eq!(row_timestamp(5, 41), timestamp(5, 42));
         // Below any clock in microseconds.
         assert!(row_timestamp(63, u64::MAX) < 1_200_000_000_000_000);
+    }
+
+    #[test]
+    fn a_repair_wins_over_what_stands_there_and_loses_to_what_comes_later() {
+        let base = timestamp(3, 42);
+        assert_eq!(repair_timestamps(3, 42, None), Some((base + 1, base + 2)));
+        assert_eq!(repair_timestamps(3, 42, Some(timestamp(3, 40) + 9)), Some((base + 1, base + 2)));
+        let mut standing = Some(base);
+        for _ in 0..7 {
+            let (forget_at, at) = repair_timestamps(3, 42, standing).expect("room");
+            assert!(standing < Some(forget_at) && forget_at < at && at < row_timestamp(3, 42));
+            standing = Some(at);
+        }
+        assert_eq!(repair_timestamps(3, 42, standing), None, "too often at one place");
+        assert_eq!(
+            repair_timestamps(3, 42, Some(1_795_305_600_000_000)),
+            None,
+            "written at a server's clock"
+        );
     }
 
     #[test]

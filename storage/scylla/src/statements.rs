@@ -179,6 +179,27 @@ statements! {
         "SELECT ts, offset FROM {k}.beats WHERE generation = ? AND log_partition = ? LIMIT ?".to_owned()
     };
 
+    // Repairs.
+    write_repair Write |_: &Texts| insert("repairs", &[&columns_of("repairs")]);
+    forget_repair Write |_: &Texts| {
+        "DELETE FROM {k}.repairs USING TIMESTAMP ? WHERE generation = ? AND log_partition = ?".to_owned()
+    };
+    read_repair Read |_: &Texts| {
+        "SELECT session_id, reason, ordered_ms FROM {k}.repairs WHERE generation = ? AND log_partition = ?".to_owned()
+    };
+    read_header_written Read |_: &Texts| {
+        "SELECT WRITETIME(cut_next) FROM {k}.rows WHERE session_id = ? LIMIT 1".to_owned()
+    };
+    read_rows_written Read |_: &Texts| {
+        "SELECT MAX(WRITETIME(version)) FROM {k}.rows WHERE session_id = ?".to_owned()
+    };
+    read_progress_written Read |_: &Texts| {
+        "SELECT WRITETIME(cut_next) FROM {k}.progress WHERE log_partition = ?".to_owned()
+    };
+    unlist_id Write |_: &Texts| {
+        "DELETE FROM {k}.session_ids USING TIMESTAMP ? WHERE generation = ? AND slot = ? AND session_id = ?".to_owned()
+    };
+
     // Dead letters.
     write_letter Write |_: &Texts| insert_all("dead_letters");
     write_letter_of_session Write |_: &Texts| insert_all("dead_letters_by_session");

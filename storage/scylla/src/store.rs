@@ -10,7 +10,8 @@ use tandem_model::retention::Retention;
 use tandem_model::row::{BeatDigest, PartitionRow};
 use tandem_model::{Changes, Cut, PartitionId, SessionId, SessionRow};
 use tandem_storage::{
-    DeadLetterQuery, DeadLetters, Result, RowStore, Select, SessionQuery, SessionRows, StoreError,
+    DeadLetterQuery, DeadLetters, RepairOrder, Replacement, Result, RowStore, Select, SessionQuery,
+    SessionRows, StoreError,
 };
 
 use crate::connection::Connection;
@@ -172,6 +173,22 @@ impl RowStore for ScyllaStore {
 
     fn retention(&self) -> Retention {
         Retention::Tiers
+    }
+
+    async fn order_repair(&self, order: &RepairOrder) -> Result<()> {
+        self.0.order_repair(order).await
+    }
+
+    async fn repair_order(&self, partition: PartitionId) -> Result<Option<RepairOrder>> {
+        self.0.repair_order(partition).await
+    }
+
+    async fn end_repair(&self, order: &RepairOrder) -> Result<()> {
+        self.0.end_repair(order).await
+    }
+
+    async fn replace(&self, replacement: &Replacement) -> Result<()> {
+        self.0.replace(replacement).await
     }
 }
 

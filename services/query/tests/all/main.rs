@@ -6,6 +6,7 @@ mod world;
 
 mod comparing;
 mod consistency;
+mod copies;
 mod degraded;
 mod described;
 mod figures;

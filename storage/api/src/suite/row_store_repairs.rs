@@ -6,7 +6,7 @@ use tandem_model::{Breakdown, Cut, PartitionId, Table};
 use super::fixtures::{change, changes, row, rows, session_id, started};
 use crate::{BEATS_KEPT, RepairOrder, Replacement, RowStore, Select, SessionQuery, SessionRows};
 
-const PARTITION: PartitionId = PartitionId(5);
+const PARTITION: PartitionId = PartitionId(8);
 const CUT: Cut = Cut { next: 900, clock: 8_000 };
 
 /// Checks orders and replacements.

@@ -8,9 +8,9 @@
 mod ids;
 mod query;
 
-use futures::future::{Either, ready, try_join3, try_join5};
-use tandem_model::Changes;
+use futures::future::{Either, ready, try_join3, try_join4, try_join5};
 use tandem_model::row::SessionState;
+use tandem_model::{Changes, PartitionId};
 use tandem_storage::Result;
 
 use crate::known::Place;
@@ -28,10 +28,23 @@ impl Inner {
         old: Option<&Place>,
         new: &Place,
     ) -> Result<()> {
+        let at = timestamp(self.log.generation, changes.cut.next);
+        self.list_at(at, changes.partition, changes.cut.next, id, old, new).await
+    }
+
+    /// The same, at a timestamp of its own.
+    pub(crate) async fn list_at(
+        &self,
+        at: i64,
+        partition: PartitionId,
+        next: u64,
+        id: &str,
+        old: Option<&Place>,
+        new: &Place,
+    ) -> Result<()> {
         let (connection, statements) = (&self.connection, &self.statements);
         let generation = self.log.generation as i32;
-        let log_partition = changes.partition.0 as i32;
-        let at = timestamp(self.log.generation, changes.cut.next);
+        let log_partition = partition.0 as i32;
         let (slot, expiry_s) = (slot(id), self.expiries.total);
         let (sort_ts, state) = (new.sort_ts, new.state.name());
         let month = month(from_cql(sort_ts));
@@ -61,16 +74,39 @@ impl Inner {
         } else {
             Either::Right(ready(Ok(())))
         };
-        let values = (generation, month, to_cql(changes.cut.next), at, expiry_s);
+        let values = (generation, month, to_cql(next), at, expiry_s);
         let list_month = connection.write(DOING, &statements.list_month, values);
         Box::pin(try_join5(list, list_by_anchor, list_live, list_id, list_month)).await.map(|_| ())
     }
 
+    /// Removes all entries of a session that is listed at `old`.
+    pub(crate) async fn unlist_all(&self, at: i64, id: &str, old: &Place) -> Result<()> {
+        let (connection, statements) = (&self.connection, &self.statements);
+        let (generation, slot) = (self.log.generation as i32, slot(id));
+        let values = (at, generation, slot, month(from_cql(old.sort_ts)), old.sort_ts, id);
+        let unlist = connection.write(DOING, &statements.unlist, values);
+        let unlist_by_anchor = match &old.anchor_id {
+            Some(anchor_id) => {
+                let values = (at, generation, &**anchor_id, old.sort_ts, id);
+                Either::Left(connection.write(DOING, &statements.unlist_by_anchor, values))
+            }
+            None => Either::Right(ready(Ok(()))),
+        };
+        let unlist_live =
+            connection.write(DOING, &statements.unlist_live, (at, generation, slot, old.sort_ts, id));
+        let unlist_id = connection.write(DOING, &statements.unlist_id, (at, generation, slot, id));
+        Box::pin(try_join4(unlist, unlist_by_anchor, unlist_live, unlist_id)).await.map(|_| ())
+    }
+
     /// Removes the entries of a session that has moved from `old` to `new`.
     pub(crate) async fn unlist(&self, next: u64, id: &str, old: &Place, new: &Place) -> Result<()> {
+        self.unlist_at(timestamp(self.log.generation, next), id, old, new).await
+    }
+
+    /// The same, at a timestamp of its own.
+    pub(crate) async fn unlist_at(&self, at: i64, id: &str, old: &Place, new: &Place) -> Result<()> {
         let (connection, statements) = (&self.connection, &self.statements);
         let generation = self.log.generation as i32;
-        let at = timestamp(self.log.generation, next);
         let slot = slot(id);
         let has_moved = old.sort_ts != new.sort_ts;
 

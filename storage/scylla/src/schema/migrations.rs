@@ -15,11 +15,18 @@ pub(super) struct Migration {
 }
 
 /// All of them, in order.
-pub(super) const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    what: "create the tables",
-    text: include_str!("../../migrations/0001_begin.cql"),
-}];
+pub(super) const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        what: "create the tables",
+        text: include_str!("../../migrations/0001_begin.cql"),
+    },
+    Migration {
+        version: 2,
+        what: "keep orders to repair",
+        text: include_str!("../../migrations/0002_repairs.cql"),
+    },
+];
 
 /// One statement.
 pub(super) struct Step(String);

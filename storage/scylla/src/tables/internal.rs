@@ -57,6 +57,18 @@ pub(super) fn tables() -> Vec<Table> {
             Expiry::DeadLetters,
         ),
         table(
+            "repairs",
+            "orders to compute rows again, until they are done",
+            vec![
+                generation(),
+                log_partition(Partition),
+                column("session_id", "text", Regular, "only this session; all of the partition where absent"),
+                column("reason", "text", Regular, "why, for people"),
+                column("ordered_ms", "bigint", Regular, "when, by the clock of whoever ordered").unit("ms"),
+            ],
+            Expiry::Never,
+        ),
+        table(
             "log_identity",
             "the log the rows are computed from; one row, `log`",
             vec![
