@@ -53,7 +53,7 @@ pub(crate) enum Ill {
     HotLost,
     /// Some of its rows are wrong.
     Wrong,
-    /// Its stores are emptied; it reads the log again.
+    /// Its stores are emptied; it fills them again from what it has computed.
     Emptied,
 }
 

@@ -93,7 +93,7 @@ impl World {
             Ill::Slow(by_ms) => model.ills.slower_ms = by_ms,
             Ill::Errors(percent) => model.ills.error_percent = percent,
             Ill::HotLost => model.ills.is_hot_lost = true,
-            Ill::Emptied => model.empty(),
+            Ill::Emptied => model.empty(self.context.now_ms),
             Ill::Wrong => model.set_wrong(&mut self.context, true),
         }
     }
