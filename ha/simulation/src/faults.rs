@@ -1,10 +1,12 @@
 //! What breaks, and when: drawn from the seed before anything happens.
 
+use std::fmt;
+
 use rand::Rng;
 use rand::rngs::SmallRng;
 use tandem_model::route::Chain;
 
-use crate::place::Place;
+use crate::place::{Place, names};
 
 /// Something breaks. Times in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +38,21 @@ pub(crate) enum Fault {
     Zombie(u64),
     /// No events and no beats come.
     LogStops(u64),
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Fault::Cut { from, to, both, for_ms } => {
+                let way = if both { "<->" } else { "->" };
+                write!(formatter, "cut for {for_ms} ms: {} {way} {}", names(from), names(to))
+            }
+            Fault::Slow { from, to, by_ms, for_ms } => {
+                write!(formatter, "slower by {by_ms} ms for {for_ms} ms: {} -> {}", names(from), names(to))
+            }
+            _ => write!(formatter, "{self:?}"),
+        }
+    }
 }
 
 /// How a chain falls ill.

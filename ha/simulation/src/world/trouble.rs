@@ -21,7 +21,7 @@ impl World {
     }
 
     pub(super) fn break_something(&mut self, fault: Fault) {
-        self.context.note(format!("fault: {fault:?}"));
+        self.context.note(format!("fault: {fault}"));
         match fault {
             Fault::Crash(place, for_ms) => self.crash(place, for_ms),
             Fault::CrashLeader(for_ms) => {

@@ -63,3 +63,21 @@ fn reads_by_a_lease() {
 fn a_gateway_that_forgets_its_route() {
     println!("{}", found(Mutant::RouteForgotten, Weather::Storm, 30, 100, &["routes are decided and kept"]));
 }
+
+#[test]
+fn a_quarantine_that_gateways_ignore() {
+    println!("{}", found(Mutant::QuarantineIgnored, Weather::Storm, 30, 50, &["figures are true"]));
+}
+
+#[test]
+fn observers_that_do_not_look_for_the_leader() {
+    println!("{}", found(Mutant::ReportsToOneNode, Weather::Storm, 30, 50, &["decided once calm"]));
+}
+
+#[test]
+fn each_mistake_has_its_test() {
+    let source = include_str!("mutants.rs");
+    for mutant in Mutant::ALL {
+        assert!(source.contains(&format!("Mutant::{mutant:?},")), "{mutant:?}");
+    }
+}
