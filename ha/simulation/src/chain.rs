@@ -18,6 +18,9 @@ const SLOW_READ_PER_10_MS: u64 = 3;
 /// How often it keeps its state, in milliseconds.
 const SNAPSHOT_MS: u64 = 3_000;
 
+/// How long it takes to fill emptied stores again, in milliseconds.
+const REFILL_MS: u64 = 3_000;
+
 /// What is wrong with a chain.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Ills {
@@ -39,6 +42,7 @@ pub(crate) struct ModelChain {
     served: Cut,
     snapshot: Cut,
     snapshot_ms: u64,
+    refilled_ms: u64,
     flush_ms: u64,
     beats: usize,
     digests: Vec<(usize, Cut)>,
@@ -61,6 +65,7 @@ impl ModelChain {
             served: [0; PARTITIONS],
             snapshot: [0; PARTITIONS],
             snapshot_ms: 0,
+            refilled_ms: 0,
             flush_ms,
             beats: 0,
             digests: Vec::new(),
@@ -100,12 +105,10 @@ impl ModelChain {
         self.publisher = Publisher::Idle;
     }
 
-    /// Its stores are emptied, and it reads the log again.
-    pub(crate) fn empty(&mut self) {
+    /// Its stores are emptied, and filled again from what compute holds.
+    pub(crate) fn empty(&mut self, now_ms: u64) {
         self.served = [0; PARTITIONS];
-        self.applied = [0; PARTITIONS];
-        self.snapshot = [0; PARTITIONS];
-        self.beats = 0;
+        self.refilled_ms = now_ms + REFILL_MS;
     }
 
     pub(crate) fn set_wrong(&mut self, context: &mut Context, is_wrong: bool) {
@@ -119,7 +122,9 @@ impl ModelChain {
 
     pub(crate) fn wake(&mut self, context: &mut Context) {
         self.read(context);
-        self.served = join(self.served, self.applied);
+        if context.now_ms >= self.refilled_ms {
+            self.served = join(self.served, self.applied);
+        }
         if context.now_ms >= self.snapshot_ms + SNAPSHOT_MS {
             (self.snapshot_ms, self.snapshot) = (context.now_ms, self.applied);
         }

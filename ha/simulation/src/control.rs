@@ -241,7 +241,8 @@ impl Control {
         let now = self.now(context);
         let Some(member) = &mut self.member else { return };
         let standing = member.standing();
-        match standing.leader {
+        let is_one = context.is_mutant(Mutant::ReportsToOneNode);
+        match if is_one { Some(MemberId(1)) } else { standing.leader } {
             Some(leader) if leader == standing.id => {
                 for observation in observations {
                     member.observe(now, observation);

@@ -1,10 +1,12 @@
 //! What breaks, and when: drawn from the seed before anything happens.
 
+use std::fmt;
+
 use rand::Rng;
 use rand::rngs::SmallRng;
 use tandem_model::route::Chain;
 
-use crate::place::Place;
+use crate::place::{Place, names};
 
 /// Something breaks. Times in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +40,21 @@ pub(crate) enum Fault {
     LogStops(u64),
 }
 
+impl fmt::Display for Fault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Fault::Cut { from, to, both, for_ms } => {
+                let way = if both { "<->" } else { "->" };
+                write!(formatter, "cut for {for_ms} ms: {} {way} {}", names(from), names(to))
+            }
+            Fault::Slow { from, to, by_ms, for_ms } => {
+                write!(formatter, "slower by {by_ms} ms for {for_ms} ms: {} -> {}", names(from), names(to))
+            }
+            _ => write!(formatter, "{self:?}"),
+        }
+    }
+}
+
 /// How a chain falls ill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ill {
@@ -53,7 +70,7 @@ pub(crate) enum Ill {
     HotLost,
     /// Some of its rows are wrong.
     Wrong,
-    /// Its stores are emptied; it reads the log again.
+    /// Its stores are emptied; it fills them again from what it has computed.
     Emptied,
 }
 

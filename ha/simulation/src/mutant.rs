@@ -22,11 +22,15 @@ pub enum Mutant {
     LeaseReads,
     /// A gateway starts with the first route rather than with the one that it remembers.
     RouteForgotten,
+    /// A gateway asks a chain, and lets its answers through, in spite of its quarantine.
+    QuarantineIgnored,
+    /// Whoever observes tells the first control node only, whoever leads.
+    ReportsToOneNode,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 8] = [
+    pub const ALL: [Mutant; 10] = [
         Mutant::DiskNotSynced,
         Mutant::EpochCheckLeftOut,
         Mutant::TokenIgnoredOnHedge,
@@ -35,5 +39,7 @@ impl Mutant {
         Mutant::RoleFromLeadership,
         Mutant::LeaseReads,
         Mutant::RouteForgotten,
+        Mutant::QuarantineIgnored,
+        Mutant::ReportsToOneNode,
     ];
 }

@@ -55,6 +55,18 @@ impl Place {
     }
 }
 
+/// Everybody in a set, in words.
+pub(crate) fn names(set: u32) -> String {
+    let controls = (0..CONTROLS_MAX).map(Place::Control);
+    let gateways = (0..GATEWAYS_MAX).map(Place::Gateway);
+    let servers =
+        controls.chain(Chain::ALL.map(Place::Chain)).chain(gateways).chain([Place::Live, Place::Operator]);
+    let all = servers.chain((0..CLIENTS_MAX).map(Place::Client));
+    let names: Vec<String> =
+        all.filter(|place| set & place.bit() != 0).map(|place| place.to_string()).collect();
+    names.join(" ")
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -82,5 +94,7 @@ mod tests {
         let seen = all.iter().fold(0, |seen, place| seen | place.bit());
         assert_eq!(seen.count_ones() as usize, PLACES);
         assert_eq!(all.len(), PLACES);
+        assert_eq!(names(Place::Control(1).bit() | Place::Live.bit()), "control-2 live-topic");
+        assert_eq!(names(u32::MAX).split(' ').count(), PLACES);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! # Errors
 //! A second is bad when 10 % of its requests failed; three bad ones of four are a symptom. A
-//! quarter in which *everything* failed is left out, and so are its neighbours: that is an outage,
+//! stretch in which *everything* failed is left out, and so are the quarters beside it: that is an outage,
 //! which is judged by how long it lasts. So a pause of one second leaves no bad second. (With the
 //! neighbours counted, its edges were two bad seconds, and one request lost by chance made the
 //! third: the noise test found that in two hours.) What flaps between all and nothing is caught by
@@ -169,21 +169,35 @@ impl Record {
                 *place = *quarter;
             }
         }
+        let are_outages = outages(&by_age);
         let mut seconds = [Second::default(); QUARTERS / QUARTERS_PER_SECOND];
         for (age, quarter) in by_age.iter().enumerate() {
-            let neighbours = &by_age[age.saturating_sub(1)..QUARTERS.min(age + 2)];
-            let is_outage = neighbours.iter().any(Quarter::is_outage);
-            seconds[age / QUARTERS_PER_SECOND].add(quarter, is_outage);
+            let neighbours = &are_outages[age.saturating_sub(1)..QUARTERS.min(age + 2)];
+            seconds[age / QUARTERS_PER_SECOND].add(quarter, neighbours.contains(&true));
         }
         seconds
     }
 }
 
-impl Quarter {
-    /// Everything failed. One request alone says nothing about everything.
-    fn is_outage(&self) -> bool {
-        self.requests > 1 && self.failures == self.requests
+/// In which quarters everything failed: from the first to the last failure of a run without a good
+/// answer. One failure alone says nothing about everything; two do, also in different quarters: who
+/// waits for each probe to end has no more than one in each while nothing answers.
+fn outages(quarters: &[Quarter; QUARTERS]) -> [bool; QUARTERS] {
+    let mut are_outages = [false; QUARTERS];
+    let mut run: Option<(usize, u32)> = None;
+    for (age, quarter) in quarters.iter().enumerate() {
+        if quarter.failures < quarter.requests {
+            run = None;
+        } else if quarter.failures > 0 {
+            let (first, failures) = run.unwrap_or((age, 0));
+            let failures = failures.saturating_add(quarter.failures);
+            run = Some((first, failures));
+            if failures > 1 {
+                are_outages[first..=age].fill(true);
+            }
+        }
     }
+    are_outages
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -223,4 +237,40 @@ fn is_slow(latency: Latency, requests: u32, settings: &Settings) -> bool {
     };
     is_above(latency.p50_us, latency.usual_p50_us, settings.slow_factor)
         || (requests >= TAIL_REQUESTS_MIN && is_above(latency.p99_us, latency.usual_p99_us, TAIL_FACTOR))
+}
+
+#[cfg(test)]
+mod tests {
+    use tandem_model::route::Chain;
+
+    use super::*;
+
+    /// Probes one after the other, which give up after 300 ms; `is_lost` says which are lost.
+    fn probed(until_ms: u64, pause_ms: std::ops::Range<u64>, is_lost: fn(u64) -> bool) -> Record {
+        let (settings, mut record, mut now_ms) = (Settings::default(), Record::default(), 0);
+        while now_ms < until_ms {
+            let is_failure = pause_ms.contains(&now_ms) && now_ms + 300 < pause_ms.end || is_lost(now_ms);
+            let took_ms = match (is_failure, pause_ms.contains(&now_ms)) {
+                (true, _) => 300,
+                (false, true) => pause_ms.end - now_ms,
+                (false, false) => 5,
+            };
+            let outcome = if is_failure { ProbeOutcome::Failed } else { ProbeOutcome::Good };
+            let (observer, took_us) = (String::new(), took_ms * 1_000);
+            let probe = Probe { observer, chain: Chain::A, outcome, took_us, usual_us: None };
+            record.note_probe(now_ms + took_ms, &probe, &settings);
+            now_ms += took_ms.max(100);
+        }
+        record
+    }
+
+    #[test]
+    fn a_pause_is_no_errors_to_who_waits_for_each_probe() {
+        // One probe is lost by chance before, and one after.
+        let record = probed(5_900, 4_000..5_000, |now_ms| now_ms == 2_500 || now_ms == 5_500);
+        assert_eq!(record.errors(6_000, &Settings::default()), Some(false));
+        // One in four lost is what it is for.
+        let record = probed(5_900, 0..0, |now_ms| now_ms % 400 == 100);
+        assert_eq!(record.errors(6_000, &Settings::default()), Some(true));
+    }
 }

@@ -118,7 +118,8 @@ impl Gateway {
                 })
             })
             .collect();
-        for number in 0..context.controls {
+        let told = if context.is_mutant(Mutant::ReportsToOneNode) { 1 } else { context.controls };
+        for number in 0..told {
             context.send(self.place(), Place::Control(number), Message::Observations(seen.clone()));
         }
     }

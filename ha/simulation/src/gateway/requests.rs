@@ -78,20 +78,21 @@ impl Gateway {
     fn first(&mut self, context: &mut Context) -> Chain {
         let active = self.news.active;
         let other = active.other();
-        let may_ask_other = !self.is_shunned(other) && !self.health.of(other).is_open();
+        let may_ask_other = !self.is_shunned(context, other) && !self.health.of(other).is_open();
         if self.health.of(active).is_open() && may_ask_other {
             return if self.health.of_mut(active).try_now(context.now_ms) { active } else { other };
         }
         let is_share = context.rng.random_range(0..100) < SHARE_PERCENT;
         let is_trial = self.health.of(other).is_open()
-            && !self.is_shunned(other)
+            && !self.is_shunned(context, other)
             && self.health.of_mut(other).try_now(context.now_ms);
         if is_trial || (is_share && may_ask_other) { other } else { active }
     }
 
     /// Whether a chain beside the active one is not to be asked.
-    fn is_shunned(&self, chain: Chain) -> bool {
-        self.is_distrusted(chain) || (chain != self.news.active && self.news.is_drained[chain as usize])
+    fn is_shunned(&self, context: &Context, chain: Chain) -> bool {
+        let is_distrusted = self.is_distrusted(chain) && !context.is_mutant(Mutant::QuarantineIgnored);
+        is_distrusted || (chain != self.news.active && self.news.is_drained[chain as usize])
     }
 
     /// Whether its answers are not to be let through: it is quarantined, and there is another one.
@@ -111,7 +112,7 @@ impl Gateway {
     fn ask_other(&mut self, context: &mut Context, id: u64) -> bool {
         let Some(pending) = self.pending.get(&id) else { return false };
         let left = Chain::ALL.into_iter().find(|chain| *pending.attempts.of(*chain) == Attempt::No);
-        let Some(chain) = left.filter(|chain| !self.is_shunned(*chain)) else { return false };
+        let Some(chain) = left.filter(|chain| !self.is_shunned(context, *chain)) else { return false };
         context.watch.counters.second_asks += 1;
         self.ask(context, id, chain, true);
         true
@@ -120,7 +121,7 @@ impl Gateway {
     /// The answer of a chain; none when it failed.
     pub(super) fn figure(&mut self, context: &mut Context, id: u64, chain: Chain, answer: Option<Told>) {
         // Named wrong after it was asked, maybe.
-        let is_distrusted = self.is_distrusted(chain);
+        let is_distrusted = self.is_distrusted(chain) && !context.is_mutant(Mutant::QuarantineIgnored);
         let Some(pending) = self.pending.get_mut(&id) else { return };
         let attempt = pending.attempts.of_mut(chain);
         let Attempt::Waiting { sent_ms, is_hedge, behind_ms } = *attempt else { return };

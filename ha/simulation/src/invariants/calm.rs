@@ -81,7 +81,10 @@ impl Calm {
             Some((chain, LeftOver::Wrong)) if !decided.quarantined().of(chain) => {
                 return Err(format!("{chain} is wrong and nobody named it, {after_ms} ms after it got calm"));
             }
-            Some((chain, LeftOver::Wrong)) if active == chain && !self.has_switched => {
+            // Who broke the glass to get there meant it.
+            Some((chain, LeftOver::Wrong))
+                if active == chain && decided.is_active_distrusted() && !self.has_switched =>
+            {
                 return Err(format!("{chain} is named wrong and serves, {after_ms} ms after it got calm"));
             }
             _ => {}

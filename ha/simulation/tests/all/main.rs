@@ -6,6 +6,7 @@
 mod determinism;
 mod mutants;
 mod noise;
+mod purity;
 mod storms;
 
 use tandem_simulation::{Counters, Report, Scenario, Weather, run};
