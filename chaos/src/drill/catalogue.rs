@@ -110,7 +110,11 @@ pub fn catalogue() -> Vec<Drill> {
             calm,
             "Both chains show the same symptom: no switch; reads go on, writers wait and lose nothing.",
         ),
-        everybody(GatewayCutOff, calm, "The gateway keeps the last route; nobody notices."),
+        everybody(
+            GatewayCutOff,
+            Expect { switch: Switch::Asked, errors_ppm_max: Some(0), ..calm },
+            "The gateway misses a switch, keeps the last route, and follows when it is back; nobody notices.",
+        ),
         standby(Crash, calm, "Nobody notices that the standby dies, and it catches up."),
         standby(Slow, calm, "Nobody notices that the standby is slow."),
         standby(StuckCompute, calm, "Nobody notices that the standby falls behind."),

@@ -7,6 +7,7 @@
 pub mod admin;
 mod chain;
 mod error;
+pub mod hooks;
 pub mod metrics;
 
 use std::net::SocketAddr;
@@ -31,6 +32,7 @@ use tokio::task::JoinHandle;
 use crate::demo::drive::drive;
 use crate::key::Key;
 use crate::system::admin::Admin;
+use crate::system::hooks::{Between, User};
 
 pub use error::StartError;
 
@@ -55,6 +57,8 @@ pub struct Options {
     pub clock: ClockMode,
     /// Seed of the demo traffic; none where absent.
     pub demo_seed: Option<u64>,
+    /// What stands between the parts: nothing, unless this is a drill.
+    pub between: Between,
 }
 
 impl Options {
@@ -62,7 +66,8 @@ impl Options {
     pub fn new(key: Key) -> Self {
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
         let clock = ClockMode::Live;
-        Self { data: None, partitions: None, listen, admin: None, key, clock, demo_seed: None }
+        let between = Between::default();
+        Self { data: None, partitions: None, listen, admin: None, key, clock, demo_seed: None, between }
     }
 }
 
@@ -70,6 +75,7 @@ impl Options {
 pub struct System {
     address: SocketAddr,
     admin: Option<Admin>,
+    control: Arc<dyn Control>,
     gateway: Gateway,
     serving: JoinHandle<Drained>,
     stop_serving: watch::Sender<bool>,
@@ -108,34 +114,49 @@ impl System {
                 None => data.log.clone(),
             }
         };
-        let stores = Chain::ALL.map(|chain| match telemetry {
-            Some(telemetry) => measured::stores(telemetry, chain, stores(&data, chain).clone()),
-            None => stores(&data, chain).clone(),
+        let between = &options.between;
+        let stores = Chain::ALL.map(|chain| {
+            let stores = stores(&data, chain).clone();
+            let stores = between.stores(chain, stores);
+            match telemetry {
+                Some(telemetry) => measured::stores(telemetry, chain, stores),
+                None => stores,
+            }
         });
-        let ingest = Arc::new(Ingest::new(log(None)));
+        let log = |user: User| {
+            let chain = match user {
+                User::Everybody => None,
+                User::Compute(chain) | User::Query(chain) => Some(chain),
+            };
+            between.log(user, log(chain))
+        };
+        let ingest = Arc::new(Ingest::new(log(User::Everybody)));
         let services = Chain::ALL.map(|chain| {
             let stores = stores[chain as usize].clone();
-            let router = tandem_query::router(Query::new(chain, log(Some(chain)), stores));
-            match telemetry {
+            let router = tandem_query::router(Query::new(chain, log(User::Query(chain)), stores));
+            let service = match telemetry {
                 Some(telemetry) => chain::service(router.layer(RequestsLayer::new(telemetry, chain))),
                 None => chain::service(router),
-            }
+            };
+            between.service(chain, service)
         });
         let route = control.route();
         let config = GatewayConfig::new(options.key.as_str());
-        let gateway = Gateway::new(config, services, Arc::new(control), Arc::clone(&ingest), options.clock)?;
+        let control: Arc<dyn Control> = Arc::new(control);
+        let followed = between.control(Arc::clone(&control));
+        let gateway = Gateway::new(config, services, followed, Arc::clone(&ingest), options.clock)?;
         let [of_a, of_b] = stores;
         let key = data.pseudonym_key;
         let computes = [
-            compute(Chain::A, log(Some(Chain::A)), of_a, key)?,
-            compute(Chain::B, log(Some(Chain::B)), of_b, key)?,
+            compute(Chain::A, log(User::Compute(Chain::A)), of_a, key)?,
+            compute(Chain::B, log(User::Compute(Chain::B)), of_b, key)?,
         ];
 
         let (stop_tasks, stopped) = watch::channel(false);
-        let mut tasks = vec![tokio::spawn(forget_receipts(log(None), stopped.clone(), wall_ms))];
+        let mut tasks = vec![tokio::spawn(forget_receipts(log(User::Everybody), stopped.clone(), wall_ms))];
         let (beats, beats_counted) = watch::channel(MetronomeCounts::default());
         if options.clock == ClockMode::Live {
-            tasks.push(tokio::spawn(metronome_counted(log(None), stopped, wall_ms, beats)));
+            tasks.push(tokio::spawn(metronome_counted(log(User::Everybody), stopped, wall_ms, beats)));
         }
         if let Some(Admin { telemetry, health, .. }) = &admin {
             for (chain, compute) in Chain::ALL.into_iter().zip(&computes) {
@@ -163,6 +184,7 @@ impl System {
         Ok(Self {
             address,
             admin,
+            control,
             gateway,
             serving,
             stop_serving,
@@ -220,6 +242,11 @@ impl System {
         &self.computes[chain as usize]
     }
 
+    /// Who decides which chain serves.
+    pub fn control(&self) -> &Arc<dyn Control> {
+        &self.control
+    }
+
     /// The gateway.
     pub fn gateway(&self) -> &Gateway {
         &self.gateway
@@ -247,7 +274,7 @@ impl System {
         if let Some(admin) = self.admin {
             admin.stop().await;
         }
-        drop((self.gateway, self.ingest));
+        drop((self.gateway, self.ingest, self.control));
         // Closing syncs files and may remove a folder: not for an async thread.
         let data = self.data;
         log_panic("closing the data", tokio::task::spawn_blocking(move || drop(data)).await);
