@@ -119,10 +119,11 @@ fn coverage(evidence: &Evidence, report: &Report) -> Vec<Check> {
         checks.push(check(Class::Coverage, &name, "calls disturbed", observed, held));
     }
     let (before, during) = (report.totals.before, report.totals.during);
-    let reads = before.good.min(during.reads);
-    let expected = format!("at least {} before and during", evidence.drill.expect.reads_min);
+    // Readers that hang ask little: that is no want of load. Each must have asked.
+    let (least, readers) = (evidence.drill.expect.reads_min, u64::from(evidence.load.readers));
+    let expected = format!("at least {least} good before, {readers} during");
     let observed = format!("{} good before, {} during", before.good, during.reads);
-    let is_enough = reads >= evidence.drill.expect.reads_min;
+    let is_enough = before.good >= least && during.reads >= readers;
     checks.push(check(Class::Coverage, "reads to judge by", expected, observed, is_enough));
     let steady = format!("{} errors", before.errors());
     checks.push(check(Class::Coverage, "steady before the fault", "0 errors", steady, before.errors() == 0));

@@ -159,6 +159,10 @@ fn gaps_reach_over_bad_answers_and_to_both_ends() {
     assert_eq!(gap(0, 800), Some(Gap { client: 7, from_us: 100, lasted_us: 600 }));
     assert_eq!(gap(0, 2_000), Some(Gap { client: 7, from_us: 700, lasted_us: 1_300 }));
     assert_eq!(gap(200, 400), Some(Gap { client: 7, from_us: 200, lasted_us: 200 }), "no good answer at all");
+    // Who waits for a write reads nothing meanwhile.
+    let mut writing = history.clone();
+    writing.entries.push(Entry { client: 7, ..write(7, 750, 1, 1, &[1]) });
+    assert_eq!(longest_gap(&writing, Window { from_us: 0, to_us: 800 }), None);
     assert_eq!(longest_gap(&History::default(), Window { from_us: 0, to_us: 1 }), None);
 }
 

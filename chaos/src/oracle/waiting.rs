@@ -1,6 +1,6 @@
 //! How long did anybody wait, how many requests failed, how slow were the others?
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use tandem_model::route::Chain;
@@ -35,7 +35,8 @@ pub struct Gap {
 }
 
 /// The longest gap of any reader between two fresh answers within `window`; its two ends count as
-/// answers. `None` without readers.
+/// answers. Who writes besides is no reader: their reads wait for their writes. `None` without
+/// readers.
 pub fn longest_gap(history: &History, window: Window) -> Option<Gap> {
     let mut last: BTreeMap<u32, u64> = BTreeMap::new();
     let mut longest: Option<Gap> = None;
@@ -45,7 +46,9 @@ pub fn longest_gap(history: &History, window: Window) -> Option<Gap> {
             longest = Some(gap);
         }
     };
-    for entry in history.entries.iter().filter(|entry| entry.is_read()) {
+    let writers: BTreeSet<u32> =
+        history.entries.iter().filter(|entry| !entry.is_read()).map(|entry| entry.client).collect();
+    for entry in history.entries.iter().filter(|entry| !writers.contains(&entry.client)) {
         // Who has no answer at all counts, too.
         let before = last.entry(entry.client).or_insert(window.from_us);
         if entry.outcome == Outcome::Good && window.has(entry.answered_us) {

@@ -26,8 +26,9 @@ pub fn html(report: &Report) -> String {
         page.push_str("<div class=\"picture\">");
         page.push_str(&picture(report));
         page.push_str(
-            "</div><p class=\"legend\"><i class=\"a\"></i>fresh, from a <i class=\"b\"></i>fresh, from b \
-             <i class=\"stale\"></i>stale <i class=\"errors\"></i>error <i class=\"fault\"></i>fault in force</p>",
+            "</div><p class=\"legend\"><span><i class=\"a\"></i>fresh, from a</span> \
+             <span><i class=\"b\"></i>fresh, from b</span> <span><i class=\"stale\"></i>stale</span> \
+             <span><i class=\"errors\"></i>error</span> <span><i class=\"fault\"></i>fault in force</span></p>",
         );
     });
     section(&mut page, "What was checked", |page| checks(page, &report.checks));

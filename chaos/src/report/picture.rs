@@ -91,11 +91,12 @@ fn marks(svg: &mut String, report: &Report, x: impl Fn(u64) -> f64) {
         marks.push((strike.from_us, strike.fault.to_string(), "begins"));
         marks.extend(strike.to_us.map(|to_us| (to_us, "healed".to_owned(), "ends")));
     }
-    marks.dedup_by(|one, other| one.0 == other.0 && one.1 == other.1);
     for decision in &report.decisions {
         marks.push((decision.at_us, format!("epoch {}: {}", decision.epoch, decision.active), "decision"));
     }
     marks.sort_by_key(|(at_us, ..)| *at_us);
+    // Both chains struck in one moment are one mark.
+    marks.dedup_by(|one, other| one.1 == other.1 && x(one.0) - x(other.0) < 4.0);
     for (index, (at_us, text, class)) in marks.iter().enumerate() {
         let at = x(*at_us);
         // Neighbours on two lines, so that they can be read; at the right border, to the left.

@@ -167,6 +167,7 @@ impl Run<'_> {
                     let injected = self.stand.inject(fault, chain).await;
                     let injected =
                         injected.map_err(|error| format!("{fault} could not be begun: {error}"))?;
+                    tracing::info!(drill = drill.id, %fault, ?chain, "in force");
                     self.open.push((self.strikes.len(), injected));
                     self.strikes.push(Strike { fault, chain, from_us, to_us: None, struck: None });
                 }

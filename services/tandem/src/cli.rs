@@ -158,6 +158,17 @@ Examples:
     Config(config::Args),
 }
 
+impl Command {
+    /// Whether it hurts a system of its own, on purpose.
+    pub const fn is_drill(&self) -> bool {
+        match self {
+            Command::Drill(_) => true,
+            Command::Bench(args) => args.is_drill(),
+            _ => false,
+        }
+    }
+}
+
 /// The help of a role: what is the same for all stands once.
 fn role_about(what: &'static str) -> String {
     format!(

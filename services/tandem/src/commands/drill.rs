@@ -173,7 +173,8 @@ pub(crate) fn chosen(names: &[String], all: bool) -> Result<Vec<Drill>, Failure>
         return Ok(catalogue());
     }
     let find = |name: &String| {
-        by_id(name).ok_or_else(|| Failure::usage(anyhow!("there is no drill `{name}`: see `tandem drill list`")))
+        by_id(name)
+            .ok_or_else(|| Failure::usage(anyhow!("there is no drill `{name}`: see `tandem drill list`")))
     };
     names.iter().map(find).collect()
 }
@@ -256,7 +257,17 @@ pub(crate) fn interrupted() -> watch::Receiver<bool> {
 fn table(reports: &[Report]) -> Table {
     let mut table = bare();
     table.set_header([
-        "drill", "chain", "verdict", "safe", "gap", "errors", "hidden", "decided", "backwards", "lost", "doubled",
+        "drill",
+        "chain",
+        "verdict",
+        "safe",
+        "gap",
+        "errors",
+        "hidden",
+        "decided",
+        "backwards",
+        "lost",
+        "doubled",
         "seed",
     ]);
     for report in reports {

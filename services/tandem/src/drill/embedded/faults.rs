@@ -12,7 +12,7 @@ use tandem_model::route::Chain;
 use tandem_storage::faulty::{ChainPlans, Fault as Trouble, Faulty, Outcome, Plan, chain_stores};
 use tandem_storage::{ChainStores, EventLog, StoreError};
 
-use super::lossy::{Lossy, Loss};
+use super::lossy::{Loss, Lossy};
 use super::view::View;
 use crate::system::hooks::{Hooks, User};
 

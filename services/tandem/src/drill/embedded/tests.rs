@@ -36,7 +36,8 @@ async fn every_fault_begins_and_ends_with_its_guard() {
     let mut guard = stand.inject(Fault::GatewayCutOff, None).await.unwrap();
     let route = stand.switch(Chain::B, "test".to_owned()).await.unwrap();
     until("a decision is not heard", async || guard.struck() == Some(1)).await;
-    let active = async || api.get("/v1/status", &[]).await.map(|answer| answer.json["route"]["active"].clone());
+    let active =
+        async || api.get("/v1/status", &[]).await.map(|answer| answer.json["route"]["active"].clone());
     assert_eq!(active().await.unwrap(), "a", "the last route is kept");
     guard.heal();
     until("it is heard", async || active().await.is_some_and(|active| active == "b")).await;
