@@ -12,6 +12,7 @@ use tandem_model::route::Chain;
 use tandem_storage::faulty::{ChainPlans, Fault as Trouble, Faulty, Outcome, Plan, chain_stores};
 use tandem_storage::{ChainStores, EventLog, StoreError};
 
+use super::PARTITIONS;
 use super::lossy::{Loss, Lossy};
 use super::view::View;
 use crate::system::hooks::{Hooks, User};
@@ -100,9 +101,12 @@ impl OfChain {
         match fault {
             Fault::Crash => {
                 guard.service = Some(self.service.begin(ServiceFault::Refuse));
-                // What trying again does not mend ends the partition's thread where it stands.
+                // What trying again does not mend ends each partition's thread where it stands. It
+                // is started again, as a process would be, and gets no farther until the fault ends.
                 let dead = StoreError::Lost("crashed by a drill".to_owned());
-                guard.trouble(&self.compute_log, Trouble::new(Outcome::FailBefore(dead)));
+                let once_each = Trouble::new(Outcome::FailBefore(dead)).on("read").times(PARTITIONS.into());
+                guard.trouble(&self.compute_log, once_each);
+                guard.trouble(&self.compute_log, Trouble::hold());
             }
             Fault::Pause => {
                 guard.service = Some(self.service.begin(ServiceFault::Hold));
@@ -165,7 +169,9 @@ pub(super) struct Guard {
 
 impl Guard {
     fn trouble(&mut self, plan: &Arc<Plan>, trouble: Trouble) {
-        self.plans.push((Arc::clone(plan), plan.struck()));
+        if !self.plans.iter().any(|(known, _)| Arc::ptr_eq(known, plan)) {
+            self.plans.push((Arc::clone(plan), plan.struck()));
+        }
         plan.add(trouble);
     }
 
