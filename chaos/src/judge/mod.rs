@@ -149,7 +149,8 @@ fn measured(evidence: &Evidence) -> Measured {
         let is_old = |epoch: Option<u64>| epoch.is_some_and(|epoch| epoch < decision.epoch);
         history.entries.iter().rev().find(|entry| is_old(entry.epoch)).map(|entry| entry.answered_us)
     });
-    let has_hidden = drill.target == Target::Active && !evidence.strikes.is_empty();
+    // Where nothing has to be hidden, the other chain's answers are the usual hedges.
+    let has_hidden = drill.expect.hidden_ms_max.is_some();
     let first_different = |sample: &&Sample| sample.at_us >= began_us && sample.verdict == "different";
     Measured {
         hidden_us: first_of_other.filter(|_| has_hidden).map(|entry| since(entry.answered_us)),

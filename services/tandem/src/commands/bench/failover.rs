@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 use serde::{Deserialize, Serialize};
-use tandem_chaos::drill::{Drill, ErrorBudget, LoadPlan};
+use tandem_chaos::drill::{Drill, ErrorBudget, LoadPlan, Switch, by_id};
 use tandem_chaos::report::{Class, Report, Verdict};
 use tandem_model::route::Chain;
 
@@ -140,8 +140,10 @@ impl Slowest {
         })
     }
 
-    fn text(&self) -> String {
+    /// What comes only where it is due is not missed elsewhere.
+    fn text(&self, is_due: bool) -> String {
         match (self.us, self.never) {
+            (None, 1..) if is_due => "never".to_owned(),
             (None, _) => "–".to_owned(),
             (Some(us), 0) => ms(us),
             (Some(us), never) => format!("{} ({never} never)", ms(us)),
@@ -285,6 +287,7 @@ fn markdown(worst: &[Worst]) -> String {
             0 => row.passed.to_string(),
             blocked => format!("{} ({blocked} blocked)", row.passed),
         };
+        let due = by_id(&row.drill).map(|drill| drill.expect);
         // Writing to a string does not fail.
         let _ = writeln!(
             text,
@@ -297,9 +300,9 @@ fn markdown(worst: &[Worst]) -> String {
             row.doubled,
             row.gap_us.map_or("–".to_owned(), ms),
             row.errors_ppm,
-            row.hidden.text(),
-            row.decided.text(),
-            row.difference.text()
+            row.hidden.text(due.is_some_and(|due| due.hidden_ms_max.is_some())),
+            row.decided.text(due.is_some_and(|due| matches!(due.switch, Switch::Within(_) | Switch::Asked))),
+            row.difference.text(due.is_some_and(|due| due.difference_ms_max.is_some()))
         );
     }
     text
