@@ -9,6 +9,7 @@
 //! | the contract's answers, good and bad | `contract.rs`, `events.rs`, `idempotency.rs` |
 //! | no reader goes backwards, everybody reads their own writes | `tokens.rs` |
 //! | `tandem up` with its demo, and a second start on the same data | `demo.rs` |
+//! | drills: nothing lost, doubled or backwards, whatever breaks | `drills.rs` |
 //! | no line and no token makes anything panic | `mutations.rs` |
 //!
 //! What the tests stand on: the library of this package (the program, its user, every answer being
@@ -24,6 +25,7 @@ use tandem_tests::{api, program};
 
 mod contract;
 mod demo;
+mod drills;
 mod events;
 mod figures;
 mod idempotency;

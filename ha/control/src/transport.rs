@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -33,6 +34,7 @@ pub(crate) struct Transport {
     /// Addresses that this node's own configuration gives: they count for more than the group's.
     configured: BTreeMap<MemberId, Uri>,
     peers: Mutex<BTreeMap<MemberId, Peer>>,
+    is_cut_off: AtomicBool,
 }
 
 struct Peer {
@@ -50,7 +52,7 @@ impl Drop for Peer {
 
 impl Transport {
     pub(crate) fn new(key: OperatorKey, configured: BTreeMap<MemberId, Uri>) -> Self {
-        Self { key, configured, peers: Mutex::default() }
+        Self { key, configured, peers: Mutex::default(), is_cut_off: AtomicBool::new(false) }
     }
 
     /// The members are these, at these addresses. Must be called within a tokio runtime.
@@ -80,8 +82,21 @@ impl Transport {
         }
     }
 
+    /// From now on everything is dropped, or nothing.
+    pub(crate) fn cut_off(&self, is_cut_off: bool) {
+        self.is_cut_off.store(is_cut_off, Ordering::Relaxed);
+    }
+
+    /// Whether everything is dropped.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.is_cut_off.load(Ordering::Relaxed)
+    }
+
     /// Sends, or drops.
     pub(crate) fn send(&self, to: MemberId, bytes: Vec<u8>) {
+        if self.is_cut_off() {
+            return;
+        }
         if let Some(peer) = self.peers.lock().get(&to) {
             _ = peer.queue.try_send(bytes);
         }

@@ -4,7 +4,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::client::{Client, ServerUrl};
 use crate::commands::operate::{self, switch};
-use crate::commands::{bench, config, ingest, repair, role, schema, status, up, verify};
+use crate::commands::{bench, config, drill, ingest, repair, role, schema, status, up, verify};
 use crate::failure::Failure;
 use crate::key::Key;
 
@@ -96,6 +96,23 @@ Examples:
     Verify(verify::Args),
     /// Measure how fast it is, and make files to measure with
     Bench(bench::Args),
+    /// Break something on purpose, and see that nobody notices
+    #[command(long_about = "\
+Break something on purpose under load, and show what came of it: whether any client saw an older \
+figure, whether an acknowledged event was lost or counted twice, how long anybody waited, who \
+decided what and when.
+
+Each run starts a system of its own, so nothing else is touched, and ends every fault whatever \
+happens (Ctrl-C, an error, a spent error budget). It leaves a report for people (HTML), for \
+machines (JSON) and for build servers (JUnit).
+
+Examples:
+
+  tandem drill list
+  tandem drill run crash slow --chain both
+  tandem drill run --all --length brief --report ./drills
+  tandem drill report ./drills")]
+    Drill(drill::Args),
     /// Run the compute of a chain against real backends
     #[command(long_about = role_about(
         "Run the compute of a chain: it follows the log on Kafka, folds its share of the partitions and writes \
@@ -173,6 +190,17 @@ Examples:
     Repair(repair::Args),
     /// Check a configuration, or print every option there is
     Config(config::Args),
+}
+
+impl Command {
+    /// Whether it hurts a system of its own, on purpose.
+    pub const fn is_drill(&self) -> bool {
+        match self {
+            Command::Drill(_) => true,
+            Command::Bench(args) => args.is_drill(),
+            _ => false,
+        }
+    }
 }
 
 /// The help of a role: what is the same for all stands once.

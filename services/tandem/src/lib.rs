@@ -17,6 +17,7 @@ pub mod client;
 pub mod commands;
 pub mod config;
 pub mod demo;
+pub mod drill;
 pub mod failure;
 pub mod key;
 pub mod load;
@@ -57,6 +58,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
             Command::Gateway(args) => commands::role::run(Role::Gateway, args).await,
             Command::Control(args) => commands::role::control(args).await,
             Command::Metronome(args) => commands::role::run(Role::Metronome, args).await,
+            Command::Drill(args) => commands::drill::run(args).await,
             Command::Schema(args) => commands::schema::run(args).await,
             Command::Switch(args) => operate::switch::run(args).await,
             Command::Drain(args) => operate::of_chain(args, Action::Drain).await,

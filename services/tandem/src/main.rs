@@ -8,7 +8,7 @@ use tandem::cli::Cli;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    tandem::logging::start();
+    tandem::logging::start(cli.command.is_drill());
     match tandem::run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

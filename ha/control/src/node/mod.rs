@@ -189,14 +189,26 @@ impl Node {
         self.shared.view.clone()
     }
 
+    /// Cuts the member off from everybody, or lets it in again: nothing leaves it and nothing
+    /// arrives. For drills.
+    pub fn cut_off(&self, is_cut_off: bool) {
+        self.shared.transport.cut_off(is_cut_off);
+    }
+
     /// Takes in what was seen. Members that do not lead have no use for it.
     pub fn observe(&self, observations: Vec<Observation>) {
+        if self.shared.transport.is_cut_off() {
+            return;
+        }
         // What does not fit comes again in a tenth of a second.
         _ = self.shared.inbox.try_send(Input::Observations(observations));
     }
 
     /// Takes in what another member sent.
     pub(crate) fn receive(&self, messages: Vec<Bytes>) {
+        if self.shared.transport.is_cut_off() {
+            return;
+        }
         _ = self.shared.inbox.try_send(Input::Raft(messages));
     }
 

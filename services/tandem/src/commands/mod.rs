@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod config;
+pub mod drill;
 pub mod ingest;
 pub mod operate;
 pub mod repair;

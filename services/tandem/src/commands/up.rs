@@ -11,6 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::cli::KeyOption;
 use crate::failure::Failure;
 use crate::key::Key;
+use crate::system::hooks::Between;
 use crate::system::{Options, System};
 use crate::terminal::{remark, say};
 
@@ -158,6 +159,7 @@ fn options(args: &Args, key: Key) -> Options {
             Clock::Replay => ClockMode::Replay,
         },
         demo_seed: has_demo.then_some(args.demo_seed),
+        between: Between::default(),
     }
 }
 

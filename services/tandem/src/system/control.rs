@@ -22,6 +22,8 @@ use tower::ServiceExt;
 
 use super::StartError;
 
+/// How long a start waits for the first route.
+const ROUTE_PATIENCE: Duration = Duration::from_secs(5);
 /// How often gateways report.
 const SYMPTOMS_EVERY: Duration = Duration::from_millis(100);
 /// How many members there are.
@@ -37,6 +39,8 @@ pub(crate) const LIMITS: PortLimits = PortLimits {
 /// The running group.
 pub(super) struct Group {
     nodes: Vec<Node>,
+    /// Follows all of them, as a gateway elsewhere would: one that is lost takes nobody with it.
+    remote: Arc<Remote>,
     addresses: Vec<SocketAddr>,
     stop: watch::Sender<bool>,
     serving: Vec<JoinHandle<()>>,
@@ -59,7 +63,11 @@ impl Group {
         let uris: BTreeMap<MemberId, Uri> =
             (1..).map(MemberId).zip(addresses.iter().map(|address| reached_at(*address))).collect();
         let (stop, stopped) = watch::channel(false);
-        let mut group = Self { nodes: Vec::new(), addresses, stop, serving: Vec::new(), probers: Vec::new() };
+        let options =
+            RemoteOptions { nodes: uris.values().cloned().collect(), key: key.clone(), memory: None };
+        let remote = Arc::new(Remote::start(options).map_err(StartError::Control)?);
+        let mut group =
+            Self { nodes: Vec::new(), remote, addresses, stop, serving: Vec::new(), probers: Vec::new() };
         for (id, listener) in (1..).map(MemberId).zip(listeners) {
             let options = NodeOptions {
                 id,
@@ -85,6 +93,12 @@ impl Group {
             }));
             group.nodes.push(node);
         }
+        // Every member knows what was decided before: no reason to begin without.
+        let mut route = group.remote.route();
+        let known = route.wait_for(|route| route.epoch > 0);
+        if tokio::time::timeout(ROUTE_PATIENCE, known).await.is_err() {
+            tracing::warn!("no route is known yet; going on without");
+        }
         Ok(group)
     }
 
@@ -103,9 +117,9 @@ impl Group {
         }
     }
 
-    /// Whom to ask and follow: any member passes on what only the leader can do.
+    /// Whom to ask and follow.
     pub(super) fn control(&self) -> Arc<dyn Control> {
-        Arc::new(self.nodes[0].clone())
+        Arc::clone(&self.remote) as _
     }
 
     /// Tells all members what the gateway's requests meet, until `stopped` says so.
@@ -126,6 +140,11 @@ impl Group {
                 tell(&nodes, &seen_by(&gateway, "gateway"));
             }
         }
+    }
+
+    /// The member that leads, where one does.
+    pub(super) fn leader(&self) -> Option<Node> {
+        self.nodes.iter().find(|node| node.view().borrow().outlook.is_some()).cloned()
     }
 
     /// Where their APIs are.

@@ -8,6 +8,7 @@ pub mod admin;
 mod chain;
 pub(crate) mod control;
 mod error;
+pub mod hooks;
 pub mod metrics;
 mod repairs;
 
@@ -16,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tandem_compute::{Compute, Phase, Settings};
-use tandem_control::{Control, OperatorKey};
+use tandem_control::{Control, Node, OperatorKey};
 use tandem_embedded::Data;
 use tandem_failover::DigestVerdict;
 use tandem_gateway::{ClockMode, Drained, Gateway, GatewayConfig};
@@ -36,6 +37,7 @@ use crate::demo::drive::drive;
 use crate::key::Key;
 use crate::parity::{Auditor, AuditorSettings, ChainView, ServiceView};
 use crate::system::admin::Admin;
+use crate::system::hooks::{Between, User};
 
 pub use error::StartError;
 
@@ -63,6 +65,8 @@ pub struct Options {
     pub clock: ClockMode,
     /// Seed of the demo traffic; none where absent.
     pub demo_seed: Option<u64>,
+    /// What stands between the parts: nothing, unless this is a drill.
+    pub between: Between,
 }
 
 impl Options {
@@ -79,6 +83,7 @@ impl Options {
             key,
             clock,
             demo_seed: None,
+            between: Between::default(),
         }
     }
 }
@@ -129,18 +134,31 @@ impl System {
                 None => data.log.clone(),
             }
         };
-        let stores = Chain::ALL.map(|chain| match telemetry {
-            Some(telemetry) => measured::stores(telemetry, chain, stores(&data, chain).clone()),
-            None => stores(&data, chain).clone(),
+        let between = &options.between;
+        let stores = Chain::ALL.map(|chain| {
+            let stores = stores(&data, chain).clone();
+            let stores = between.stores(chain, stores);
+            match telemetry {
+                Some(telemetry) => measured::stores(telemetry, chain, stores),
+                None => stores,
+            }
         });
-        let ingest = Arc::new(Ingest::new(log(None)));
+        let log = |user: User| {
+            let chain = match user {
+                User::Everybody => None,
+                User::Compute(chain) | User::Query(chain) => Some(chain),
+            };
+            between.log(user, log(chain))
+        };
+        let ingest = Arc::new(Ingest::new(log(User::Everybody)));
         let services = Chain::ALL.map(|chain| {
             let stores = stores[chain as usize].clone();
-            let router = tandem_query::router(Query::new(chain, log(Some(chain)), stores));
-            match telemetry {
+            let router = tandem_query::router(Query::new(chain, log(User::Query(chain)), stores));
+            let service = match telemetry {
                 Some(telemetry) => chain::service(router.layer(RequestsLayer::new(telemetry, chain))),
                 None => chain::service(router),
-            }
+            };
+            between.service(chain, service)
         });
         let (verdict, verdicts) = watch::channel(DigestVerdict::Indeterminate);
         control.watch(&services, &verdicts);
@@ -149,28 +167,29 @@ impl System {
             Box::new(ServiceView::new(chain, services[chain as usize].clone()))
         });
         let config = GatewayConfig::new(options.key.as_str());
-        let gateway = Gateway::new(config, services, control.control(), Arc::clone(&ingest), options.clock)?;
+        let followed = between.control(control.control());
+        let gateway = Gateway::new(config, services, followed, Arc::clone(&ingest), options.clock)?;
         let [of_a, of_b] = stores;
         let key = data.pseudonym_key;
         let computes = [
-            compute(Chain::A, log(Some(Chain::A)), of_a, key)?,
-            compute(Chain::B, log(Some(Chain::B)), of_b, key)?,
+            compute(Chain::A, log(User::Compute(Chain::A)), of_a, key)?,
+            compute(Chain::B, log(User::Compute(Chain::B)), of_b, key)?,
         ];
 
         let (stop_tasks, stopped) = watch::channel(false);
         let (auditor, parity) =
-            Auditor::new(views, log(None), AuditorSettings::default(), wall_ms, stopped.clone());
+            Auditor::new(views, log(User::Everybody), AuditorSettings::default(), wall_ms, stopped.clone());
         gateway.show_parity(parity.clone());
         gateway.allow_repairs(Arc::new(repairs::InProcess(computes.each_ref().map(Compute::repairer))));
         let mut tasks = vec![
-            tokio::spawn(forget_receipts(log(None), stopped.clone(), wall_ms)),
+            tokio::spawn(forget_receipts(log(User::Everybody), stopped.clone(), wall_ms)),
             tokio::spawn(auditor.run()),
             tokio::spawn(control::tell_verdicts(parity.clone(), verdict)),
             tokio::spawn(control.tell_symptoms(gateway.clone(), stopped.clone())),
         ];
         let (beats, beats_counted) = watch::channel(MetronomeCounts::default());
         if options.clock == ClockMode::Live {
-            tasks.push(tokio::spawn(metronome_counted(log(None), stopped, wall_ms, beats)));
+            tasks.push(tokio::spawn(metronome_counted(log(User::Everybody), stopped, wall_ms, beats)));
         }
         if let Some(Admin { telemetry, health, .. }) = &admin {
             for (chain, compute) in Chain::ALL.into_iter().zip(&computes) {
@@ -260,6 +279,11 @@ impl System {
     /// The control group, through one of its members.
     pub fn control(&self) -> Arc<dyn Control> {
         self.control.control()
+    }
+
+    /// The member of the control group that leads, where one does.
+    pub fn control_leader(&self) -> Option<Node> {
+        self.control.leader()
     }
 
     /// Where the control group's members listen.

@@ -1,9 +1,11 @@
 //! What goes wrong, and how often which call was made.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::watch;
 
 use crate::{Result, StoreError};
 
@@ -12,6 +14,9 @@ use crate::{Result, StoreError};
 pub struct Plan {
     faults: Mutex<Vec<Fault>>,
     calls: Mutex<BTreeMap<&'static str, u64>>,
+    struck: AtomicU64,
+    /// How often the faults were taken away.
+    cleared: watch::Sender<u64>,
 }
 
 /// One thing that goes wrong. Without further words: every call, at once, for ever, no delay.
@@ -29,6 +34,8 @@ pub struct Fault {
 pub enum Outcome {
     /// As it would without the fault; for delays.
     Pass,
+    /// It waits until the faults are taken away, and then goes on.
+    Hold,
     /// With this error, and nothing was done.
     FailBefore(StoreError),
     /// It is done, and then fails with [`StoreError::Timeout`].
@@ -49,6 +56,12 @@ impl Plan {
     /// Takes all faults away.
     pub fn clear(&self) {
         self.faults.lock().clear();
+        self.cleared.send_modify(|times| *times += 1);
+    }
+
+    /// How many calls were disturbed since the start.
+    pub fn struck(&self) -> u64 {
+        self.struck.load(Ordering::Relaxed)
     }
 
     /// How often `operation` was called, disturbed calls included.
@@ -63,12 +76,20 @@ impl Plan {
         call: impl Future<Output = Result<T>>,
     ) -> Result<T> {
         *self.calls.lock().entry(operation).or_insert(0) += 1;
+        // Before the look at the faults: none that ends after it is missed.
+        let mut cleared = self.cleared.subscribe();
         let Some((delay, outcome)) = self.next(operation) else { return call.await };
+        self.struck.fetch_add(1, Ordering::Relaxed);
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
         }
         match outcome {
             Outcome::Pass => call.await,
+            Outcome::Hold => {
+                // The sender lives as long as we do.
+                let _ = cleared.changed().await;
+                call.await
+            }
             Outcome::FailBefore(error) => Err(error),
             Outcome::FailAfter => {
                 call.await?;
@@ -102,6 +123,11 @@ impl Fault {
     /// Calls fail with [`StoreError::Unavailable`], nothing is done.
     pub fn unavailable() -> Self {
         Self::new(Outcome::FailBefore(StoreError::Unavailable("as planned".to_owned())))
+    }
+
+    /// Calls wait until the faults are taken away.
+    pub const fn hold() -> Self {
+        Self::new(Outcome::Hold)
     }
 
     /// Calls are done and then time out.

@@ -197,6 +197,24 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
+    async fn what_is_held_goes_on_when_the_faults_are_taken_away() {
+        let plan = Arc::new(Plan::new());
+        let log = Arc::new(Faulty::new(Arc::new(MemoryEventLog::new(1)), plan.clone()));
+        plan.add(Fault::hold().on("append"));
+        let held = tokio::spawn({
+            let log = Arc::clone(&log);
+            async move { log.append(beat()).await }
+        });
+        while plan.struck() == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(!held.is_finished() && log.ends().borrow()[0] == 0, "nothing is done yet");
+        plan.clear();
+        held.await.expect("no panic").expect("it goes on");
+        assert_eq!((log.ends().borrow()[0], plan.struck()), (1, 1));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
     async fn is_transparent_without_faults() {
         let plans = ChainPlans::default();
         let hot = Arc::new(MemoryHotStore::new(100));

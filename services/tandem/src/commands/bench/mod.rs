@@ -4,11 +4,13 @@
 //!   what DuckDB and ClickHouse reach on the same file in the same run
 //! - [`system`]: a whole system over HTTP: from POST to visible, reports at rising load, restart
 //! - [`backends`]: from the log to an answer, on embedded storage and on real servers, side by side
+//! - [`failover`]: drills, over and over: the worst gap any reader sees
 //! - [`events`]: writes a big, realistic, reproducible file to measure with
 
 mod backends;
 mod clock;
 mod events;
+mod failover;
 mod fold;
 mod input;
 mod latency;
@@ -53,8 +55,17 @@ enum What {
         #[command(flatten)]
         output: Output,
     },
+    /// Run drills over and over, both ways, and show the worst of each; goes on where it was
+    Failover(failover::Args),
     /// Write a big file of made-up events to measure with, to stdout
     Events(events::Args),
+}
+
+impl Args {
+    /// Whether it hurts a system of its own, on purpose.
+    pub(crate) const fn is_drill(&self) -> bool {
+        matches!(self.what, Some(What::Failover(_)))
+    }
 }
 
 /// Where the figures go.
@@ -100,6 +111,7 @@ impl<T: clap::Args> Alone<T> {
 /// When a measurement can't be made, or figures that must be equal are not.
 pub async fn run(args: Args) -> Result<(), Failure> {
     let (fold, system, output) = match args.what {
+        Some(What::Failover(args)) => return Box::pin(failover::run(args)).await,
         Some(What::Events(args)) => return blocking(move || events::run(&args)).await,
         Some(What::Fold { fold, output }) => (Some(fold), None, output),
         Some(What::System { system, output }) => (None, Some(system), output),
