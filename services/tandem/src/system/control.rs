@@ -10,7 +10,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::Uri;
-use tandem_control::{ChainReader, Control, Founders, MemberId, Node, NodeOptions, OperatorKey, Prober, api};
+use tandem_control::{
+    ChainReader, Control, Founders, MemberId, Node, NodeOptions, OperatorKey, Prober, Remote, RemoteOptions,
+    api,
+};
 use tandem_failover::{DigestVerdict, Observation};
 use tandem_gateway::{ChainService, Gateway, PortLimits, serve_http};
 use tandem_model::route::Chain;
