@@ -33,8 +33,10 @@ pub(crate) enum What {
     IllEnds(Chain, Ill),
     /// The trouble with this number is over.
     TroubleEnds(u64),
-    /// From now on nothing breaks any more.
+    /// From now on nothing breaks any more, and all is mended.
     Calm,
+    /// From now on nothing breaks any more, and what is broken stays so.
+    NothingMore,
 }
 
 /// Why a place wakes up.

@@ -227,3 +227,18 @@ pub(crate) fn turns(rng: &mut SmallRng, until_ms: u64) -> Vec<(u64, Fault)> {
     }
     faults
 }
+
+/// Control goes for good; gateways start again; then the active chain goes for good.
+pub(crate) fn no_control(rng: &mut SmallRng, shape: Shape, until_ms: u64) -> Vec<(u64, Fault)> {
+    let for_ever_ms = u64::from(u32::MAX);
+    let mut faults = vec![(rng.random_range(3_000..5_000), Fault::CrashControl(for_ever_ms))];
+    for number in 0..shape.gateways {
+        let at_ms = rng.random_range(6_000..10_000);
+        faults.push((at_ms, Fault::Crash(Place::Gateway(number), rng.random_range(100..2_000))));
+    }
+    faults.push((
+        rng.random_range(12_000..until_ms.max(12_001)),
+        Fault::Crash(Place::Chain(Chain::A), for_ever_ms),
+    ));
+    faults
+}

@@ -35,6 +35,8 @@ pub enum Weather {
     Noise,
     /// Both chains get slow, in turn.
     Turns,
+    /// Control goes and stays away; then gateways start again, then the active chain goes too.
+    NoControl,
 }
 
 /// One run.
@@ -118,7 +120,7 @@ impl World {
                 straggler_permille: rng.random_range(0..=20),
             },
             Weather::Noise => Quality { loss_permille: 10, straggler_permille: 2, ..quality },
-            Weather::Turns => quality,
+            Weather::Turns | Weather::NoControl => quality,
         };
         context.controls = if rng.random_range(0..5) == 0 { 5 } else { 3 };
         context.gateways = rng.random_range(2..=3);
@@ -168,6 +170,10 @@ impl World {
                 faults::noise(rng, shape, until_ms)
             }
             Weather::Turns => faults::turns(rng, until_ms),
+            Weather::NoControl => {
+                context.queue.push(until_ms, Event { to: Place::Live, what: What::NothingMore });
+                faults::no_control(rng, shape, until_ms)
+            }
         };
         for (at_ms, fault) in faults {
             context.queue.push(at_ms, Event { to: Place::Live, what: What::Fault(fault) });
@@ -208,7 +214,7 @@ impl World {
     }
 
     fn end(&mut self, scenario: &Scenario) {
-        if scenario.weather != Weather::Storm {
+        if !matches!(scenario.weather, Weather::Storm | Weather::NoControl) {
             return;
         }
         let members: Vec<_> = self
@@ -263,6 +269,7 @@ impl World {
             What::IllEnds(chain, ill) => self.recover(chain, ill),
             What::TroubleEnds(id) => self.context.network.end(id),
             What::Calm => self.calm(),
+            What::NothingMore => self.context.watch.calms(self.context.now_ms, None),
         }
     }
 

@@ -5,6 +5,7 @@
 
 mod determinism;
 mod mutants;
+mod no_control;
 mod noise;
 mod purity;
 mod storms;
