@@ -10,7 +10,7 @@ use tandem_storage::faulty::{self, ChainPlans, Fault, Faulty, Outcome, Plan};
 use tandem_storage::memory::{self, MemoryEventLog, MemoryHotStore};
 use tandem_storage::{All, ChainStores, EventLog, StoreError};
 
-use crate::world::{KEY, PARTITIONS, append, caught_up, check, settings, start, until};
+use crate::world::{Hands, KEY, PARTITIONS, append, caught_up, check, settings, start, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_are_what_the_plain_method_says_over_restarts() {
@@ -84,8 +84,9 @@ async fn what_is_folded_is_written_when_the_log_goes_away() {
     plan.add(Fault::unavailable().on("read").after(4));
     let away: Arc<dyn EventLog> = Arc::new(Faulty::new(Arc::clone(&log), Arc::clone(&plan)));
     let settings = Settings { flush_interval: Duration::from_secs(3_600), ..settings(Chain::A) };
-    let all = Arc::new(All::of(PARTITIONS));
-    let compute = Compute::start(settings, away, stores.clone(), KEY, all).expect("threads");
+    // One partition, so that all reads that come through are its own.
+    let ours = Hands::holding(&[0]);
+    let compute = Compute::start(settings, away, stores.clone(), KEY, ours).expect("threads");
     until(&compute, 0, |status| status.cut.next > 0 && matches!(status.phase, Phase::Stalled(_))).await;
     plan.clear();
     compute.stop().await;
