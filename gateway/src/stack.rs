@@ -61,7 +61,13 @@ impl Shared {
         };
         Self {
             clock,
-            chains: Arc::new(ChainRouter::new(&router, chains, control.route(), Arc::clone(&counters))),
+            chains: Arc::new(ChainRouter::new(
+                &router,
+                chains,
+                control.route(),
+                control.shunned(),
+                Arc::clone(&counters),
+            )),
             ingest,
             counters,
             status: StatusCache::default(),

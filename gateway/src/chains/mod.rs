@@ -41,7 +41,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::request::Parts;
-use tandem_failover::Symptoms;
+use tandem_failover::{Chains, Symptoms};
 use tandem_model::problem::Problem;
 use tandem_model::route::{Chain, Route};
 use tokio::sync::{Notify, Semaphore, watch};
@@ -74,6 +74,8 @@ pub(crate) struct ChainRouter {
     links: [Link; 2],
     changes: Arc<Notify>,
     newest: Newest,
+    /// Whom reads are not to be sent to.
+    shunned: watch::Receiver<Chains<bool>>,
     counters: Arc<Counters>,
     hedge_budget: Budget,
     copies: Copies,
@@ -96,12 +98,13 @@ struct Order {
     first: Chain,
     second: Option<Chain>,
     timeout: Duration,
+    /// An operator named the chain.
+    is_named: bool,
 }
 
 impl Order {
-    /// Without a second chain it was named.
     fn purpose(&self) -> Purpose {
-        if self.second.is_some() { Purpose::Read } else { Purpose::Named }
+        if self.is_named { Purpose::Named } else { Purpose::Read }
     }
 }
 
@@ -110,6 +113,7 @@ impl ChainRouter {
         config: &RouterConfig,
         chains: [ChainService; 2],
         route: watch::Receiver<Route>,
+        shunned: watch::Receiver<Chains<bool>>,
         counters: Arc<Counters>,
     ) -> Self {
         let bounds = Bounds {
@@ -125,6 +129,7 @@ impl ChainRouter {
             links: [link(Chain::A, a), link(Chain::B, b)],
             changes,
             newest: Newest::new(route),
+            shunned,
             counters,
             hedge_budget: Budget::new(),
             copies: Copies::new(config.standby_percent),
@@ -180,7 +185,10 @@ impl ChainRouter {
         let heading = self.newest.heading();
         let order = match forced {
             // There is nobody else to ask, so patience costs nothing.
-            Some(first) => Order { first, second: None, timeout: self.upstream_timeout * FORCED_PATIENCE },
+            Some(first) => {
+                let timeout = self.upstream_timeout * FORCED_PATIENCE;
+                Order { first, second: None, timeout, is_named: true }
+            }
             None => self.order(heading.active),
         };
         self.hedge_budget.deposit();
@@ -209,12 +217,28 @@ impl ChainRouter {
 
     /// The route's chain first, unless its breaker is open and the other one's is not.
     fn order(&self, active: Chain) -> Order {
+        let timeout = self.upstream_timeout;
+        // A wrong answer is worse than none: whom the group has named is not asked, not even where
+        // the other one fails. Where that leaves nobody, the route is all there is.
+        if let Some(first) = self.only_trusted() {
+            return Order { first, second: None, timeout, is_named: false };
+        }
         let is_rerouted = self.link(active).is_open() && !self.link(active.other()).is_open();
         if is_rerouted {
             self.counters.reads.rerouted.add_one();
         }
         let first = if is_rerouted { active.other() } else { active };
-        Order { first, second: Some(first.other()), timeout: self.upstream_timeout }
+        Order { first, second: Some(first.other()), timeout, is_named: false }
+    }
+
+    /// The chain that may be asked, where exactly one may.
+    fn only_trusted(&self) -> Option<Chain> {
+        let Chains { a, b } = *self.shunned.borrow();
+        match (a, b) {
+            (true, false) => Some(Chain::B),
+            (false, true) => Some(Chain::A),
+            _ => None,
+        }
     }
 
     fn link(&self, chain: Chain) -> &Link {

@@ -50,7 +50,7 @@ impl Failures {
         let asked = 1 + usize::from(order.second.is_some());
         let first: StatusCode = answers.first()?.status();
         let is_agreed = answers.len() == asked && answers.iter().all(|answer| answer.status() == first);
-        let is_for_us = asked == 1 || first != StatusCode::SERVICE_UNAVAILABLE;
+        let is_for_us = order.is_named || first != StatusCode::SERVICE_UNAVAILABLE;
         (is_agreed && is_for_us).then(|| answers.swap_remove(0))
     }
 }
@@ -81,6 +81,15 @@ impl ChainRouter {
             tokio::select! {
                 biased;
                 answered = open.next() => match answered {
+                    // It was named while its answer was under way.
+                    Some((chain, Outcome::Good(_)))
+                        if !order.is_named && self.only_trusted() == Some(chain.other()) =>
+                    {
+                        failures.0.push((chain, Outcome::Broken));
+                        if second.take().is_some() || order.second.is_none() {
+                            open.push(self.ask(chain.other(), order, ask, leave, &NEVER));
+                        }
+                    }
                     Some((chain, Outcome::Good(answer))) => {
                         if hedge == Some(chain) {
                             counts.hedges_won.add_one();

@@ -89,6 +89,7 @@ struct Setup {
     router: Arc<ChainRouter>,
     counters: Arc<Counters>,
     route: watch::Sender<Route>,
+    shunned: watch::Sender<Chains<bool>>,
 }
 
 fn setup(a: ChainService, b: ChainService) -> Setup {
@@ -105,9 +106,11 @@ fn setup_with(a: ChainService, b: ChainService, change: impl FnOnce(&mut RouterC
     };
     change(&mut config);
     let route = watch::Sender::new(Route { active: Chain::A, epoch: 7, reason: "test".to_owned() });
+    let shunned = watch::Sender::new(Chains::default());
     let counters = Arc::new(Counters::default());
-    let router = Arc::new(ChainRouter::new(&config, [a, b], route.subscribe(), Arc::clone(&counters)));
-    Setup { router, counters, route }
+    let router =
+        ChainRouter::new(&config, [a, b], route.subscribe(), shunned.subscribe(), Arc::clone(&counters));
+    Setup { router: Arc::new(router), counters, route, shunned }
 }
 
 impl Setup {
@@ -150,6 +153,43 @@ async fn a_new_route_is_followed() {
     let mut request = get("/v1/x");
     request.extensions_mut().insert(Caller { id: "operator", is_operator: true });
     assert_eq!(setup.router.answer(&request.into_parts().0).await.body(), "b");
+}
+
+/// A wrong answer is worse than none.
+#[tokio::test(start_paused = true)]
+async fn a_chain_that_was_named_wrong_is_not_asked_whatever_the_route_says() {
+    let (a, b) = (Fake::default(), Fake::default());
+    let setup = setup(a.after(5, || text("a")), b.after(5, || text("b")));
+    setup.shunned.send_replace(Chains { a: true, b: false });
+    assert_eq!(setup.read(&[]).await.0.body(), "b");
+    assert_eq!(a.count(), 0);
+    // An operator may look at it.
+    assert_eq!(setup.read(&[("tandem-chain", "a")]).await.0.body(), "a");
+    // Both: then the route is all there is.
+    setup.shunned.send_replace(Chains { a: true, b: true });
+    assert_eq!(setup.read(&[]).await.0.body(), "a");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_falls_back_to_a_chain_that_was_named_wrong() {
+    for broken in [|| status(500), || Err("gone".into())] as [fn() -> Said; 2] {
+        let b = Fake::default();
+        let setup = setup(Fake::default().after(100, broken), b.after(0, || text("b")));
+        setup.shunned.send_replace(Chains { a: false, b: true });
+        assert!(setup.read(&[]).await.0.status().is_server_error());
+        assert_eq!(b.count(), 0, "neither by a hedge nor after a failure");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_of_a_chain_that_was_named_meanwhile_is_dropped() {
+    let setup = setup(Fake::default().after(30, || text("a")), Fake::default().after(5, || text("b")));
+    let naming = async {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        setup.shunned.send_replace(Chains { a: true, b: false });
+    };
+    let ((answer, took_ms), ()) = tokio::join!(setup.read(&[]), naming);
+    assert_eq!((answer.body().as_ref(), took_ms), (&b"b"[..], 35));
 }
 
 #[tokio::test(start_paused = true)]

@@ -262,7 +262,8 @@ async fn observe(State(shared): State<Arc<Shared>>, request: Request) -> Respons
     match parsed::<Observations>(request.into_body(), OBSERVATIONS_BYTES_MAX, what).await {
         Ok(Observations(seen)) => {
             shared.node.observe(seen);
-            json(&Noted { route: shared.node.route().borrow().clone() })
+            let route = shared.node.route().borrow().clone();
+            json(&Noted { route, shunned: shared.node.shunned() })
         }
         Err(refused) => answer(&refused),
     }

@@ -85,10 +85,10 @@ impl Client {
         Ok(self.get::<Known>("history=0", Duration::ZERO).await?.route)
     }
 
-    /// Waits at the node, up to `wait`, while its epoch is `epoch`; then answers its route.
-    pub(crate) async fn next(&self, epoch: u64, wait: Duration) -> Result<Route, ControlError> {
+    /// Waits at the node, up to `wait`, while its epoch is `epoch`; then answers what it knows.
+    pub(crate) async fn next(&self, epoch: u64, wait: Duration) -> Result<Known, ControlError> {
         let query = format!("history=0&after_epoch={epoch}&wait_ms={}", wait.as_millis());
-        Ok(self.get::<Known>(&query, wait).await?.route)
+        self.get(&query, wait).await
     }
 
     /// Wants something decided; see [`crate::Control::order`]. `is_forwarded`: the node is not to
@@ -137,12 +137,10 @@ impl Client {
         self.ask(Method::POST, MEMBERS_PATH, body.into(), Duration::ZERO, is_forwarded).await
     }
 
-    /// Tells what was seen, and answers the route as the node knows it.
-    pub(crate) async fn observe(&self, seen: &Observations) -> Result<Route, ControlError> {
+    /// Tells what was seen, and answers what the node knows.
+    pub(crate) async fn observe(&self, seen: &Observations) -> Result<Noted, ControlError> {
         let body = serde_json::to_vec(seen).expect("observations hold only plain data");
-        let noted: Noted =
-            self.ask(Method::POST, OBSERVATIONS_PATH, body.into(), Duration::ZERO, false).await?;
-        Ok(noted.route)
+        self.ask(Method::POST, OBSERVATIONS_PATH, body.into(), Duration::ZERO, false).await
     }
 
     /// Hands a body of messages to a member.

@@ -26,7 +26,7 @@ mod transport;
 pub mod wire;
 
 use async_trait::async_trait;
-use tandem_failover::Action;
+use tandem_failover::{Action, Chains};
 use tandem_model::route::{Chain, Route};
 use tokio::sync::watch;
 
@@ -45,6 +45,13 @@ pub trait Control: Send + Sync {
     /// The newest route that is known here. It is durable before anybody sees it, its epoch never
     /// goes back, and changes wake whoever waits. Epoch 0 means that none is known yet.
     fn route(&self) -> watch::Receiver<Route>;
+
+    /// Which chains readers should not be sent to, whatever the route: those that are being worked
+    /// on, and those whose figures are known to be wrong. As far as is known here; none where
+    /// nobody says so.
+    fn shunned(&self) -> watch::Receiver<Chains<bool>> {
+        watch::channel(Chains::default()).1
+    }
 
     /// The route that is in force right now, as whoever decides says it: every decision that was
     /// made known before this was called is in it. Who publishes on behalf of the active chain

@@ -20,12 +20,13 @@ use futures::StreamExt;
 use futures::future::{join_all, select_ok};
 use futures::stream::FuturesUnordered;
 use http::Uri;
-use tandem_failover::Observation;
+use parking_lot::Mutex;
+use tandem_failover::{Chains, Observation};
 use tandem_model::route::{Chain, Route};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::wire::{Observations, Ordered};
+use crate::wire::{Known, Noted, Observations, Ordered, Shunned};
 use crate::{Client, ClockReading, Control, ControlError, Decision, OperatorKey, Order, memory};
 
 /// How long one question waits at a node for the next decision. A node that hangs shows after this
@@ -68,6 +69,7 @@ pub enum Link {
 pub struct Remote {
     clients: Vec<Arc<Client>>,
     route: watch::Receiver<Route>,
+    shunned: watch::Receiver<Chains<bool>>,
     links: Vec<watch::Receiver<Link>>,
     link: watch::Receiver<Link>,
     observers: Vec<mpsc::Sender<Observations>>,
@@ -97,24 +99,33 @@ impl Remote {
             reason: "no decision is known here yet".to_owned(),
         });
         let (route, route_known) = watch::channel(route);
-        let route = Arc::new(route);
+        let (shunned, shunned_known) = watch::channel(Chains::default());
+        let known = Arc::new(Heard { route, newest: Mutex::default(), shunned });
         let mut tasks = Vec::new();
         let mut links = Vec::new();
         let mut observers = Vec::new();
         for client in &clients {
             let (link, link_known) = watch::channel(Link::Connecting);
             links.push(link_known);
-            tasks.push(tokio::spawn(follow(Arc::clone(client), Arc::clone(&route), link)));
+            tasks.push(tokio::spawn(follow(Arc::clone(client), Arc::clone(&known), link)));
             let (observer, seen) = mpsc::channel(REPORTS_MAX);
             observers.push(observer);
-            tasks.push(tokio::spawn(tell(Arc::clone(client), Arc::clone(&route), seen)));
+            tasks.push(tokio::spawn(tell(Arc::clone(client), Arc::clone(&known), seen)));
         }
         let (link, link_known) = watch::channel(Link::Connecting);
         tasks.push(tokio::spawn(sum_up(links.clone(), link)));
         if let Some(memory) = memory {
             tasks.push(tokio::spawn(remember(memory, route_known.clone())));
         }
-        Ok(Self { clients, route: route_known, links, link: link_known, observers, tasks })
+        Ok(Self {
+            clients,
+            route: route_known,
+            shunned: shunned_known,
+            links,
+            link: link_known,
+            observers,
+            tasks,
+        })
     }
 
     /// How following goes, all nodes together. Changes wake whoever waits.
@@ -176,6 +187,10 @@ impl Control for Remote {
         self.route.clone()
     }
 
+    fn shunned(&self) -> watch::Receiver<Chains<bool>> {
+        self.shunned.clone()
+    }
+
     async fn current(&self) -> Result<Route, ControlError> {
         // Any node that reaches a majority knows; one that hangs must not hold this up.
         first_good(self.clients.iter().map(|client| client.current())).await
@@ -216,16 +231,16 @@ async fn first_good<T>(
 }
 
 /// Waits at a node for one decision after the other.
-async fn follow(client: Arc<Client>, route: Arc<watch::Sender<Route>>, link: watch::Sender<Link>) {
+async fn follow(client: Arc<Client>, known: Arc<Heard>, link: watch::Sender<Link>) {
     let (mut pause, longest) = PAUSES;
     let mut behind = 0;
     loop {
         // The first question after a loss does not wait: whether the node is back shows at once.
         let is_connected = *link.borrow() == Link::Connected;
         let wait = if is_connected { WAIT } else { Duration::ZERO };
-        let epoch = route.borrow().epoch;
+        let epoch = known.route.borrow().epoch;
         match client.next(epoch, wait).await {
-            Ok(newest) => {
+            Ok(Known { route: newest, shunned, .. }) => {
                 if !is_connected {
                     tracing::info!(node = %client.node(), epoch = newest.epoch, "following the control node");
                     link.send_replace(Link::Connected);
@@ -242,7 +257,7 @@ async fn follow(client: Arc<Client>, route: Arc<watch::Sender<Route>>, link: wat
                     tokio::time::sleep(BEHIND_PAUSE).await;
                 } else {
                     behind = 0;
-                    adopt(&route, newest);
+                    known.adopt(newest, shunned);
                 }
             }
             Err(error) => {
@@ -264,23 +279,47 @@ async fn follow(client: Arc<Client>, route: Arc<watch::Sender<Route>>, link: wat
     }
 }
 
-fn adopt(route: &watch::Sender<Route>, newest: Route) {
-    route.send_if_modified(|known| {
-        let is_news = newest.epoch > known.epoch;
-        if is_news {
-            tracing::info!(active = %newest.active, epoch = newest.epoch, reason = newest.reason, "route");
-            *known = newest;
+/// What was heard from any node.
+struct Heard {
+    route: watch::Sender<Route>,
+    /// As of which decision the chains below are.
+    newest: Mutex<u64>,
+    shunned: watch::Sender<Chains<bool>>,
+}
+
+impl Heard {
+    fn adopt(&self, newest: Route, shunned: Shunned) {
+        {
+            let mut decisions = self.newest.lock();
+            if shunned.decisions >= *decisions {
+                *decisions = shunned.decisions;
+                self.shunned.send_if_modified(|known| {
+                    let is_news = *known != shunned.chains;
+                    if is_news {
+                        tracing::info!(a = shunned.chains.a, b = shunned.chains.b, "chains to be left out");
+                        *known = shunned.chains;
+                    }
+                    is_news
+                });
+            }
         }
-        is_news
-    });
+        self.route.send_if_modified(|known| {
+            let is_news = newest.epoch > known.epoch;
+            if is_news {
+                tracing::info!(active = %newest.active, epoch = newest.epoch, reason = newest.reason, "route");
+                *known = newest;
+            }
+            is_news
+        });
+    }
 }
 
 /// Hands a node what was seen, one report at a time, and hears of the route on the way.
-async fn tell(client: Arc<Client>, route: Arc<watch::Sender<Route>>, mut seen: mpsc::Receiver<Observations>) {
+async fn tell(client: Arc<Client>, known: Arc<Heard>, mut seen: mpsc::Receiver<Observations>) {
     while let Some(seen) = seen.recv().await {
         // That it is away shows where it is followed.
-        if let Ok(newest) = client.observe(&seen).await {
-            adopt(&route, newest);
+        if let Ok(Noted { route, shunned }) = client.observe(&seen).await {
+            known.adopt(route, shunned);
         }
     }
 }

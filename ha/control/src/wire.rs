@@ -43,6 +43,9 @@ pub struct State {
     /// The node's wall clock when it answered, in milliseconds since the epoch: others measure
     /// their own clocks by it.
     pub now_ms: u64,
+    /// Whom readers should not be sent to.
+    #[serde(flatten)]
+    pub shunned: Shunned,
     /// The node that answered.
     pub node: NodeState,
     /// What else has been decided.
@@ -60,8 +63,22 @@ pub struct State {
 pub struct Known {
     /// The route in force.
     pub route: Route,
+    /// Whom readers should not be sent to.
+    #[serde(flatten)]
+    pub shunned: Shunned,
     /// The node's wall clock when it answered, in milliseconds since the epoch.
     pub now_ms: u64,
+}
+
+/// Which chains readers should not be sent to, and as of which decision.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shunned {
+    /// How many decisions there were: more is later.
+    #[serde(default)]
+    pub decisions: u64,
+    /// The chains.
+    #[serde(default, rename = "shunned")]
+    pub chains: Chains<bool>,
 }
 
 /// How a node stands in the group.
@@ -268,4 +285,7 @@ pub struct Observations(pub Vec<Observation>);
 pub struct Noted {
     /// The route, as the node knows it.
     pub route: Route,
+    /// Whom readers should not be sent to.
+    #[serde(flatten)]
+    pub shunned: Shunned,
 }

@@ -240,6 +240,16 @@ impl Decided {
         *self.quarantined.of(self.route.active) && !self.is_quarantine_overridden
     }
 
+    /// Which chains readers should not be sent to at all: the standby while it is drained or
+    /// quarantined, the chain that serves while its figures are known to be wrong.
+    pub const fn shunned(&self) -> Chains<bool> {
+        let mut shunned = Chains { a: false, b: false };
+        let (active, standby) = (self.route.active, self.route.active.other());
+        *shunned.of_mut(active) = self.is_active_distrusted();
+        *shunned.of_mut(standby) = *self.drained.of(standby) || *self.quarantined.of(standby);
+        shunned
+    }
+
     /// When nothing switches by itself, ascending.
     pub fn blocked(&self) -> &[Window] {
         &self.blocked

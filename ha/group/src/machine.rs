@@ -17,6 +17,7 @@ pub struct Machine {
     decided: Decided,
     members: BTreeMap<MemberId, MemberInfo>,
     applied: u64,
+    decisions: u64,
 }
 
 /// A member, as the group knows it.
@@ -32,6 +33,7 @@ pub struct MemberInfo {
 struct Kept {
     format: u32,
     applied: u64,
+    decisions: u64,
     members: BTreeMap<MemberId, MemberInfo>,
     decided: Decided,
 }
@@ -54,6 +56,7 @@ impl Machine {
             decided: Decided::new(Chain::A, Bounds::default()),
             members: members.into_iter().map(|(id, address)| (id, voter(address))).collect(),
             applied: 0,
+            decisions: 0,
         }
     }
 
@@ -72,6 +75,11 @@ impl Machine {
         self.applied
     }
 
+    /// How many decisions there were: of two states the one with more is the later one.
+    pub fn decisions(&self) -> u64 {
+        self.decisions
+    }
+
     /// Applies a command.
     ///
     /// # Errors
@@ -85,6 +93,7 @@ impl Machine {
         let command = Command::decode(data).map_err(|why| MachineError { index, why })?;
         let outcome = self.decided.apply(&command.entry);
         self.applied = index;
+        self.decisions += u64::from(outcome.is_ok());
         Ok((command, outcome))
     }
 
@@ -116,6 +125,7 @@ impl Machine {
         let kept = Kept {
             format: FORMAT,
             applied: self.applied,
+            decisions: self.decisions,
             members: self.members.clone(),
             decided: self.decided.clone(),
         };
@@ -132,6 +142,7 @@ impl Machine {
         if kept.format != FORMAT {
             return Err(format!("format {} is not known here, only {FORMAT}", kept.format));
         }
-        Ok(Self { decided: kept.decided, members: kept.members, applied: kept.applied })
+        let Kept { applied, decisions, members, decided, .. } = kept;
+        Ok(Self { decided, members, applied, decisions })
     }
 }

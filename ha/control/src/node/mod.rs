@@ -26,7 +26,7 @@ use tokio::sync::{oneshot, watch};
 
 use self::worker::{Input, Worker, now, view_of};
 use crate::transport::Transport;
-use crate::wire::{DecidedState, MemberOrder, NodeState, Ordered, OutlookState, State};
+use crate::wire::{DecidedState, MemberOrder, NodeState, Ordered, OutlookState, Shunned, State};
 use crate::{Client, Control, ControlError, Decision, OperatorKey, Order, wall_ms};
 
 /// The log's file in the folder.
@@ -74,6 +74,8 @@ pub enum Founders {
 pub struct View {
     /// What has been decided.
     pub decided: Arc<Decided>,
+    /// How many decisions there were.
+    pub decisions: u64,
     /// Who is in the group.
     pub members: Arc<BTreeMap<MemberId, MemberInfo>>,
     /// How this member stands.
@@ -319,6 +321,7 @@ impl Node {
             route: self.shared.route.borrow().clone(),
             history: view.decided.history().rev().take(history).cloned().collect(),
             now_ms: wall_ms(),
+            shunned: shunned(&view),
             node: node_state(&view.standing, is_linearizable),
             decided: DecidedState::from(&*view.decided),
             members: (*view.members).clone(),
@@ -326,6 +329,11 @@ impl Node {
                 .outlook
                 .map(|outlook| OutlookState { evidence: outlook.evidence, rulings: outlook.rulings }),
         }
+    }
+
+    /// Whom readers should not be sent to.
+    pub(crate) fn shunned(&self) -> Shunned {
+        shunned(&self.shared.view.borrow())
     }
 
     fn unreachable(&self, why: impl ToString) -> ControlError {
@@ -368,6 +376,10 @@ impl Control for Node {
         self.read().await?;
         Ok(self.shared.view.borrow().decided.history().rev().take(limit).cloned().collect())
     }
+}
+
+fn shunned(view: &View) -> Shunned {
+    Shunned { decisions: view.decisions, chains: view.decided.shunned() }
 }
 
 fn node_state(standing: &Standing, is_linearizable: bool) -> NodeState {

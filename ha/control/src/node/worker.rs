@@ -128,7 +128,7 @@ impl Worker {
     }
 
     fn show(&mut self) {
-        let applied = self.member.applied();
+        let (applied, decisions) = (self.member.applied(), self.member.decisions());
         let (decided, members) = (self.member.decided(), self.member.members());
         let (standing, outlook) = (self.member.standing(), self.member.outlook());
         self.view.send_if_modified(|view| {
@@ -141,6 +141,7 @@ impl Worker {
             if have_members {
                 view.members = Arc::new(members.clone());
             }
+            view.decisions = decisions;
             (view.standing, view.outlook) = (standing, outlook);
             is_news
         });
@@ -151,6 +152,7 @@ impl Worker {
 pub(super) fn view_of(member: &Member<RaftEngine<RedbDisk>>) -> View {
     View {
         decided: Arc::new(member.decided().clone()),
+        decisions: member.decisions(),
         members: Arc::new(member.members().clone()),
         standing: member.standing(),
         outlook: member.outlook(),

@@ -511,6 +511,11 @@ impl<E: Engine> Member<E> {
         self.machine.decided()
     }
 
+    /// How many decisions there were, as far as this member knows.
+    pub fn decisions(&self) -> u64 {
+        self.machine.decisions()
+    }
+
     /// Who is in the group, as far as this member knows.
     pub fn members(&self) -> &BTreeMap<MemberId, MemberInfo> {
         self.machine.members()

@@ -131,7 +131,7 @@ impl Group {
         gateway: Gateway,
         mut stopped: watch::Receiver<bool>,
     ) -> impl Future<Output = ()> + Send + 'static {
-        let nodes = self.nodes.clone();
+        let remote = Arc::clone(&self.remote);
         async move {
             let mut ticks = symptom_ticks();
             loop {
@@ -140,7 +140,7 @@ impl Group {
                     // An error means that the system was dropped.
                     _ = stopped.wait_for(|stop| *stop) => return,
                 }
-                tell(&nodes, &seen_by(&gateway, "gateway"));
+                remote.observe(&seen_by(&gateway, "gateway"));
             }
         }
     }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use tandem_control::{Control, ControlError, Decision, Order, wire};
+use tandem_failover::Chains;
 use tandem_model::route::Route;
 use tokio::sync::watch;
 
@@ -88,6 +89,10 @@ impl Seen {
 impl Control for Seen {
     fn route(&self) -> watch::Receiver<Route> {
         self.route.clone()
+    }
+
+    fn shunned(&self) -> watch::Receiver<Chains<bool>> {
+        self.control.shunned()
     }
 
     async fn current(&self) -> Result<Route, ControlError> {
