@@ -1,16 +1,22 @@
 //! `tandem repair`: rows of a chain computed again from the log.
 
-use std::io::{BufRead, IsTerminal};
+use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 use tandem_gateway::{RepairOrdered, RepairRequest};
-use tandem_model::SessionId;
+use tandem_ingest::wall_ms;
+use tandem_model::partition::partition_of;
 use tandem_model::route::Chain;
+use tandem_model::{PartitionId, SessionId};
+use tandem_scylla::ScyllaStore;
+use tandem_storage::{RepairOrder, RowStore};
 
 use super::role::chain;
 use crate::cli::Connection;
+use crate::config::{Role, RoleConfig};
 use crate::failure::Failure;
-use crate::terminal::{remark, say};
+use crate::roles;
+use crate::terminal::{confirm, say};
 
 /// Where orders go.
 const PATH: &str = "/v1/repairs";
@@ -33,6 +39,10 @@ pub struct Args {
     /// Do not ask
     #[arg(long)]
     yes: bool,
+    /// Configuration of real backends: the order is kept in the chain's row store, where its compute
+    /// finds it
+    #[arg(long, value_name = "FILE", env = "TANDEM_CONFIG", conflicts_with = "to")]
+    config: Option<PathBuf>,
     #[command(flatten)]
     connection: Connection,
 }
@@ -47,32 +57,71 @@ fn session(text: &str) -> Result<SessionId, String> {
 ///
 /// When it is not meant, or when the server can't be asked or refuses.
 pub async fn run(args: Args) -> Result<(), Failure> {
-    let client = args.connection.client()?;
-    if !client.has_key() {
-        return Err(Failure::configuration(anyhow!(
-            "only operators may order a repair: set TANDEM_KEY to the operator's key"
-        )));
-    }
     let what = scope(&args);
-    if !args.yes && !confirmed(&what)? {
-        return Err(Failure::failed(anyhow!("nothing was done")));
-    }
-    let request = RepairRequest {
-        chain: args.chain,
-        partition: args.partition,
-        session_id: args.session,
-        reason: args.reason,
+    let question = format!("{what}; its readers get the other chain meanwhile. Go on?");
+    let partitions = match &args.config {
+        Some(file) => {
+            confirm(args.yes, &question)?;
+            order_directly(file, &args).await?
+        }
+        None => {
+            let client = args.connection.client()?;
+            if !client.has_key() {
+                return Err(Failure::configuration(anyhow!(
+                    "only operators may order a repair: set TANDEM_KEY to the operator's key"
+                )));
+            }
+            confirm(args.yes, &question)?;
+            let request = RepairRequest {
+                chain: args.chain,
+                partition: args.partition,
+                session_id: args.session.clone(),
+                reason: args.reason.clone(),
+            };
+            let body = serde_json::to_vec(&request).map_err(|error| Failure::failed(anyhow!(error)))?;
+            let answer = client.post(PATH, &[], body.into()).await.map_err(Failure::failed)?;
+            let ordered: RepairOrdered =
+                answer.successful().and_then(|answer| answer.json()).map_err(Failure::failed)?;
+            ordered.partitions
+        }
     };
-    let body = serde_json::to_vec(&request).map_err(|error| Failure::failed(anyhow!(error)))?;
-    let answer = client.post(PATH, &[], body.into()).await.map_err(Failure::failed)?;
-    let ordered: RepairOrdered =
-        answer.successful().and_then(|answer| answer.json()).map_err(Failure::failed)?;
-    let partitions: Vec<String> = ordered.partitions.iter().map(u32::to_string).collect();
+    let partitions: Vec<String> = partitions.iter().map(u32::to_string).collect();
     say(format_args!(
         "Ordered: {what}, from the beginning of the log (partition {}). `tandem status` shows when it is done.",
         partitions.join(", ")
     ));
     Ok(())
+}
+
+/// Puts the order where the chain's compute looks for it, whether it is running or not.
+async fn order_directly(file: &Path, args: &Args) -> Result<Vec<u32>, Failure> {
+    let RoleConfig::Verify(config) = roles::configured(Role::Verify, file, None)? else {
+        unreachable!("the role verify has its own configuration");
+    };
+    let count = config.log.partitions;
+    let partitions: Vec<u32> = match (&args.session, args.partition) {
+        (Some(session), _) => vec![partition_of(session.as_str().as_bytes(), count).0],
+        (None, Some(partition)) if partition < count => vec![partition],
+        (None, Some(_)) => {
+            return Err(Failure::usage(anyhow!(
+                "there are partitions 0 to {} only",
+                count.saturating_sub(1)
+            )));
+        }
+        (None, None) => (0..count).collect(),
+    };
+    let rows = Box::pin(ScyllaStore::open(&config.rows[args.chain as usize])).await;
+    let rows = rows.map_err(|error| Failure::failed(anyhow!(error)))?;
+    for partition in &partitions {
+        let order = RepairOrder {
+            partition: PartitionId(*partition),
+            session_id: args.session.clone(),
+            reason: args.reason.clone(),
+            ordered_ms: wall_ms(),
+        };
+        rows.order_repair(&order).await.map_err(|error| Failure::failed(anyhow!(error)))?;
+    }
+    Ok(partitions)
 }
 
 fn scope(args: &Args) -> String {
@@ -82,15 +131,4 @@ fn scope(args: &Args) -> String {
         (None, Some(partition)) => format!("partition {partition} of chain {chain} is computed again"),
         (None, None) => format!("all of chain {chain} is computed again"),
     }
-}
-
-/// Asks a person. Whoever can't be asked must have said so before.
-fn confirmed(what: &str) -> Result<bool, Failure> {
-    if !std::io::stdin().is_terminal() {
-        return Err(Failure::usage(anyhow!("nobody is there to ask: say --yes if you mean it")));
-    }
-    remark(format_args!("{what}; its readers get the other chain meanwhile. Go on? [y/N]"));
-    let mut line = String::new();
-    std::io::stdin().lock().read_line(&mut line).map_err(|error| Failure::failed(anyhow!(error)))?;
-    Ok(matches!(line.trim(), "y" | "Y" | "yes"))
 }

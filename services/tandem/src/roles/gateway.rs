@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::anyhow;
 use http::Request;
 use tandem_control::{Control, Remote};
+use tandem_failover::Observation;
 use tandem_gateway::{ChainService, Gateway, Pool};
 use tandem_ingest::{Ingest, forget_receipts, wall_ms};
 use tandem_kafka::{Identity, KafkaLog, Purpose};
@@ -25,6 +26,7 @@ use super::backends::{LOG, check_control, follow_control, is_log_retryable};
 use super::stage::{Ending, Stage, bind, local_address};
 use crate::config::GatewayRoleConfig;
 use crate::failure::Failure;
+use crate::parity::{Auditor, AuditorSettings, ChainView, ServiceView};
 use crate::system::control::{seen_by, symptom_ticks};
 use crate::system::metrics;
 
@@ -36,15 +38,21 @@ struct Started {
     gateway: Gateway,
     log: Arc<dyn EventLog>,
     control: Arc<Remote>,
+    /// Compares both chains.
+    views: [Box<dyn ChainView>; 2],
 }
 
 pub(super) async fn run(config: GatewayRoleConfig) -> Result<(), Failure> {
     let stage = Stage::begin("gateway", config.admin).await?;
-    let Started { listener, gateway, log, control } = match start(&stage, config).await {
+    let Started { listener, gateway, log, control, views } = match start(&stage, config).await {
         Ok(started) => started,
         Err(ending) => return stage.give_up(ending).await,
     };
     let address = local_address(&listener)?;
+    let (auditor, parity) =
+        Auditor::new(views, Arc::clone(&log), AuditorSettings::default(), wall_ms, stage.stop_flag());
+    gateway.show_parity(parity.clone());
+    let auditing = tokio::spawn(auditor.run());
     let forgetting = tokio::spawn(forget_receipts(log, stage.stop_flag(), wall_ms));
     let serving = tokio::spawn({
         let (gateway, stopped) = (gateway.clone(), stage.stopped());
@@ -56,7 +64,10 @@ pub(super) async fn run(config: GatewayRoleConfig) -> Result<(), Failure> {
         let mut ticks = symptom_ticks();
         loop {
             ticks.tick().await;
-            control.observe(&seen_by(&gateway, &observer));
+            let mut seen = seen_by(&gateway, &observer);
+            // All the time: a leader that is new has heard none.
+            seen.push(Observation::Digest(parity.borrow().digest_verdict()));
+            control.observe(&seen);
         }
     });
     stage.serves(Some(address));
@@ -64,6 +75,7 @@ pub(super) async fn run(config: GatewayRoleConfig) -> Result<(), Failure> {
         .until_stopped(async {
             _ = serving.await;
             _ = forgetting.await;
+            _ = auditing.await;
             telling.abort();
         })
         .await
@@ -79,6 +91,9 @@ async fn start(stage: &Stage, config: GatewayRoleConfig) -> Result<Started, Endi
     metrics::route(&stage.telemetry, control.route());
 
     let chains = [pools[0].service(), pools[1].service()];
+    let views = Chain::ALL.map(|chain| -> Box<dyn ChainView> {
+        Box::new(ServiceView::new(chain, chains[chain as usize].clone()))
+    });
     let log = known_log(stage, &config.log, &chains).await?;
     tracing::info!(log = %log.id(), partitions = log.partitions(), "in front of both chains");
     let log: Arc<dyn EventLog> = measured::log(&stage.telemetry, None, Arc::new(log));
@@ -91,7 +106,7 @@ async fn start(stage: &Stage, config: GatewayRoleConfig) -> Result<Started, Endi
         metrics::nodes(&stage.telemetry, chain, pool);
     }
     metrics::check_gateway(&stage.health, &gateway, &ingest);
-    Ok(Started { listener, gateway, log, control })
+    Ok(Started { listener, gateway, log, control, views })
 }
 
 /// The log, as Kafka or else a chain describes it.
