@@ -43,6 +43,10 @@ pub async fn run_one(
 ) -> Result<Report, Failure> {
     let stand = Embedded::start(seed).await?;
     let Plan { timing, load, budget } = plan;
+    // A brief one only asks whether it is safe.
+    if timing != Timing::BRIEF {
+        stand.settle().await;
+    }
     let request = Request { drill, struck, seed, timing, load, budget };
     let evidence = Box::pin(run(&stand, request, broken_off)).await;
     stand.stop().await;

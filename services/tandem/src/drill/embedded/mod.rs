@@ -10,12 +10,13 @@ mod lossy;
 mod view;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tandem_chaos::fault::Fault;
 use tandem_chaos::stand::{Decided, Injected, Stand, StandError};
 use tandem_control::{Decision, Node};
-use tandem_failover::Action;
+use tandem_failover::{Action, Condition, Evidence};
 use tandem_gateway::ClockMode;
 use tandem_model::route::{Chain, Route};
 
@@ -28,6 +29,9 @@ use faults::Switches;
 
 /// Enough for sessions to spread, few enough for two cores.
 const PARTITIONS: u32 = 2;
+/// How long the control group may take to find both chains well, and how often that is looked at.
+const SETTLE_MAX: Duration = Duration::from_secs(60);
+const LOOK_PAUSE: Duration = Duration::from_millis(200);
 /// Decisions that are looked at.
 const DECISIONS_MAX: usize = 200;
 
@@ -58,6 +62,29 @@ impl Embedded {
         let system = System::start(options).await.map_err(Failure::failed)?;
         system.recovered().await;
         Ok(Self { system, key, switches })
+    }
+
+    /// Waits until the control group has seen both chains well for a calm time, as it has in a
+    /// system that was not started a moment ago: before, it leaves a chain only when that is down.
+    /// Gives up after a while; the report then shows what that led to.
+    pub async fn settle(&self) {
+        let settled = async {
+            loop {
+                let outlook =
+                    self.system.control_leader().and_then(|node| node.view().borrow().outlook.clone());
+                let is_well = outlook.is_some_and(|outlook| {
+                    let Evidence { active, target, .. } = outlook.evidence;
+                    [active, target].iter().all(|finding| finding.condition == Condition::Healthy)
+                });
+                if is_well {
+                    return;
+                }
+                tokio::time::sleep(LOOK_PAUSE).await;
+            }
+        };
+        if tokio::time::timeout(SETTLE_MAX, settled).await.is_err() {
+            tracing::warn!("the control group does not find both chains well; going on all the same");
+        }
     }
 
     /// Takes it down; its data is removed.
