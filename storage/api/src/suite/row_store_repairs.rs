@@ -132,7 +132,8 @@ async fn the_partitions_own_row_and_beats_are_replaced(store: &dyn RowStore) {
         assert_eq!(store.beats(PARTITION, 0, BEATS_KEPT).await.expect("beats"), beats);
     }
     let mut later = changes(PARTITION.0, cut.next + 10, 9_000);
-    later.beats = vec![beat(9_000, 4)];
+    // A later beat stands later in the log.
+    later.beats = vec![BeatDigest { offset: cut.next + 5, ..beat(9_000, 4) }];
     store.apply(&later).await.expect("apply");
     assert_eq!(store.partition_row(PARTITION).await.expect("row"), Some(later.partition_row));
     assert_eq!(store.beats(PARTITION, 6_001, 9).await.expect("beats"), later.beats);
