@@ -9,6 +9,7 @@
 //! | `POST /control/v1/drain` `{"chain":"b","reason":"…"}` | and `undrain`, `freeze`, `unfreeze`, `quarantine`, `release`, `block`, `unblock`, `bounds` |
 //! | `GET /control/v1/members` | who is in the group |
 //! | `POST /control/v1/members` `{"action":"add","id":4,"address":"http://…"}` | and `promote`, `remove`, `hand-over` |
+//! | `GET /control/v1/drills` | what can be rehearsed, with what should come of it |
 //! | `POST /control/v1/observations` | what gateways and control nodes see |
 //! | `POST /control/v1/raft` | what members say to each other |
 //!
@@ -40,8 +41,9 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::transport::{self, BODY_BYTES_MAX as RAFT_BYTES_MAX};
 use crate::wire::{
-    FORWARDED, HISTORY_DEFAULT, MEMBERS_PATH, MemberOrder, Members, Noted, OBSERVATIONS_PATH, Observations,
-    RAFT_PATH, SIMPLE, STATE_PATH, SWITCH_PATH, Simple, Switch, WAIT_MS_MAX, WITHIN_MS_MAX, action,
+    DRILLS_PATH, FORWARDED, HISTORY_DEFAULT, MEMBERS_PATH, MemberOrder, Members, Noted, OBSERVATIONS_PATH,
+    Observations, RAFT_PATH, SIMPLE, STATE_PATH, SWITCH_PATH, Simple, Switch, WAIT_MS_MAX, WITHIN_MS_MAX,
+    action,
 };
 use crate::{Control, ControlError, Node, OperatorKey, Order};
 
@@ -59,16 +61,25 @@ struct Shared {
     key: OperatorKey,
     stopping: watch::Receiver<bool>,
     waiting: Semaphore,
+    drills: Bytes,
 }
 
 /// The API of `node`. Questions that wait are answered at once when `stopping` becomes true, so that
-/// a stop need not wait for them.
-pub fn router(node: Node, key: OperatorKey, stopping: watch::Receiver<bool>) -> Router {
-    let shared = Arc::new(Shared { node, key, stopping, waiting: Semaphore::new(WAITING_MAX) });
+/// a stop need not wait for them. `drills` is the list that is shown under [`DRILLS_PATH`].
+pub fn router(
+    node: Node,
+    key: OperatorKey,
+    stopping: watch::Receiver<bool>,
+    drills: &serde_json::Value,
+) -> Router {
+    let drills = serde_json::json!({ "drills": drills }).to_string().into();
+    let waiting = Semaphore::new(WAITING_MAX);
+    let shared = Arc::new(Shared { node, key, stopping, waiting, drills });
     Router::new()
         .route(STATE_PATH, get(state))
         .route(SWITCH_PATH, post(switch))
         .route(MEMBERS_PATH, get(members).post(change))
+        .route(DRILLS_PATH, get(list_drills))
         .route(OBSERVATIONS_PATH, post(observe))
         .route(RAFT_PATH, post(raft))
         .route("/control/v1/{verb}", any(decide))
@@ -81,14 +92,14 @@ pub fn router(node: Node, key: OperatorKey, stopping: watch::Receiver<bool>) -> 
 fn nothing_there() -> Problem {
     let verbs: Vec<&str> = SIMPLE.iter().map(|(verb, _)| *verb).collect();
     Problem::not_found(format!(
-        "the control API has {STATE_PATH}, {SWITCH_PATH}, {MEMBERS_PATH} and /control/v1/ with {}",
+        "the control API has {STATE_PATH}, {SWITCH_PATH}, {MEMBERS_PATH}, {DRILLS_PATH} and /control/v1/ with {}",
         verbs.join(", ")
     ))
 }
 
 fn not_allowed(path: &str) -> Response {
     let allowed = match path {
-        STATE_PATH => "GET, HEAD",
+        STATE_PATH | DRILLS_PATH => "GET, HEAD",
         MEMBERS_PATH => "GET, HEAD, POST",
         _ => "POST",
     };
@@ -228,6 +239,11 @@ async fn members(State(shared): State<Arc<Shared>>) -> Response {
     let is_linearizable = shared.node.read().await.is_ok();
     let state = shared.node.state(0, is_linearizable);
     json(&Members { members: state.members, node: state.node })
+}
+
+async fn list_drills(State(shared): State<Arc<Shared>>) -> Response {
+    let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")];
+    (StatusCode::OK, headers, shared.drills.clone()).into_response()
 }
 
 async fn change(State(shared): State<Arc<Shared>>, request: Request) -> Response {

@@ -13,6 +13,8 @@ use tandem_model::route::{Chain, Route};
 pub const STATE_PATH: &str = "/control/v1/state";
 /// Where a switch is asked for.
 pub const SWITCH_PATH: &str = "/control/v1/switch";
+/// Where the drills are listed that `tandem drill run` knows.
+pub const DRILLS_PATH: &str = "/control/v1/drills";
 /// Where members are listed and changed.
 pub const MEMBERS_PATH: &str = "/control/v1/members";
 /// Where gateways and control nodes tell what they see.

@@ -31,7 +31,7 @@ impl Api {
         })
         .unwrap();
         let (stopping, stopped) = watch::channel(false);
-        let router = api::router(member.clone(), OperatorKey::new(KEY), stopped);
+        let router = api::router(member.clone(), OperatorKey::new(KEY), stopped, &serde_json::json!([]));
         Self { member, router, stopping, _folder: folder }
     }
 

@@ -57,7 +57,7 @@ impl Node {
         .unwrap();
         let address = listener.local_addr().unwrap();
         let (stopping, stopped) = watch::channel(false);
-        let router = api::router(member.clone(), OperatorKey::new(KEY), stopped);
+        let router = api::router(member.clone(), OperatorKey::new(KEY), stopped, &serde_json::json!([]));
         let serving = tokio::spawn(async move {
             // Connections end with the set, so that a kill leaves nothing behind.
             let mut connections = JoinSet::new();

@@ -10,7 +10,7 @@ use tandem_telemetry::parts::{self, ControlState};
 use super::stage::{Ending, Stage, bind, local_address};
 use crate::config::ControlConfig;
 use crate::failure::Failure;
-use crate::system::control::{InProcess, LIMITS};
+use crate::system::control::{InProcess, LIMITS, drills};
 
 pub(super) async fn run(config: ControlConfig) -> Result<(), Failure> {
     let stage = Stage::begin("control", config.admin).await?;
@@ -50,7 +50,7 @@ pub(super) async fn run(config: ControlConfig) -> Result<(), Failure> {
             }
         }
     });
-    let pages = api::router(node.clone(), config.key.clone(), stage.stop_flag());
+    let pages = api::router(node.clone(), config.key.clone(), stage.stop_flag(), &drills());
     let serving = tokio::spawn(serve_http(pages, LIMITS, listener, stage.stopped()));
     stage.serves(Some(address));
     stage

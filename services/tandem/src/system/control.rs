@@ -88,7 +88,7 @@ impl Group {
             });
             let node = started.await.map_err(|error| StartError::Broken(error.to_string()))?;
             let node = node.map_err(StartError::Control)?;
-            let pages = api::router(node.clone(), key.clone(), stopped.clone());
+            let pages = api::router(node.clone(), key.clone(), stopped.clone(), &drills());
             let mut serving_stopped = stopped.clone();
             group.serving.push(tokio::spawn(async move {
                 let until = async move { _ = serving_stopped.wait_for(|stop| *stop).await };
@@ -196,6 +196,11 @@ pub(super) async fn tell_verdicts(
             return;
         }
     }
+}
+
+/// What can be rehearsed, for the control API.
+pub(crate) fn drills() -> serde_json::Value {
+    serde_json::to_value(tandem_chaos::drill::catalogue()).expect("drills hold only plain data")
 }
 
 /// Tells all members: whoever leads listens.
