@@ -93,7 +93,7 @@ pub enum Effect {
         /// What.
         bytes: Vec<u8>,
     },
-    /// The answer to [`Member::ask`].
+    /// The answer to [`super::Member::ask`].
     Answer {
         /// The ticket given there.
         ticket: u64,
