@@ -113,9 +113,14 @@ async fn order_directly(file: &Path, args: &Args) -> Result<Vec<u32>, Failure> {
     let rows = Box::pin(ScyllaStore::open(&config.rows[args.chain as usize])).await;
     let rows = rows.map_err(|error| Failure::failed(anyhow!(error)))?;
     for partition in &partitions {
+        let known = rows.repair_order(PartitionId(*partition)).await;
+        let known = known.map_err(|error| Failure::failed(anyhow!(error)))?;
+        // An order that is under way is never narrowed: two sessions are the whole partition.
+        let session_id =
+            args.session.clone().filter(|id| known.is_none_or(|known| known.session_id.as_ref() == Some(id)));
         let order = RepairOrder {
             partition: PartitionId(*partition),
-            session_id: args.session.clone(),
+            session_id,
             reason: args.reason.clone(),
             ordered_ms: wall_ms(),
         };
