@@ -12,7 +12,7 @@ use crate::cli::KeyOption;
 use crate::failure::Failure;
 use crate::key::Key;
 use crate::system::hooks::Between;
-use crate::system::{Options, System};
+use crate::system::{ControlPorts, Options, System};
 use crate::terminal::{remark, say};
 
 /// What a shell reports of a process that Ctrl-C ended.
@@ -37,7 +37,7 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     admin_port: Option<u16>,
     /// First of the three ports of the control group, at the same address; 0 takes free ones
-    /// [default: 8090, or free ones with --port 0]
+    /// [default: 8090, or free ones where that is taken or with --port 0]
     #[arg(long, value_name = "N")]
     control_port: Option<u16>,
     /// Folder that keeps the data; a later start goes on with it [default: a temporary one]
@@ -151,8 +151,13 @@ fn options(args: &Args, key: Key) -> Options {
         partitions: args.partitions,
         listen: SocketAddr::new(args.listen, args.port),
         admin: args.admin_port.map(|port| SocketAddr::new(args.listen, port)),
-        // Who takes any port for the gateway can't mean these.
-        control_port: args.control_port.or((args.port != 0).then_some(CONTROL_PORT)),
+        control_ports: match args.control_port {
+            Some(0) => ControlPorts::Any,
+            Some(port) => ControlPorts::From(port),
+            // Who takes any port for the gateway does not want these either.
+            None if args.port == 0 => ControlPorts::Any,
+            None => ControlPorts::Rather(CONTROL_PORT),
+        },
         key,
         clock: match args.clock {
             Clock::Live => ClockMode::Live,

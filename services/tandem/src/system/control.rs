@@ -39,6 +39,17 @@ pub(crate) const LIMITS: PortLimits = PortLimits {
     drain: Duration::from_secs(5),
 };
 
+/// Where the members listen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ControlPorts {
+    /// At free ports.
+    Any,
+    /// At this port and the two after it; at free ones where one of them is taken.
+    Rather(u16),
+    /// At this port and the two after it, or nowhere.
+    From(u16),
+}
+
 /// The running group.
 pub(super) struct Group {
     nodes: Vec<Node>,
@@ -54,10 +65,20 @@ impl Group {
     /// Starts all members, with their folders in `folder`.
     pub(super) async fn start(
         folder: &Path,
-        (listen, port): (IpAddr, Option<u16>),
+        (listen, ports): (IpAddr, ControlPorts),
         key: &OperatorKey,
     ) -> Result<Self, StartError> {
-        let listeners = listen_at(listen, port).await?;
+        let listeners = match ports {
+            ControlPorts::Any => listen_at(listen, 0).await?,
+            ControlPorts::From(port) => listen_at(listen, port).await?,
+            ControlPorts::Rather(port) => match listen_at(listen, port).await {
+                Ok(listeners) => listeners,
+                Err(error) => {
+                    tracing::info!(%error, "the control group takes free ports");
+                    listen_at(listen, 0).await?
+                }
+            },
+        };
         let addresses = listeners
             .iter()
             .map(TcpListener::local_addr)
@@ -210,14 +231,11 @@ pub(super) fn tell(nodes: &[Node], seen: &[Observation]) {
     }
 }
 
-/// Listens at three ports from `port` on; at free ones where none is given, or 0 is.
-async fn listen_at(listen: IpAddr, port: Option<u16>) -> Result<Vec<TcpListener>, StartError> {
+/// Listens at three ports from `port` on; at free ones where that is 0.
+async fn listen_at(listen: IpAddr, port: u16) -> Result<Vec<TcpListener>, StartError> {
     let mut listeners = Vec::new();
     for index in 0..MEMBERS {
-        let port = match port {
-            None | Some(0) => 0,
-            Some(first) => first.saturating_add(index),
-        };
+        let port = if port == 0 { 0 } else { port.saturating_add(index) };
         let listen = SocketAddr::new(listen, port);
         listeners
             .push(TcpListener::bind(listen).await.map_err(|source| StartError::Listen { listen, source })?);

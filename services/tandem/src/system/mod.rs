@@ -39,6 +39,7 @@ use crate::parity::{Auditor, AuditorSettings, ChainView, ServiceView};
 use crate::system::admin::Admin;
 use crate::system::hooks::{Between, User};
 
+pub use control::ControlPorts;
 pub use error::StartError;
 
 /// How many partitions a new log has where nothing is said.
@@ -56,9 +57,8 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Where metrics and health are served; nowhere where absent. Port 0 takes a free one.
     pub admin: Option<SocketAddr>,
-    /// The first of the three ports of the control group, at the gateway's address; free ones
-    /// where it is 0 or absent.
-    pub control_port: Option<u16>,
+    /// The ports of the control group, at the gateway's address.
+    pub control_ports: ControlPorts,
     /// The operator's key.
     pub key: Key,
     /// What moves time.
@@ -79,7 +79,7 @@ impl Options {
             partitions: None,
             listen,
             admin: None,
-            control_port: None,
+            control_ports: ControlPorts::Any,
             key,
             clock,
             demo_seed: None,
@@ -127,7 +127,7 @@ impl System {
         let data = open(&options).await?;
         let operator = OperatorKey::new(options.key.as_str());
         let mut control =
-            control::Group::start(&data.folder, (listen.ip(), options.control_port), &operator).await?;
+            control::Group::start(&data.folder, (listen.ip(), options.control_ports), &operator).await?;
         let log = |user: Option<Chain>| -> Arc<dyn EventLog> {
             match telemetry {
                 Some(telemetry) => measured::log(telemetry, user, data.log.clone()),
