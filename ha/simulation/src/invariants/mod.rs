@@ -139,7 +139,9 @@ impl Watch {
     fn switched(&mut self, now_ms: u64, decision: &Decision, switch: &Switch) -> Held {
         self.counters.automatic_switches += 1;
         self.calm.switched_automatically();
-        self.flapping.switched(now_ms, decision, switch)
+        // Whose figures are wrong is left at once; that it is innocent is another invariant.
+        let is_left_wrong = *self.one_log.decided().quarantined().of(switch.to.other());
+        self.flapping.switched(now_ms, decision, switch, is_left_wrong)
     }
 
     /// How far the log is known to be committed, to anybody.

@@ -43,8 +43,12 @@ async fn every_fault_begins_and_ends_with_its_guard() {
     until("it is heard", async || active().await.is_some_and(|active| active == "b")).await;
     assert_eq!(stand.decisions().await.unwrap()[0].route, route);
 
-    assert!(stand.cannot(Fault::ControlLeaderLost).is_some());
-    assert!(stand.inject(Fault::ControlLeaderLost, None).await.is_err());
+    let leader = async || stand.system.control_leader().map(|node| node.id());
+    let first = leader().await.expect("it decided a moment ago");
+    let guard = stand.inject(Fault::ControlLeaderLost, None).await.unwrap();
+    until("somebody else leads", async || leader().await.is_some_and(|leader| leader != first)).await;
+    until("the old leader has noticed", async || guard.struck() == Some(1)).await;
+    drop(guard);
     assert!(stand.inject(Fault::Crash, None).await.is_err(), "of which chain?");
     // A fault in force does not hold up the end.
     let _guard = stand.inject(Fault::Pause, Some(Chain::A)).await.unwrap();
