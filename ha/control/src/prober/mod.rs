@@ -26,9 +26,10 @@ use self::usual::Usual;
 const PROBE_EVERY: Duration = Duration::from_millis(100);
 /// How often each chain is asked how far it is.
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
-/// How long a query may take. Longer than the judge's patience with slow answers, shorter than its
-/// patience with none.
-const PROBE_TIMEOUT: Duration = Duration::from_millis(500);
+/// How long a query may take. Longer than the judge's patience with slow answers, and a quarter of
+/// its patience with none: the failure that completes it must be known at once, not at the end of
+/// another long wait.
+const PROBE_TIMEOUT: Duration = Duration::from_millis(300);
 /// How often the session that is queried is chosen anew.
 const CHOOSE_EVERY: Duration = Duration::from_secs(5);
 /// Event time may go back by so much between two answers of a chain, in milliseconds: they may come
