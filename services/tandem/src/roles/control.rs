@@ -10,7 +10,7 @@ use tandem_telemetry::parts::{self, ControlState};
 use super::stage::{Ending, Stage, bind, local_address};
 use crate::config::ControlConfig;
 use crate::failure::Failure;
-use crate::system::control::{InProcess, LIMITS, drills};
+use crate::system::control::{ByServices, LIMITS, drills};
 
 pub(super) async fn run(config: ControlConfig) -> Result<(), Failure> {
     let stage = Stage::begin("control", config.admin).await?;
@@ -107,7 +107,7 @@ fn look(config: &ControlConfig, node: &Node) -> Result<Prober, Failure> {
             Some(Remote::start(options).map_err(|error| refused(anyhow!(error)))?)
         }
     };
-    let reader = Arc::new(InProcess(chains.map(|chain| chain.service())));
+    let reader = Arc::new(ByServices(chains.map(|chain| chain.service())));
     let own = node.clone();
     Ok(Prober::start(format!("control-{}", config.id), reader, None, move |seen| {
         if let Some(others) = &others {

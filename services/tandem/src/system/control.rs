@@ -128,7 +128,7 @@ impl Group {
 
     /// Lets the members look at both chains.
     pub(super) fn watch(&mut self, chains: &[ChainService; 2], verdicts: &watch::Receiver<DigestVerdict>) {
-        let reader: Arc<dyn ChainReader> = Arc::new(InProcess(chains.clone()));
+        let reader: Arc<dyn ChainReader> = Arc::new(ByServices(chains.clone()));
         for (index, node) in self.nodes.iter().enumerate() {
             let all = self.nodes.clone();
             // One who compares is enough: a verdict is no matter of votes.
@@ -253,11 +253,11 @@ fn reached_at(address: SocketAddr) -> Uri {
     format!("http://{}", SocketAddr::new(host, address.port())).parse().expect("an address makes a URI")
 }
 
-/// Asks query nodes through their services.
-pub(crate) struct InProcess(pub(crate) [ChainService; 2]);
+/// Asks query nodes through their services: in this process, or pools of nodes elsewhere.
+pub(crate) struct ByServices(pub(crate) [ChainService; 2]);
 
 #[async_trait]
-impl ChainReader for InProcess {
+impl ChainReader for ByServices {
     async fn get(&self, chain: Chain, path: &str) -> Result<Bytes, String> {
         let mut question = http::Request::new(Bytes::new());
         *question.uri_mut() = path.parse().map_err(|_| format!("{path} is no path"))?;

@@ -85,7 +85,9 @@ impl Switches {
                 guard.view = Some(self.view.clone());
             }
             (Fault::ControlLeaderLost, _) => {
-                return Err(StandError("there is no control node of its own".to_owned()));
+                return Err(StandError(format!(
+                    "{fault} is the control group's, not a switch between parts"
+                )));
             }
             (_, None) => return Err(StandError(format!("{fault} needs a chain"))),
             (fault, Some(chain)) => self.chains[chain as usize].begin(fault, &mut guard),
