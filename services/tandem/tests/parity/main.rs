@@ -45,13 +45,9 @@ async fn a_row_changed_in_the_row_store_is_found_named_and_repaired() {
         assert_eq!(found.places, 2, "the row that should not be counts, too: {found}");
         let report = world.system.parity().borrow().clone();
         assert_eq!(report.digest_verdict(), DigestVerdict::Wrong(chain));
-        let status = world.status().await;
-        let parity = &status["parity"];
-        assert_eq!(
-            (&parity["verdict"], &parity["level"], &parity["wrong"]),
-            (&json!("different"), &json!("stored"), &json!(chain))
-        );
-        assert_eq!(parity["findings"][0]["session_id"], "s3");
+        let parity = world.until_shown("different").await;
+        assert_eq!((&parity["level"], &parity["wrong"]), (&json!("stored"), &json!(chain)));
+        assert_eq!(parity["findings"][0]["session_id"], "s3", "{parity}");
         world.repair(json!({"chain": chain, "session_id": "s3", "reason": "test"})).await;
         world.until_equal().await;
     }

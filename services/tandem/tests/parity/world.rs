@@ -153,8 +153,20 @@ impl World {
         report.findings.iter().next().expect("one").clone()
     }
 
-    pub(crate) async fn status(&self) -> Value {
-        self.client().get_json("/v1/status", &[]).await.expect("status")
+    /// Waits until `/v1/status` shows a verdict, which it may do a moment late: gateways give a
+    /// status out again for a while.
+    pub(crate) async fn until_shown(&self, verdict: &str) -> Value {
+        let client = self.client();
+        let shown = async {
+            loop {
+                let mut status: Value = client.get_json("/v1/status", &[]).await.expect("status");
+                if status["parity"]["verdict"] == verdict {
+                    return status["parity"].take();
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, shown).await.expect("the status shows it")
     }
 
     pub(crate) async fn repair(&self, order: Value) {
