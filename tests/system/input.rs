@@ -162,6 +162,7 @@ fn lay(line: &Bytes) -> Vec<(PartitionId, Record)> {
             return vec![(partition, Record::line(line.clone()))];
         }
         Ok(Line::Beat { ts }) => return beat(ts / 1_000),
+        Ok(Line::Verdict(verdict)) => panic!("{verdict:?}"),
         Err(refusal) => refusal,
     };
     let record = Record::refused(&line, refusal);

@@ -12,7 +12,7 @@ use tandem_model::digest::TABLES;
 use tandem_model::event::Line;
 use tandem_model::route::Chain;
 use tandem_model::row::BeatDigest;
-use tandem_model::{PartitionId, PseudonymKey, Record, SessionId, Stored, Values};
+use tandem_model::{PartitionId, PseudonymKey, Record, SessionId, Stored, Values, Verdicts};
 use tandem_plain::Plain;
 
 use crate::claim::{Claim, OFFSET, Place, Store, against_log, text};
@@ -29,6 +29,7 @@ pub struct BeatClaim {
 /// A vote while the log is read.
 pub struct Vote {
     plain: Plain,
+    verdicts: Verdicts,
     sessions: Vec<SessionId>,
     is_about_all: bool,
     /// The earliest last, so that it is popped first.
@@ -81,7 +82,22 @@ pub struct Wrong {
 
 impl Vote {
     /// A vote about these copies and digests, all of one `partition` of `partitions`.
-    pub fn new(partition: PartitionId, partitions: u32, claims: Vec<Claim>, beats: Vec<BeatClaim>) -> Self {
+    ///
+    /// None where something was said about a record (`verdicts`, all that the log holds) that some
+    /// of them have counted and can't have heard of: they go back for it, and then it can be told
+    /// who is wrong.
+    pub fn new(
+        partition: PartitionId,
+        partitions: u32,
+        claims: Vec<Claim>,
+        beats: Vec<BeatClaim>,
+        verdicts: Verdicts,
+    ) -> Option<Self> {
+        let mut nexts =
+            claims.iter().map(|claim| claim.cut.next).chain(beats.iter().map(|beat| beat.beat.offset + 1));
+        if nexts.any(|next| verdicts.unheard(next).is_some()) {
+            return None;
+        }
         let mut sessions: Vec<SessionId> = claims.iter().map(|claim| claim.session_id.clone()).collect();
         sessions.sort_unstable();
         sessions.dedup();
@@ -92,14 +108,15 @@ impl Vote {
         due.sort_by_key(|(position, _)| std::cmp::Reverse(*position));
         // No rejected events are compared, and nothing else shows a pseudonym.
         let plain = Plain::new(partition, partitions, PseudonymKey::new([0; 16])).without_rejected();
-        Self { plain, sessions, is_about_all, due, outcome: Outcome::default() }
+        let plain = plain.with_verdicts(verdicts.clone());
+        Some(Self { plain, verdicts, sessions, is_about_all, due, outcome: Outcome::default() })
     }
 
     /// The record at `offset`, in the order of the log, from its first on.
     pub fn apply(&mut self, offset: u64, record: &Record) {
         // Offsets may have holes, so what is due is anything up to this record.
         self.judge_until(offset);
-        if self.is_about_all || self.concerns(record) {
+        if self.is_about_all || self.concerns(offset, record) {
             self.plain.apply(offset, record);
         }
     }
@@ -127,12 +144,15 @@ impl Vote {
         self.outcome
     }
 
-    fn concerns(&self, record: &Record) -> bool {
+    fn concerns(&self, offset: u64, record: &Record) -> bool {
         let named = |id: &str| self.sessions.iter().any(|session| session.as_str() == id);
+        if let Some(quarantine) = self.verdicts.quarantine(offset) {
+            return quarantine.session_id.as_ref().is_some_and(|id| named(id.as_str()));
+        }
         let malformed = match &record.malformed {
             Some(refusal) => refusal.reason.clone(),
             None => match decode(&record.value) {
-                Ok(Line::Beat { .. }) => return true,
+                Ok(Line::Beat { .. } | Line::Verdict(_)) => return true,
                 Ok(Line::Event(event)) => return named(&event.session_id),
                 Err(malformed) => malformed,
             },

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use tandem_model::retention::Retention;
 use tandem_model::route::Chain;
 use tandem_model::row::BeatDigest;
-use tandem_model::{Cut, PartitionId, PseudonymKey, Record, Row, SessionId, Stored};
+use tandem_model::{Cut, PartitionId, PseudonymKey, Record, Row, SessionId, Stored, Verdicts};
 use tandem_parity::{BeatClaim, Claim, Place, Store, Vote, contradiction};
 use tandem_plain::{Plain, nasty};
 
@@ -65,7 +65,8 @@ fn copies(log: &[(u64, Record)], seed: u64) -> BTreeMap<SessionId, Vec<Claim>> {
 }
 
 fn outcome(log: &[(u64, Record)], claims: Vec<Claim>, beats: Vec<BeatClaim>) -> tandem_parity::Outcome {
-    let mut vote = Vote::new(PARTITION, PARTITIONS, claims, beats);
+    let mut vote =
+        Vote::new(PARTITION, PARTITIONS, claims, beats, Verdicts::default()).expect("nothing was said");
     let mut next = 0;
     for (offset, record) in log {
         vote.apply(*offset, record);

@@ -23,6 +23,7 @@ mod flush;
 mod hot;
 mod orders;
 mod partition;
+mod poison;
 pub mod publish;
 mod recover;
 mod repair;
@@ -32,5 +33,6 @@ mod status;
 
 pub use compute::Compute;
 pub use orders::{RepairError, Repairer};
+pub use poison::{QUARANTINED_MAX, SeededFault};
 pub use settings::Settings;
 pub use status::{Hot, Phase, Status};

@@ -10,7 +10,8 @@ use tokio::time::Instant;
 
 use crate::flush::flush;
 use crate::hot::HotWriter;
-use crate::recover::recover;
+use crate::poison::{Interruption, fold_on};
+use crate::recover::{Recovered, judge, recover};
 use crate::repair;
 use crate::settings::Settings;
 use crate::snapshots::Keeper;
@@ -41,13 +42,31 @@ pub(crate) struct Context {
 ///
 /// When the log or a store says what trying again can't mend.
 pub(crate) async fn run(context: Context) -> Result<(), StoreError> {
-    let recovered = recover(&context).await?;
+    loop {
+        context.status.send_modify(|status| status.phase = Phase::Recovering);
+        let recovered = recover(&context).await?;
+        match follow(&context, recovered).await? {
+            Ended::Stopped => return Ok(()),
+            Ended::Again => {}
+        }
+    }
+}
+
+/// Why a partition is not followed any more.
+enum Ended {
+    Stopped,
+    /// It has to begin again from what is stored.
+    Again,
+}
+
+async fn follow(context: &Context, recovered: Recovered) -> Result<Ended, StoreError> {
     let mut fold = recovered.fold;
     context.status.send_modify(|status| {
         status.phase = Phase::Following;
         status.cut = fold.cut();
         status.reached = fold.cut().next;
         status.restored_from = recovered.restored_from;
+        status.quarantined = fold.verdicts().quarantined();
         status.usage = fold.usage();
     });
     let mut ends = context.log.ends();
@@ -60,23 +79,30 @@ pub(crate) async fn run(context: Context) -> Result<(), StoreError> {
     let mut last_flush = Instant::now();
     let mut last_snapshot = Instant::now();
     let mut snapshot_next = fold.cut().next;
-    let mut is_snapshot_due = false;
+    // The next restart need not begin at the beginning of the log.
+    let mut is_snapshot_due = recovered.restored_from == 0 && written.next > 0;
     while !is_over(&stopped) {
         let end = ends.borrow_and_update().get(context.partition.0 as usize).copied().unwrap_or(0);
-        let records = match read(&context, fold.cut().next).await {
+        let records = match read(context, fold.cut().next).await {
             // The log may be away for long: what was folded is written before it is tried again.
             Err(error) if error.is_retryable() => {
                 if fold.has_changes() {
-                    flush(&context, &mut hot, fold.take_changes()).await?;
+                    flush(context, &mut hot, fold.take_changes()).await?;
                     last_flush = Instant::now();
                     written = fold.cut();
                 }
-                persistently(&context, async || read(&context, fold.cut().next).await).await?
+                persistently(context, async || read(context, fold.cut().next).await).await?
             }
             records => records?,
         };
-        for (offset, record) in &records {
-            fold.apply(*offset, record);
+        match fold_on(&mut fold, records.iter(), &context.settings.seeded_fault) {
+            Ok(()) => {}
+            // What was folded and not written is folded again.
+            Err(Interruption::Failed(failed)) => {
+                judge(context, &failed, fold.verdicts()).await?;
+                return Ok(Ended::Again);
+            }
+            Err(Interruption::Revised) => return Ok(Ended::Again),
         }
         context.status.send_if_modified(|status| {
             status.records += records.len() as u64;
@@ -84,36 +110,26 @@ pub(crate) async fn run(context: Context) -> Result<(), StoreError> {
         });
         let flush_at = last_flush + context.settings.flush_interval;
         if fold.has_changes() && Instant::now() >= flush_at {
-            flush(&context, &mut hot, fold.take_changes()).await?;
+            flush(context, &mut hot, fold.take_changes()).await?;
             last_flush = Instant::now();
             written = fold.cut();
         }
         if ordered.has_changed().unwrap_or(false) || Instant::now() >= look_at {
             ordered.mark_unchanged();
             look_at = Instant::now() + repair::LOOK_EVERY;
-            if let Some(order) = repair::order(&context).await {
+            if repair::order(context).await.is_some() {
                 if fold.has_changes() {
-                    flush(&context, &mut hot, fold.take_changes()).await?;
+                    flush(context, &mut hot, fold.take_changes()).await?;
                 }
-                context.status.send_modify(|status| status.phase = Phase::Recovering);
-                let rebuilt = repair::rebuild(&context, &order).await?;
-                context.status.send_modify(|status| status.phase = Phase::Following);
-                if let Some(rebuilt) = rebuilt {
-                    fold = rebuilt;
-                    hot = HotWriter::new();
-                    // The next restart need not begin at the beginning of the log.
-                    is_snapshot_due = true;
-                }
-                written = fold.cut();
-                last_flush = Instant::now();
+                return Ok(Ended::Again);
             }
         }
-        hot.tend(&context, &fold, written).await;
+        hot.tend(context, &fold, written).await;
         let is_due = is_snapshot_due
             || last_snapshot.elapsed() >= context.settings.snapshot_interval
             || fold.cut().next - snapshot_next >= context.settings.snapshot_records;
         if is_due && !fold.has_changes() && snapshots.is_free() {
-            snapshots.begin(&context, &fold).await;
+            snapshots.begin(context, &fold).await;
             is_snapshot_due = false;
             last_snapshot = Instant::now();
             snapshot_next = fold.cut().next;
@@ -121,7 +137,7 @@ pub(crate) async fn run(context: Context) -> Result<(), StoreError> {
         if records.is_empty() {
             if !fold.has_changes() {
                 // Everything below that end was readable before we looked, and there was nothing.
-                reach(&context, end);
+                reach(context, end);
             }
             // What is folded but not written waits for its time; else there is time until the
             // log grows.
@@ -143,10 +159,10 @@ pub(crate) async fn run(context: Context) -> Result<(), StoreError> {
         }
     }
     if fold.has_changes() {
-        flush(&context, &mut hot, fold.take_changes()).await?;
+        flush(context, &mut hot, fold.take_changes()).await?;
     }
-    snapshots.finish(&context, &fold).await;
-    Ok(())
+    snapshots.finish(context, &fold).await;
+    Ok(Ended::Stopped)
 }
 
 /// Notes that every record below `end` is in the row store.

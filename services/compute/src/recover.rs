@@ -1,15 +1,17 @@
 //! From what a process left behind to a fold that may go on.
 
 use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use tandem_fold::Fold;
 use tandem_model::digest::Digests;
 use tandem_model::row::BeatDigest;
-use tandem_model::{PartitionId, PseudonymKey};
-use tandem_storage::{BEATS_KEPT, Snapshot, StoreError};
+use tandem_model::{PartitionId, PseudonymKey, Verdicts};
+use tandem_storage::{BEATS_KEPT, RepairOrder, Snapshot, StoreError};
 
 use crate::partition::{Context, is_over, persistently};
-use crate::repair;
+use crate::poison::{self, Failed, Interruption, fold_on};
+use crate::repair::{self, Repaired};
 
 /// A fold that stands where the row store stands.
 pub(crate) struct Recovered {
@@ -26,13 +28,42 @@ pub(crate) struct Recovered {
 /// When a store says what trying again can't mend, or when the row store does not hold what the
 /// whole log gives: then no state can be trusted, and `tandem verify` names the difference.
 pub(crate) async fn recover(context: &Context) -> Result<Recovered, StoreError> {
+    loop {
+        match try_recover(context).await? {
+            Ok(recovered) => return Ok(recovered),
+            Err((failed, known)) => {
+                // Who was released and fails again is in quarantine again. Anything else was counted
+                // before by a build that could.
+                if known.get(failed.offset).is_none() {
+                    return Err(StoreError::Damaged(format!(
+                        "this build fails at offset {} of partition {}, which was counted before: {failed:?}; go \
+                         back to the build before",
+                        failed.offset, context.partition
+                    )));
+                }
+                judge(context, &failed, &known).await?;
+            }
+        }
+    }
+}
+
+/// See [`poison::quarantine`].
+pub(crate) async fn judge(context: &Context, failed: &Failed, known: &Verdicts) -> Result<(), StoreError> {
+    let partition = context.partition;
+    persistently(context, async || poison::quarantine(&*context.log, partition, failed, known).await).await
+}
+
+/// Where it failed at a record, that and what was known of records then.
+async fn try_recover(context: &Context) -> Result<Result<Recovered, (Failed, Verdicts)>, StoreError> {
     let partition = context.partition;
     let stores = &context.stores;
     // An order that was not done comes before what it is about is trusted.
-    if let Some(order) = persistently(context, async || stores.rows.repair_order(partition).await).await?
-        && let Some(fold) = repair::rebuild(context, &order).await?
-    {
-        return Ok(Recovered { fold, restored_from: 0 });
+    if let Some(order) = persistently(context, async || stores.rows.repair_order(partition).await).await? {
+        match repair::rebuild(context, &order).await? {
+            Repaired::Done(fold) => return Ok(Ok(Recovered { fold, restored_from: 0 })),
+            Repaired::GivenUp => {}
+            Repaired::Failed(failed, known) => return Ok(Err((failed, known))),
+        }
     }
     let target = persistently(context, async || stores.rows.progress(partition).await)
         .await?
@@ -47,19 +78,83 @@ pub(crate) async fn recover(context: &Context) -> Result<Recovered, StoreError> 
     let places = persistently(context, async || stores.snapshots.list(partition).await).await?;
     for next in places.into_iter().filter(|next| *next <= target) {
         let Some(fold) = restore(context, next).await? else { continue };
+        let fold = match knowing(context, fold, target).await? {
+            Known::Fold(fold) => fold,
+            Known::Otherwise(offset) => {
+                tracing::warn!(%partition, next, offset, "snapshot left out: there is a verdict about what it counts");
+                continue;
+            }
+            Known::Unheard => return compute_again(context, target).await,
+        };
         match replay(context, fold, target, &written).await? {
-            Ok(fold) => return Ok(Recovered { fold, restored_from: next }),
-            Err(beat) => {
+            Replayed::There(fold) => return Ok(Ok(Recovered { fold, restored_from: next })),
+            Replayed::Failed(failed, known) => return Ok(Err((failed, known))),
+            Replayed::Differs(beat) => {
                 tracing::error!(%partition, next, ts = beat.ts, "snapshot disagrees with its digests")
             }
         }
     }
     let fold = Fold::new(partition, context.log.partitions(), context.key);
+    let fold = match knowing(context, fold, target).await? {
+        Known::Fold(fold) => fold,
+        Known::Otherwise(_) | Known::Unheard => return compute_again(context, target).await,
+    };
     match replay(context, fold, target, &written).await? {
-        Ok(fold) => Ok(Recovered { fold, restored_from: 0 }),
-        Err(beat) => Err(StoreError::Damaged(format!(
+        Replayed::There(fold) => Ok(Ok(Recovered { fold, restored_from: 0 })),
+        Replayed::Failed(failed, known) => Ok(Err((failed, known))),
+        Replayed::Differs(beat) => Err(StoreError::Damaged(format!(
             "partition {partition}: the rows at the beat {} (offset {}) are not what the log gives",
             beat.ts, beat.offset
+        ))),
+    }
+}
+
+/// What a fold is worth once all verdicts are known.
+enum Known {
+    /// It knows them.
+    Fold(Fold),
+    /// It has counted this record, and should not, or the other way round.
+    Otherwise(u64),
+    /// The rows hold what was counted before a verdict said otherwise.
+    Unheard,
+}
+
+/// Looks ahead for verdicts. The rows reflect everything below `target`.
+async fn knowing(context: &Context, fold: Fold, target: u64) -> Result<Known, StoreError> {
+    let next = fold.cut().next;
+    let known = persistently(context, async || {
+        tandem_storage::verdicts(&*context.log, context.partition, fold.verdicts().clone(), next).await
+    })
+    .await?;
+    if known.unheard(target).is_some() {
+        return Ok(Known::Unheard);
+    }
+    Ok(match fold.knowing(&known) {
+        Ok(fold) => Known::Fold(fold),
+        Err(offset) => Known::Otherwise(offset),
+    })
+}
+
+/// A verdict came about what the rows have counted: they are computed again as after an order of
+/// an operator, so that readers are told, and a crash on the way is made good.
+async fn compute_again(
+    context: &Context,
+    target: u64,
+) -> Result<Result<Recovered, (Failed, Verdicts)>, StoreError> {
+    let partition = context.partition;
+    let order = RepairOrder {
+        partition,
+        session_id: None,
+        reason: format!("a verdict about an event below offset {target}"),
+        ordered_ms: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64,
+    };
+    persistently(context, async || context.stores.rows.order_repair(&order).await).await?;
+    match repair::rebuild(context, &order).await? {
+        Repaired::Done(fold) => Ok(Ok(Recovered { fold, restored_from: 0 })),
+        Repaired::Failed(failed, known) => Ok(Err((failed, known))),
+        Repaired::GivenUp => Err(StoreError::Damaged(format!(
+            "partition {partition}: a verdict says that an event below offset {target} is to be counted otherwise, \
+             and the log can't be read from its beginning"
         ))),
     }
 }
@@ -95,14 +190,20 @@ pub(crate) fn unpack(
     None
 }
 
-/// Replays the log up to `target`, writing nothing: the stores have all of that. Answers the
-/// first beat whose digests are not those written down before.
+enum Replayed {
+    There(Fold),
+    /// The first beat whose digests are not those written down before.
+    Differs(BeatDigest),
+    Failed(Failed, Verdicts),
+}
+
+/// Replays the log up to `target`, writing nothing: the stores have all of that.
 async fn replay(
     context: &Context,
     mut fold: Fold,
     target: u64,
     written: &BTreeMap<u64, Digests>,
-) -> Result<Result<Fold, BeatDigest>, StoreError> {
+) -> Result<Replayed, StoreError> {
     while fold.cut().next < target {
         if is_over(&context.stopped) {
             return Err(StoreError::Unavailable("told to stop before it had recovered".to_owned()));
@@ -112,15 +213,19 @@ async fn replay(
         })
         .await?;
         let before = fold.cut().next;
-        for (offset, record) in records.iter().take_while(|(offset, _)| *offset < target) {
-            fold.apply(*offset, record);
+        let known = fold.verdicts().clone();
+        let records = records.iter().take_while(|(offset, _)| *offset < target);
+        match fold_on(&mut fold, records, &context.settings.seeded_fault) {
+            // All verdicts below the target were known before it began.
+            Ok(()) | Err(Interruption::Revised) => {}
+            Err(Interruption::Failed(failed)) => return Ok(Replayed::Failed(failed, known)),
         }
         let passed = fold.take_changes().beats;
         if let Some(wrong) = passed
             .into_iter()
             .find(|beat| written.get(&beat.offset).is_some_and(|digests| *digests != beat.digests))
         {
-            return Ok(Err(wrong));
+            return Ok(Replayed::Differs(wrong));
         }
         if fold.cut().next == before {
             return Err(StoreError::Damaged(format!(
@@ -129,5 +234,5 @@ async fn replay(
             )));
         }
     }
-    Ok(Ok(fold))
+    Ok(Replayed::There(fold))
 }

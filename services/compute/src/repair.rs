@@ -12,7 +12,8 @@
 //!    each session is gathered; what memory has no room for comes in another pass.
 //! 3. Each session is replaced as a whole, at the place where the row store stands: so no reader
 //!    goes back, and what is not among the rows is gone. What the log knows nothing of goes.
-//! 4. The partition's own row and the digests of its beats are replaced, and the order is ended.
+//! 4. The partition's own row and the digests of its beats are replaced, and the dead letters of
+//!    records that verdicts are about; and the order is ended.
 //!
 //! The thread goes on with the fold that was computed anew. So a state that was wrong is gone, too.
 
@@ -21,11 +22,13 @@ use std::time::Duration;
 
 use tandem_fold::Fold;
 use tandem_model::partition::partition_of;
+use tandem_model::rejected::Rejected;
 use tandem_model::row::{BeatDigest, PartitionRow};
-use tandem_model::{Cut, Row, RowKey, SessionChange, SessionId, SessionRow, Values};
-use tandem_storage::{BEATS_KEPT, RepairOrder, Replacement, SessionRows, StoreError};
+use tandem_model::{Cut, PartitionId, Row, RowKey, SessionChange, SessionId, SessionRow, Values, Verdicts};
+use tandem_storage::{BEATS_KEPT, Place, RepairOrder, Replacement, SessionRows, StoreError};
 
 use crate::partition::{Context, is_over, persistently};
+use crate::poison::{Failed, Interruption, fold_on};
 
 /// How many sessions are replaced, or listed, by one call.
 const SESSIONS_AT_ONCE: usize = 50;
@@ -42,30 +45,53 @@ pub(crate) async fn order(context: &Context) -> Option<RepairOrder> {
     }
 }
 
-/// Carries out an order. Answers the fold as it stands where the row store stands; nothing where
-/// the log can't be read from its beginning: then nothing was touched, and the order is given up.
+/// What came of an order.
+pub(crate) enum Repaired {
+    /// The fold as it stands where the row store stands.
+    Done(Fold),
+    /// The log can't be read from its beginning: nothing was touched, the order is given up.
+    GivenUp,
+    /// The fold failed at a record, knowing these verdicts: nothing was touched, the order stays.
+    Failed(Failed, Verdicts),
+}
+
+/// Carries out an order.
 ///
 /// # Errors
 ///
 /// When a store says what trying again can't mend, or when the chain is stopped meanwhile. The order
 /// stays.
-pub(crate) async fn rebuild(context: &Context, order: &RepairOrder) -> Result<Option<Fold>, StoreError> {
+pub(crate) async fn rebuild(context: &Context, order: &RepairOrder) -> Result<Repaired, StoreError> {
     let partition = context.partition;
     let RepairOrder { session_id, reason, .. } = order;
     tracing::warn!(%partition, session = ?session_id, reason, "computing again from the beginning of the log");
     let stores = &context.stores;
     let cut =
         persistently(context, async || stores.rows.progress(partition).await).await?.unwrap_or_default();
+    let known = persistently(context, async || {
+        tandem_storage::verdicts(&*context.log, partition, Verdicts::default(), 0).await
+    })
+    .await;
+    // Where rows reflect less than what is known now, those of one session are not enough.
+    let is_whole = known.as_ref().is_ok_and(|known| known.unheard(cut.next).is_some());
+    let only = session_id.as_ref().filter(|_| !is_whole);
     let mut after = None;
     let fold = loop {
-        let pass = match Pass::read(context, cut, session_id.as_ref(), after.clone()).await {
+        let pass = match &known {
+            Ok(known) => Pass::read(context, cut, only, after.clone(), known).await,
+            Err(error) => Err(error.clone()),
+        };
+        let pass = match pass {
             Err(error) if after.is_none() && !error.is_retryable() => {
                 // Its beginning went with its retention, say. Trying again would never end.
                 tracing::error!(%partition, %error, "can't be computed again; everything stays as it is");
                 persistently(context, async || stores.rows.end_repair(order).await).await?;
-                return Ok(None);
+                return Ok(Repaired::GivenUp);
             }
-            pass => pass?,
+            pass => match pass? {
+                Ok(pass) => pass,
+                Err((failed, known)) => return Ok(Repaired::Failed(failed, known)),
+            },
         };
         if after.is_none() {
             // Only now that the log is known to be there from its beginning on.
@@ -73,7 +99,7 @@ pub(crate) async fn rebuild(context: &Context, order: &RepairOrder) -> Result<Op
             empty_hot(context, cut).await;
         }
         let reach = pass.reach();
-        write(context, cut, session_id.as_ref(), &pass, after.as_ref()).await?;
+        write(context, cut, only, &pass, after.as_ref()).await?;
         match reach {
             Some(reach) => after = Some(reach),
             None => {
@@ -81,13 +107,18 @@ pub(crate) async fn rebuild(context: &Context, order: &RepairOrder) -> Result<Op
                 let partition_row = Some((pass.partition_row, latest));
                 let last = Replacement { partition, cut, sessions: Vec::new(), partition_row };
                 persistently(context, async || stores.rows.replace(&last).await).await?;
+                for (place, at) in &pass.judged {
+                    let letter = pass.letters.get(place);
+                    persistently(context, async || stores.dead_letters.revise(*place, letter, *at).await)
+                        .await?;
+                }
                 break pass.fold;
             }
         }
     };
     persistently(context, async || stores.rows.end_repair(order).await).await?;
     tracing::warn!(%partition, next = cut.next, "computed again");
-    Ok(Some(fold))
+    Ok(Repaired::Done(fold))
 }
 
 /// What the hot store holds of the partition counts as absent from here on. One that is away holds
@@ -113,6 +144,10 @@ struct Pass {
     beyond: Option<SessionId>,
     partition_row: PartitionRow,
     beats: VecDeque<BeatDigest>,
+    /// Records that verdicts are about, and where those stand.
+    judged: Vec<(Place, u64)>,
+    /// Dead letters there.
+    letters: BTreeMap<Place, Rejected>,
 }
 
 /// A session as its changes leave it.
@@ -128,10 +163,14 @@ impl Pass {
         cut: Cut,
         only: Option<&SessionId>,
         after: Option<SessionId>,
-    ) -> Result<Self, StoreError> {
+        known: &Verdicts,
+    ) -> Result<Result<Self, (Failed, Verdicts)>, StoreError> {
         let partition = context.partition;
+        let fold = Fold::new(partition, context.log.partitions(), context.key);
         let mut pass = Self {
-            fold: Fold::new(partition, context.log.partitions(), context.key),
+            fold: fold.knowing(known).expect("a fold that has applied nothing contradicts nothing"),
+            judged: judged(partition, known, cut),
+            letters: BTreeMap::new(),
             sessions: BTreeMap::new(),
             rows: 0,
             beyond: None,
@@ -146,8 +185,11 @@ impl Pass {
             let bytes = context.settings.batch_bytes;
             let records =
                 persistently(context, async || context.log.read(partition, from, bytes).await).await?;
-            for (offset, record) in records.iter().take_while(|(offset, _)| *offset < cut.next) {
-                pass.fold.apply(*offset, record);
+            let records = records.iter().take_while(|(offset, _)| *offset < cut.next);
+            match fold_on(&mut pass.fold, records, &context.settings.seeded_fault) {
+                // All verdicts below the cut were known before it began.
+                Ok(()) | Err(Interruption::Revised) => {}
+                Err(Interruption::Failed(failed)) => return Ok(Err((failed, known.clone()))),
             }
             if pass.fold.cut().next == from {
                 return Err(StoreError::Damaged(format!(
@@ -157,12 +199,14 @@ impl Pass {
             }
             pass.gather(only, after.as_ref(), context.settings.repair_rows_max);
         }
-        Ok(pass)
+        Ok(Ok(pass))
     }
 
     fn gather(&mut self, only: Option<&SessionId>, after: Option<&SessionId>, rows_max: usize) {
         let changes = self.fold.take_changes();
         self.partition_row = changes.partition_row;
+        let is_judged = |one: &Rejected| self.judged.iter().any(|(place, _)| *place == Place::of(one));
+        self.letters.extend(changes.rejected.into_iter().filter(is_judged).map(|one| (Place::of(&one), one)));
         self.beats.extend(changes.beats);
         self.beats.drain(..self.beats.len().saturating_sub(BEATS_KEPT));
         for change in changes.sessions {
@@ -196,6 +240,12 @@ impl Pass {
         self.beyond.as_ref()?;
         self.sessions.last_key_value().map(|(id, _)| id.clone())
     }
+}
+
+/// Records before `cut` that verdicts are about, and where those stand.
+fn judged(partition: PartitionId, known: &Verdicts, cut: Cut) -> Vec<(Place, u64)> {
+    let before = known.iter().filter(|(offset, _)| *offset < cut.next);
+    before.map(|(offset, known)| (Place { partition, offset }, known.at)).collect()
 }
 
 /// Replaces the sessions of a pass, and takes out those there that the log knows nothing of.

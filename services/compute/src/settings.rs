@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tandem_model::route::Chain;
 
+use crate::poison::SeededFault;
 use crate::publish::Pins;
 
 /// Settings of one chain. The two chains run with different ones on purpose: rows and digests may
@@ -32,6 +33,8 @@ pub struct Settings {
     /// How many rows a repair gathers in one pass through the log, some 400 bytes each. More: fewer
     /// passes.
     pub repair_rows_max: usize,
+    /// A fault that is put into the fold on purpose, for drills.
+    pub seeded_fault: SeededFault,
 }
 
 impl Settings {
@@ -51,6 +54,7 @@ impl Settings {
             pins: Pins::none(),
             hot_timeout: Duration::from_secs(1),
             repair_rows_max: 200_000,
+            seeded_fault: SeededFault::NONE,
         }
     }
 }

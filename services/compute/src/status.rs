@@ -26,6 +26,8 @@ pub struct Status {
     pub rows: u64,
     /// Where the snapshot it started from ended; 0 without one.
     pub restored_from: u64,
+    /// Records that are in quarantine: their events made the fold fail.
+    pub quarantined: usize,
     /// What the fold kept in memory at the last snapshot.
     pub usage: Usage,
 }
@@ -81,6 +83,7 @@ impl Status {
             records: 0,
             rows: 0,
             restored_from: 0,
+            quarantined: 0,
             usage: Usage::default(),
         }
     }

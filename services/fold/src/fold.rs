@@ -12,7 +12,9 @@ use tandem_model::partition::partition_of;
 use tandem_model::rejected::{Reason, Rejected, RejectedEvent};
 use tandem_model::row::{BeatDigest, PartitionRow};
 use tandem_model::time::{FOLLOW_UP_MS, FUTURE_MS, LATENESS_MS};
-use tandem_model::{Changes, Cut, PartitionId, PseudonymKey, Record, SessionChange, SessionId, Stored};
+use tandem_model::{
+    Changes, Cut, PartitionId, PseudonymKey, Record, SessionChange, SessionId, Stored, Verdict, Verdicts,
+};
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use crate::Map;
@@ -28,6 +30,8 @@ pub struct Fold {
     changed: Changed,
     /// How far the log was applied then.
     taken_next: u64,
+    /// The verdicts as they are now, where those that were applied are not all of them any more.
+    revised: Option<Verdicts>,
 }
 
 /// What does not come out of the log.
@@ -52,6 +56,8 @@ pub(crate) struct State {
     over_at: VecDeque<(u64, SessionId)>,
     /// Hashes of the ids of sessions that are over.
     over: Map<u128, ()>,
+    /// What was known of records that do not count; it was known when they were applied.
+    verdicts: Verdicts,
 }
 
 #[derive(Default)]
@@ -94,6 +100,7 @@ impl Fold {
             closed: Map::default(),
             over_at: VecDeque::new(),
             over: Map::default(),
+            verdicts: Verdicts::default(),
         };
         Self::with_state(state, key)
     }
@@ -103,7 +110,7 @@ impl Fold {
         let id_seed = key.of("\0event ids") as u64;
         let setting = Setting { key, id_seed };
         let taken_next = state.next;
-        Self { setting, state, changed: Changed::default(), taken_next }
+        Self { setting, state, changed: Changed::default(), taken_next, revised: None }
     }
 
     /// The prefix of the log that was applied.
@@ -118,6 +125,31 @@ impl Fold {
         digests
     }
 
+    /// The verdicts that were applied.
+    pub const fn verdicts(&self) -> &Verdicts {
+        &self.state.verdicts
+    }
+
+    /// The verdicts as they are now, where a record said so about what was applied before. Then
+    /// this fold is not what the log gives any more: whoever holds it drops it with its changes,
+    /// and folds again from before those records, with these verdicts.
+    pub const fn revised(&self) -> Option<&Verdicts> {
+        self.revised.as_ref()
+    }
+
+    /// The same fold, where more verdicts are known: of records that it has not applied yet.
+    ///
+    /// # Errors
+    ///
+    /// The offset of a record that it has applied otherwise.
+    pub fn knowing(mut self, verdicts: &Verdicts) -> Result<Self, u64> {
+        if let Some(offset) = verdicts.contradiction(&self.state.verdicts, self.state.next) {
+            return Err(offset);
+        }
+        self.state.verdicts = verdicts.clone();
+        Ok(self)
+    }
+
     /// Applies the record at `offset`.
     ///
     /// # Panics
@@ -126,11 +158,17 @@ impl Fold {
     pub fn apply(&mut self, offset: u64, record: &Record) {
         assert!(offset >= self.state.next, "offset {offset} was applied before");
         self.state.next = offset + 1;
+        if let Some(quarantine) = self.state.verdicts.quarantine(offset) {
+            let session_id = quarantine.session_id.clone();
+            let malformed = Malformed { problem: Problem::Quarantined, field: None, session_id };
+            return self.malformed(offset, malformed);
+        }
         match &record.malformed {
             Some(refusal) => self.malformed(offset, refusal.reason.clone()),
             None => match decode(&record.value) {
                 Ok(Line::Event(event)) => self.event(offset, &event),
                 Ok(Line::Beat { ts }) => self.beat(offset, ts),
+                Ok(Line::Verdict(verdict)) => self.verdict(offset, &verdict),
                 Err(malformed) => self.malformed(offset, malformed),
             },
         }
@@ -309,6 +347,18 @@ impl Fold {
         self.end_sessions(ts);
         let digests = self.digests();
         self.changed.beats.push(BeatDigest { partition: self.state.partition, ts, offset, digests });
+    }
+
+    /// Takes note of a verdict. What it is about was applied before, so it can't be heeded here.
+    fn verdict(&mut self, offset: u64, verdict: &Verdict) {
+        if verdict.offset >= offset {
+            let bad = Malformed { problem: Problem::BadControl, field: None, session_id: None };
+            return self.malformed(offset, bad);
+        }
+        let mut verdicts = self.revised.as_ref().unwrap_or(&self.state.verdicts).clone();
+        if verdicts.note(offset, verdict) {
+            self.revised = Some(verdicts);
+        }
     }
 
     /// Forgets all of a session but that it is over, 30 days after it became final.

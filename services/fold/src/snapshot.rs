@@ -8,7 +8,7 @@ use crate::fold::{Fold, State};
 use crate::session::Session;
 
 /// Rises when the form of a snapshot changes.
-const FORM: u32 = 1;
+const FORM: u32 = 2;
 
 /// Why a snapshot can't be taken up. Replaying the log from its beginning always can.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -38,9 +38,10 @@ impl Fold {
     ///
     /// # Panics
     ///
-    /// When changes wait to be taken: they would be lost.
+    /// When changes wait to be taken: they would be lost. When a verdict came that it can't heed.
     pub fn snapshot(&self) -> Vec<u8> {
         assert!(!self.has_changes(), "a snapshot is taken between changes");
+        assert!(self.revised().is_none(), "a state that does not heed a verdict is kept nowhere");
         postcard::to_stdvec(&(HEADER, &self.state)).expect("the state holds only plain data")
     }
 

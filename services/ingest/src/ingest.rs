@@ -247,6 +247,10 @@ fn prepare(body: &Bytes, replay: bool, partitions: u32) -> Result<Prepared, Inge
                 let session_id = tandem_model::decode::session_of(line);
                 Malformed { problem: Problem::BeatNotAllowed, field: None, session_id }
             }
+            // Those are ours alone: who sends them is refused, whatever they say.
+            Ok(Line::Verdict(_)) | Err(Malformed { problem: Problem::BadControl, .. }) => {
+                Malformed { problem: Problem::ControlNotAllowed, field: None, session_id: None }
+            }
             Err(malformed) => malformed,
         };
         accepted.malformed += 1;

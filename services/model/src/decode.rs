@@ -15,6 +15,7 @@ use crate::id::{SessionId, is_id, is_label, is_text};
 use crate::malformed::{Malformed, Problem};
 use crate::record::LINE_BYTES_MAX;
 use crate::time::{INT_MAX, SECOND_MS};
+use crate::verdict::{self, Verdict};
 
 /// Decodes one line (without its line end).
 ///
@@ -25,6 +26,10 @@ use crate::time::{INT_MAX, SECOND_MS};
 pub fn decode(line: &[u8]) -> Result<Line<'_>, Malformed> {
     if let Some(beat) = usual_beat(line) {
         return Ok(beat);
+    }
+    if verdict::is_control(line) {
+        let bad = || Malformed { problem: Problem::BadControl, field: None, session_id: None };
+        return Verdict::decode(line).map(|verdict| Line::Verdict(Box::new(verdict))).ok_or_else(bad);
     }
     let mut slots = Slots::new();
     slots.read(line)?;

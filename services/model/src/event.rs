@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use crate::row::Attributes;
+use crate::verdict::Verdict;
 
 /// A string out of a line: borrowed unless it was written with escapes.
 pub type Text<'a> = Cow<'a, str>;
@@ -20,6 +21,8 @@ pub enum Line<'a> {
         /// Milliseconds since the epoch.
         ts: u64,
     },
+    /// What is to happen with a record before.
+    Verdict(Box<Verdict>),
 }
 
 /// Something that happened in a session.

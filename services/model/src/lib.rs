@@ -28,6 +28,7 @@ pub mod status;
 pub mod summary;
 pub mod time;
 pub mod token;
+pub mod verdict;
 
 pub use catalogue::{Breakdown, Metric, Stored};
 pub use changes::{Changes, SessionChange};
@@ -37,3 +38,4 @@ pub use pseudonym::PseudonymKey;
 pub use record::Record;
 pub use row::{Row, RowKey, SessionRow, Table, Values};
 pub use token::Token;
+pub use verdict::{Verdict, Verdicts};

@@ -55,6 +55,12 @@ pub enum Problem {
     BeatNotAllowed,
     /// A record in a partition that is not its session's own.
     Misplaced,
+    /// An event that made the computation fail: a verdict in the log says that it does not count.
+    Quarantined,
+    /// A control record that can't be read, or is about what does not stand before it.
+    BadControl,
+    /// A control record from somebody who may not write one.
+    ControlNotAllowed,
 }
 
 impl Problem {
@@ -76,6 +82,9 @@ impl Problem {
             Problem::BadBeat => "bad_beat",
             Problem::BeatNotAllowed => "beat_not_allowed",
             Problem::Misplaced => "misplaced",
+            Problem::Quarantined => "quarantined",
+            Problem::BadControl => "bad_control",
+            Problem::ControlNotAllowed => "control_not_allowed",
         }
     }
 
@@ -96,6 +105,9 @@ impl Problem {
             Problem::BadBeat => "must be a whole second, `beat` = `ts` / 1000",
             Problem::BeatNotAllowed => "`beat` is reserved for the metronome and for a replay",
             Problem::Misplaced => "stands in a partition that is not its session's own",
+            Problem::Quarantined => "made the computation fail and is in quarantine",
+            Problem::BadControl => "is a control record that can't be read, or is about nothing before it",
+            Problem::ControlNotAllowed => "begins as Tandem's own control records do",
         }
     }
 }

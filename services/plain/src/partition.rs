@@ -10,7 +10,7 @@ use tandem_model::partition::partition_of;
 use tandem_model::rejected::{Reason, Rejected, RejectedEvent};
 use tandem_model::row::PartitionRow;
 use tandem_model::time::MINUTE_MS;
-use tandem_model::{PartitionId, PseudonymKey, Record, Row, SessionId};
+use tandem_model::{PartitionId, PseudonymKey, Record, Row, SessionId, Verdicts};
 
 use crate::counts;
 use crate::rows::Figures;
@@ -26,6 +26,7 @@ pub struct Plain {
     /// Those that beats still concern: they are not final.
     live: BTreeSet<SessionId>,
     keeps_rejected: bool,
+    verdicts: Verdicts,
     rejected: Vec<Rejected>,
 }
 
@@ -40,6 +41,7 @@ impl Plain {
             sessions: BTreeMap::new(),
             live: BTreeSet::new(),
             keeps_rejected: true,
+            verdicts: Verdicts::default(),
             rejected: Vec::new(),
         }
     }
@@ -51,13 +53,29 @@ impl Plain {
         self
     }
 
+    /// The same, where these verdicts are known. They stand in the log behind what they are about,
+    /// so whoever computes plainly looks for them first ([`Verdicts::note`] each).
+    #[must_use]
+    pub fn with_verdicts(mut self, verdicts: Verdicts) -> Self {
+        self.verdicts = verdicts;
+        self
+    }
+
     /// Applies the record at `offset`. Records come in the order of the log (rule 1).
     pub fn apply(&mut self, offset: u64, record: &Record) {
+        if let Some(quarantine) = self.verdicts.quarantine(offset) {
+            let session_id = quarantine.session_id.clone();
+            return self
+                .malformed(offset, Malformed { problem: Problem::Quarantined, field: None, session_id });
+        }
         match &record.malformed {
             Some(refusal) => self.malformed(offset, refusal.reason.clone()),
             None => match decode(&record.value) {
                 Ok(Line::Beat { ts }) => self.beat(offset, ts),
                 Ok(Line::Event(event)) => self.event(offset, &event),
+                // What it says is known already; one about what comes after it says nothing.
+                Ok(Line::Verdict(verdict)) if verdict.offset < offset => {}
+                Ok(Line::Verdict(_)) => self.bad_control(offset),
                 Err(malformed) => self.malformed(offset, malformed),
             },
         }
@@ -152,6 +170,10 @@ impl Plain {
     /// Rule 1: a session lives in exactly one partition.
     fn misplaced(&mut self, offset: u64) {
         self.malformed(offset, Malformed { problem: Problem::Misplaced, field: None, session_id: None });
+    }
+
+    fn bad_control(&mut self, offset: u64) {
+        self.malformed(offset, Malformed { problem: Problem::BadControl, field: None, session_id: None });
     }
 
     /// Rule 5: a malformed line counts for the session it names, if that is one of this partition

@@ -14,6 +14,11 @@ pub trait DeadLetters: Send + Sync {
     /// Keeps rejected events.
     async fn append(&self, rejected: &[Rejected]) -> Result<()>;
 
+    /// What stands at `place` is `letter` from now on, or nothing, whatever was kept there: the
+    /// control record at offset `at` of the same partition says so, beyond `place`. Of two
+    /// revisions that with the higher `at` holds; the same one again does no harm.
+    async fn revise(&self, place: Place, letter: Option<&Rejected>, at: u64) -> Result<()>;
+
     /// Lists them in the order of their places.
     async fn list(&self, query: &DeadLetterQuery) -> Result<Vec<Rejected>>;
 }

@@ -26,6 +26,7 @@ mod row_store;
 mod snapshot_store;
 pub mod suite;
 mod summaries;
+mod verdicts;
 
 pub use dead_letters::{DeadLetterQuery, DeadLetters, Place};
 pub use error::StoreError;
@@ -36,6 +37,7 @@ pub use repair::{RepairOrder, Replacement};
 pub use row_store::{BEATS_KEPT, Part, RowStore, Select, SessionQuery, SessionRows};
 pub use snapshot_store::{Snapshot, SnapshotStore, superfluous};
 pub use summaries::{PublishError, SummaryTopic, SummaryWriter};
+pub use verdicts::verdicts;
 
 /// The outcome of a call to a port.
 pub type Result<T> = std::result::Result<T, StoreError>;

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use fjall::{Keyspace, PersistMode, Readable};
+use fjall::{Keyspace, OwnedWriteBatch, PersistMode, Readable};
 use tandem_model::rejected::{Reason, Rejected};
 use tandem_model::{LogId, PartitionId};
 use tandem_storage::{DeadLetterQuery, DeadLetters, Place, Result, codec};
@@ -54,17 +54,32 @@ impl DeadLetters for Letters {
         let store = &self.0;
         let mut batch = store.tables.database.batch().durability(Some(PersistMode::Buffer));
         for one in rejected {
-            let place = place_key(Place::of(one));
-            let reason = reason_byte(one.reason.name());
-            let mut value = vec![reason];
-            value.extend(codec::encode(one));
-            batch.insert(&store.letters, place, value.as_slice());
-            if let Some(id) = &one.session_id {
-                batch.insert(&store.by_session, session_key(id.as_str(), &place), [reason]);
-            }
+            store.add(&mut batch, one);
         }
         let store = store.clone();
         blocking(move || batch.commit().map_err(|error| store.tables.error(&error))).await
+    }
+
+    // The calls of one partition come in the order of the log.
+    async fn revise(&self, place: Place, letter: Option<&Rejected>, _at: u64) -> Result<()> {
+        let (store, key) = (self.0.clone(), place_key(place));
+        let letter = letter.cloned();
+        blocking(move || {
+            let snapshot = store.tables.database.snapshot();
+            let mut batch = store.tables.database.batch().durability(Some(PersistMode::Buffer));
+            let standing = snapshot.get(&store.letters, key).map_err(|error| store.tables.error(&error))?;
+            let standing: Option<Rejected> =
+                standing.and_then(|value| codec::decode(value.get(1..).unwrap_or_default()).ok());
+            if let Some(id) = standing.and_then(|standing| standing.session_id) {
+                batch.remove(&store.by_session, session_key(id.as_str(), &key));
+            }
+            match &letter {
+                None => batch.remove(&store.letters, key),
+                Some(letter) => store.add(&mut batch, letter),
+            }
+            batch.commit().map_err(|error| store.tables.error(&error))
+        })
+        .await
     }
 
     async fn list(&self, query: &DeadLetterQuery) -> Result<Vec<Rejected>> {
@@ -74,6 +89,17 @@ impl DeadLetters for Letters {
 }
 
 impl Store {
+    fn add(&self, batch: &mut OwnedWriteBatch, letter: &Rejected) {
+        let place = place_key(Place::of(letter));
+        let reason = reason_byte(letter.reason.name());
+        let mut value = vec![reason];
+        value.extend(codec::encode(letter));
+        batch.insert(&self.letters, place, value.as_slice());
+        if let Some(id) = &letter.session_id {
+            batch.insert(&self.by_session, session_key(id.as_str(), &place), [reason]);
+        }
+    }
+
     fn list(&self, query: &DeadLetterQuery) -> Result<Vec<Rejected>> {
         let (keyspace, prefix) = match &query.session_id {
             None => (&self.letters, Vec::new()),
@@ -141,6 +167,6 @@ mod tests {
         drop(letters);
         let letters = Letters::open(folder.path(), LogId([7; 16])).expect("open again");
         let query = DeadLetterQuery { limit: 100, ..DeadLetterQuery::default() };
-        assert_eq!(letters.list(&query).await.expect("list").len(), 12);
+        assert_eq!(letters.list(&query).await.expect("list").len(), 13);
     }
 }

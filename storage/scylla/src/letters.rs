@@ -4,7 +4,7 @@
 //! of them there are. Two copies of a few hundred bytes for 30 days are cheaper than a look at
 //! another partition for every line of an answer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::FutureExt;
 use scylla::serialize::SerializationError;
@@ -54,10 +54,10 @@ impl Inner {
         let mut writes = Vec::new();
         for (place, letters) in &by_bucket {
             writes.push(self.note_bucket(*place, letters).boxed());
-            writes.extend(letters.chunks(BATCH).map(|part| self.write_letters(part, false).boxed()));
+            writes.extend(letters.chunks(BATCH).map(|part| self.write_letters(part, false, None).boxed()));
         }
         for letters in by_session.values() {
-            writes.extend(letters.chunks(BATCH).map(|part| self.write_letters(part, true).boxed()));
+            writes.extend(letters.chunks(BATCH).map(|part| self.write_letters(part, true, None).boxed()));
         }
         all(writes, self.settings.requests_max).await?;
         count(&self.counters.letters_written, rejected.len());
@@ -77,8 +77,8 @@ impl Inner {
         self.connection.write(WRITING, &self.statements.write_letter_bucket, values).await
     }
 
-    /// Letters of one CQL partition.
-    async fn write_letters(&self, letters: &[&Rejected], of_session: bool) -> Result<()> {
+    /// Letters of one CQL partition; with their own timestamps, or all with one.
+    async fn write_letters(&self, letters: &[&Rejected], of_session: bool, at: Option<i64>) -> Result<()> {
         let statements = &self.statements;
         let statement =
             if of_session { &statements.write_letter_of_session } else { &statements.write_letter };
@@ -92,10 +92,46 @@ impl Inner {
                 letter,
                 generation: self.log.generation,
                 of_session,
+                at: at.unwrap_or_else(|| row_timestamp(self.log.generation, letter.offset)),
                 expiry_s: self.expiries.dead_letter,
             })
             .collect();
         self.connection.write_batch(WRITING, &batch, values).await
+    }
+
+    /// What was there goes with the timestamp of the control record; what comes in its place has
+    /// one more, the revision that timestamps have room for.
+    pub(crate) async fn revise_letter(&self, place: Place, letter: Option<&Rejected>, at: u64) -> Result<()> {
+        if at >= OFFSETS {
+            return Err(StoreError::Refused(format!(
+                "offset {at} is beyond what there are write timestamps for"
+            )));
+        }
+        let (generation, partition) = (self.log.generation as i32, partition_of(place));
+        let (bucket, offset) = (letter_bucket(place.offset), to_sorted(place.offset));
+        let forget_at = row_timestamp(self.log.generation, at);
+        let key = (generation, partition, bucket, offset - 1, 1);
+        let standing = self.read_letters(&self.statements.read_letters, key).await?;
+        let standing = standing.first().filter(|one| Place::of(one) == place);
+        let session = |one: &Rejected| one.session_id.as_ref().map(|id| id.as_str().to_owned());
+        let sessions: BTreeSet<String> = standing.into_iter().chain(letter).filter_map(session).collect();
+        for id in &sessions {
+            let values = (forget_at, generation, id, partition, offset);
+            self.connection.write(WRITING, &self.statements.forget_letter_of_session, values).await?;
+        }
+        if let Some(letter) = letter {
+            self.note_bucket((place.partition, bucket), &[letter]).await?;
+            if letter.session_id.is_some() {
+                self.write_letters(&[letter], true, Some(forget_at + 1)).await?;
+            }
+        }
+        // Last what tells us the session: who is cut short here comes again, and finds it.
+        let values = (forget_at, generation, partition, bucket, offset);
+        self.connection.write(WRITING, &self.statements.forget_letter, values).await?;
+        match letter {
+            Some(letter) => self.write_letters(&[letter], false, Some(forget_at + 1)).await,
+            None => Ok(()),
+        }
     }
 
     pub(crate) async fn list_letters(&self, query: &DeadLetterQuery) -> Result<Vec<Rejected>> {
@@ -192,6 +228,7 @@ struct Letter<'a> {
     letter: &'a Rejected,
     generation: u32,
     of_session: bool,
+    at: i64,
     expiry_s: i32,
 }
 
@@ -256,7 +293,7 @@ impl SerializeRow for Letter<'_> {
                 SerializeValue::serialize(&would_add, column.typ(), cells.0.make_cell_writer())?;
             }
         }
-        cells.bigint(row_timestamp(self.generation, letter.offset))?;
+        cells.bigint(self.at)?;
         cells.int(self.expiry_s)
     }
 

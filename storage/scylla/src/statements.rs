@@ -204,6 +204,16 @@ statements! {
     write_letter Write |_: &Texts| insert_all("dead_letters");
     write_letter_of_session Write |_: &Texts| insert_all("dead_letters_by_session");
     write_letter_bucket Write |_: &Texts| insert_all("dead_letter_buckets");
+    forget_letter Write |_: &Texts| {
+        "DELETE FROM {k}.dead_letters USING TIMESTAMP ? WHERE generation = ? AND log_partition = ? AND bucket = ? \
+         AND offset = ?"
+            .to_owned()
+    };
+    forget_letter_of_session Write |_: &Texts| {
+        "DELETE FROM {k}.dead_letters_by_session USING TIMESTAMP ? WHERE generation = ? AND session_id = ? AND \
+         log_partition = ? AND offset = ?"
+            .to_owned()
+    };
     read_letter_buckets Read |_: &Texts| {
         "SELECT log_partition, bucket FROM {k}.dead_letter_buckets WHERE generation = ? AND \
          (log_partition, bucket) >= (?, ?)".to_owned()

@@ -10,7 +10,7 @@ use tandem_model::retention::Retention;
 use tandem_model::row::{BeatDigest, PartitionRow};
 use tandem_model::{Changes, Cut, PartitionId, SessionId, SessionRow};
 use tandem_storage::{
-    DeadLetterQuery, DeadLetters, RepairOrder, Replacement, Result, RowStore, Select, SessionQuery,
+    DeadLetterQuery, DeadLetters, Place, RepairOrder, Replacement, Result, RowStore, Select, SessionQuery,
     SessionRows, StoreError,
 };
 
@@ -196,6 +196,10 @@ impl RowStore for ScyllaStore {
 impl DeadLetters for ScyllaStore {
     async fn append(&self, rejected: &[Rejected]) -> Result<()> {
         self.0.append_letters(rejected).await
+    }
+
+    async fn revise(&self, place: Place, letter: Option<&Rejected>, at: u64) -> Result<()> {
+        self.0.revise_letter(place, letter, at).await
     }
 
     async fn list(&self, query: &DeadLetterQuery) -> Result<Vec<Rejected>> {

@@ -1,6 +1,7 @@
 //! The fold of one partition, beat by beat: what changed between one marker and the next.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 
 use tandem_fold::Fold;
 use tandem_model::summary::{Marker, Message, is_published};
@@ -10,6 +11,8 @@ use tandem_model::{Changes, Cut, Record, Row, RowKey, SessionId, SessionRow, Val
 pub(super) struct Follower {
     fold: Fold,
     gathered: Transaction,
+    /// Sessions of which what is published may be wrong.
+    corrected: BTreeSet<SessionId>,
 }
 
 /// What changed from one place in the log to a beat: the rows as they are at that beat.
@@ -30,7 +33,17 @@ struct Changed {
 
 impl Follower {
     pub(super) fn new(fold: Fold) -> Self {
-        Self { fold, gathered: Transaction::default() }
+        Self { fold, gathered: Transaction::default(), corrected: BTreeSet::new() }
+    }
+
+    /// The same, where what is published of some sessions may be wrong: all their rows come with the
+    /// next beat. `fold` has folded nothing yet.
+    pub(super) fn correcting(fold: Fold, corrected: BTreeSet<SessionId>) -> Self {
+        Self { corrected, ..Self::new(fold) }
+    }
+
+    pub(super) const fn fold(&self) -> &Fold {
+        &self.fold
     }
 
     /// How far the log was folded.
@@ -39,23 +52,34 @@ impl Follower {
     }
 
     /// Folds a record whose changes are published already.
-    pub(super) fn skip(&mut self, offset: u64, record: &Record) {
+    pub(super) fn skip(&mut self, offset: u64, record: &Record) -> ControlFlow<()> {
         self.fold.apply(offset, record);
+        self.flow()
     }
 
-    /// Forgets what changed so far: it is published already.
+    /// Forgets what changed so far: it is published already, and right.
     pub(super) fn forget(&mut self) {
-        self.fold.take_changes();
-        self.gathered = Transaction::default();
+        let mut changes = self.fold.take_changes();
+        if self.corrected.is_empty() {
+            self.gathered = Transaction::default();
+            return;
+        }
+        changes.sessions.retain(|change| self.corrected.contains(&change.session_id));
+        self.gathered.take_in(changes);
+    }
+
+    fn flow(&self) -> ControlFlow<()> {
+        if self.fold.revised().is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
     /// Folds a record. Where it is a beat that counts, what changed up to it can be taken.
-    pub(super) fn apply(&mut self, offset: u64, record: &Record) {
+    pub(super) fn apply(&mut self, offset: u64, record: &Record) -> ControlFlow<()> {
         let clock = self.fold.cut().clock;
         self.fold.apply(offset, record);
         if self.fold.cut().clock > clock {
             self.gathered.add(self.fold.take_changes());
         }
+        self.flow()
     }
 
     /// What changed up to the last beat, if there was one since this was last taken.
@@ -73,6 +97,10 @@ impl Transaction {
     fn add(&mut self, changes: Changes) {
         self.cut = changes.cut;
         self.beats += 1;
+        self.take_in(changes);
+    }
+
+    fn take_in(&mut self, changes: Changes) {
         for change in changes.sessions {
             let published = change.rows.into_iter().filter(|row| is_published(&row.key)).peekable();
             let mut published = published;

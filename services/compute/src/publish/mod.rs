@@ -41,6 +41,8 @@ use tandem_model::route::Chain;
 use tandem_model::{PartitionId, PseudonymKey};
 use tandem_storage::{EventLog, Ownership, SnapshotStore, SummaryTopic};
 use tokio::runtime::Handle;
+
+use crate::poison::SeededFault;
 use tokio::sync::watch;
 
 pub use pins::{Pin, Pins};
@@ -68,6 +70,8 @@ pub struct Parts {
     pub key: PseudonymKey,
     /// Tells compute which snapshots are still needed: the same as in its settings.
     pub pins: Pins,
+    /// A fault that is put into the fold on purpose, for drills: the same as for compute.
+    pub seeded_fault: SeededFault,
 }
 
 /// The running publisher of one chain in one process.

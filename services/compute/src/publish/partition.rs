@@ -130,7 +130,7 @@ async fn follow(context: &Context) {
         let transactions = context.status.borrow().transactions;
         match term(context, &mut turn, &mut place).await {
             End::NotOurs => {}
-            End::Again(reason) => {
+            End::Again(reason) | End::Spoiled(reason) => {
                 context.show(State::Waiting(reason));
                 if context.status.borrow().transactions > transactions {
                     pause = RETRY_PAUSE;

@@ -1,13 +1,16 @@
 //! One term: from beginning a partition to the moment when its publisher must begin again, or may
 //! not publish any more.
 
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use tandem_fold::Fold;
 use tandem_model::catalogue::DEFINITIONS;
 use tandem_model::route::Route;
 use tandem_model::summary::Marker;
-use tandem_model::{Cut, Record};
+use tandem_model::verdict::Known;
+use tandem_model::{Cut, Record, SessionId, Verdicts};
 use tandem_storage::{PublishError, StoreError, SummaryWriter};
 use tokio::time::Instant;
 
@@ -15,6 +18,7 @@ use super::Settings;
 use super::follower::{Follower, Transaction};
 use super::partition::{Context, Turn};
 use super::status::State;
+use crate::poison::{self, session_of};
 use crate::recover::unpack;
 
 /// The log's end is looked at this often even if nobody says that it has moved.
@@ -26,6 +30,8 @@ pub(super) enum End {
     NotOurs,
     /// It has to be begun again, after a pause; says why.
     Again(String),
+    /// The same, and what was folded is of no use any more.
+    Spoiled(String),
 }
 
 /// What a publisher has folded; kept from term to term, so that a short failure costs no replay.
@@ -43,6 +49,10 @@ pub(super) struct Place {
 pub(super) async fn term(context: &Context, turn: &mut Turn, place: &mut Place) -> End {
     match begun(context, turn, place).await {
         Ok(never) => match never {},
+        Err(End::Spoiled(reason)) => {
+            *place = Place::default();
+            End::Again(reason)
+        }
         Err(end) => end,
     }
 }
@@ -125,7 +135,7 @@ async fn go_on_from(context: &Context, turn: &mut Turn, place: &mut Place, base:
     context.show(State::Recovering);
     let mut follower = match follower {
         Some(follower) => follower,
-        None => Follower::new(restore(context, base).await?),
+        None => restore(context, base).await?,
     };
     let replayed = replay(context, turn, &mut follower, base).await;
     // Also where that failed: it goes on from there.
@@ -140,9 +150,13 @@ async fn go_on_from(context: &Context, turn: &mut Turn, place: &mut Place, base:
 /// Where nothing was published yet and the log no longer reaches back to its beginning, it is the
 /// oldest snapshot there is: rows that have not changed since will not be in the topic, those that
 /// are in it are right.
-async fn restore(context: &Context, base: Cut) -> Result<Fold, End> {
+async fn restore(context: &Context, base: Cut) -> Result<Follower, End> {
     let (partition, parts) = (context.partition, &context.parts);
     let partitions = parts.log.partitions();
+    let ahead = async |fold: &Fold| {
+        let (known, next) = (fold.verdicts().clone(), fold.cut().next);
+        tandem_storage::verdicts(&*parts.log, partition, known, next).await.map_err(again)
+    };
     let mut places = parts.snapshots.list(partition).await.map_err(again)?;
     if base.next == 0 && is_beginning_gone(context).await? {
         places.reverse();
@@ -153,8 +167,13 @@ async fn restore(context: &Context, base: Cut) -> Result<Fold, End> {
     for next in places {
         match parts.snapshots.load(partition, next).await {
             Ok(Some(snapshot)) => {
-                if let Some(fold) = unpack(&snapshot, partition, partitions, parts.key) {
-                    return Ok(fold);
+                let Some(fold) = unpack(&snapshot, partition, partitions, parts.key) else { continue };
+                let known = ahead(&fold).await?;
+                if known.unheard(base.next).is_some() {
+                    break;
+                }
+                if let Ok(fold) = fold.knowing(&known) {
+                    return Ok(Follower::new(fold));
                 }
             }
             Ok(None) => {}
@@ -164,7 +183,24 @@ async fn restore(context: &Context, base: Cut) -> Result<Fold, End> {
             Err(error) => return Err(again(error)),
         }
     }
-    Ok(Fold::new(partition, partitions, parts.key))
+    let fold = Fold::new(partition, partitions, parts.key);
+    let known = ahead(&fold).await?;
+    let corrected = corrected(context, &known, base).await?;
+    let Ok(fold) = fold.knowing(&known) else { return Err(End::Again("a verdict came just now".to_owned())) };
+    Ok(Follower::correcting(fold, corrected))
+}
+
+/// The sessions of records that are published up to `base` and about which something was said since.
+async fn corrected(context: &Context, known: &Verdicts, base: Cut) -> Result<BTreeSet<SessionId>, End> {
+    let mut sessions = BTreeSet::new();
+    let is_unheard = |(offset, one): &(u64, &Known)| *offset < base.next && one.at >= base.next;
+    for (offset, one) in known.iter().filter(is_unheard) {
+        sessions.extend(one.quarantine.as_ref().and_then(|quarantine| quarantine.session_id.clone()));
+        let records = read(context, offset, 1).await?;
+        sessions
+            .extend(records.iter().find(|(at, _)| *at == offset).and_then(|(_, record)| session_of(record)));
+    }
+    Ok(sessions)
 }
 
 async fn is_beginning_gone(context: &Context) -> Result<bool, End> {
@@ -179,11 +215,10 @@ async fn is_beginning_gone(context: &Context) -> Result<bool, End> {
 async fn replay(context: &Context, turn: &mut Turn, follower: &mut Follower, base: Cut) -> Result<(), End> {
     while follower.cut().next < base.next {
         turn.epoch().ok_or(End::NotOurs)?;
-        let records = read(context, follower.cut().next).await?;
+        let records = read(context, follower.cut().next, context.settings.batch_bytes).await?;
         let before = follower.cut().next;
-        for (offset, record) in records.iter().take_while(|(offset, _)| *offset < base.next) {
-            follower.skip(*offset, record);
-        }
+        let records = records.iter().take_while(|(offset, _)| *offset < base.next);
+        follow(context, follower, records, Follower::skip)?;
         follower.forget();
         if follower.cut().next == before {
             break;
@@ -220,14 +255,16 @@ async fn publish_on(
         };
         ends.mark_unchanged();
         let read_at = Instant::now();
-        let records = read(context, follower.cut().next).await?;
-        for (offset, record) in &records {
-            follower.apply(*offset, record);
+        let records = read(context, follower.cut().next, context.settings.batch_bytes).await?;
+        follow(context, follower, records.iter(), |follower, offset, record| {
+            follower.apply(offset, record)?;
+            // The rest of the records is read again: that is rare, and simpler than keeping it.
             if follower.is_full(beats_max, rows_max) {
-                // The rest of the records is read again: that is rare, and simpler than keeping it.
-                break;
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
             }
-        }
+        })?;
         *pending = follower.take();
         if pending.is_none() {
             if records.is_empty() {
@@ -281,9 +318,30 @@ async fn publish_pending(
     Ok(())
 }
 
-async fn read(context: &Context, from: u64) -> Result<Vec<(u64, Record)>, End> {
+/// Folds records, until the follower is of no use any more.
+fn follow<'r>(
+    context: &Context,
+    follower: &mut Follower,
+    records: impl Iterator<Item = &'r (u64, Record)>,
+    mut step: impl FnMut(&mut Follower, u64, &Record) -> ControlFlow<()>,
+) -> Result<(), End> {
+    let known = follower.fold().verdicts().clone();
+    let fault = &context.parts.seeded_fault;
+    poison::each(records, &known, fault, |offset, record| step(follower, offset, record)).map_err(
+        |failed| {
+            // Compute meets it, too, and sees to a verdict.
+            End::Spoiled(format!("the fold fails at offset {}: {failed:?}", failed.offset))
+        },
+    )?;
+    match follower.fold().revised() {
+        Some(_) => Err(End::Spoiled("a verdict came about an event that was counted".to_owned())),
+        None => Ok(()),
+    }
+}
+
+async fn read(context: &Context, from: u64, bytes: usize) -> Result<Vec<(u64, Record)>, End> {
     let log = &context.parts.log;
-    match log.read(context.partition, from, context.settings.batch_bytes).await {
+    match log.read(context.partition, from, bytes).await {
         Err(StoreError::Damaged(reason)) => Err(End::Again(format!(
             "{reason}. Where the log no longer reaches back to what is published, let the other chain publish, \
              whose snapshots may, or empty the topic: publishing then begins anew"

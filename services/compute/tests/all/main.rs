@@ -2,6 +2,7 @@
 
 mod hot;
 mod moving;
+mod poison;
 mod repairs;
 mod restarts;
 mod world;

@@ -9,7 +9,7 @@ use tandem_model::partition::partition_of;
 use tandem_model::rejected::Rejected;
 use tandem_model::route::Chain;
 use tandem_model::row::SessionState;
-use tandem_model::{PartitionId, PseudonymKey, Record, RowKey, Values};
+use tandem_model::{PartitionId, PseudonymKey, Record, RowKey, Values, Verdicts};
 use tandem_plain::Plain;
 use tandem_storage::memory::MemoryEventLog;
 use tandem_storage::{All, Append, ChainStores, DeadLetterQuery, EventLog, Ownership, Select};
@@ -44,7 +44,17 @@ pub(crate) fn start_for(
     stores: &ChainStores,
     ownership: Arc<dyn Ownership>,
 ) -> Compute {
-    Compute::start(settings(chain), Arc::clone(log) as Arc<dyn EventLog>, stores.clone(), KEY, ownership)
+    start_with(settings(chain), log, stores, ownership)
+}
+
+/// The same, with these settings.
+pub(crate) fn start_with(
+    settings: Settings,
+    log: &Arc<MemoryEventLog>,
+    stores: &ChainStores,
+    ownership: Arc<dyn Ownership>,
+) -> Compute {
+    Compute::start(settings, Arc::clone(log) as Arc<dyn EventLog>, stores.clone(), KEY, ownership)
         .expect("threads")
 }
 
@@ -187,7 +197,8 @@ pub(crate) async fn check_all_hot(log: &MemoryEventLog, stores: &ChainStores, co
 }
 
 async fn plain(log: &MemoryEventLog, partition: PartitionId) -> Plain {
-    let mut plain = Plain::new(partition, PARTITIONS, KEY);
+    let verdicts = tandem_storage::verdicts(log, partition, Verdicts::default(), 0).await.expect("memory");
+    let mut plain = Plain::new(partition, PARTITIONS, KEY).with_verdicts(verdicts);
     let mut from = 0;
     loop {
         let records = log.read(partition, from, 1 << 20).await.expect("memory");

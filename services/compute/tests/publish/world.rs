@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
+use tandem_compute::SeededFault;
 use tandem_compute::publish::{Parts, Pins, Publisher, Routes, Settings};
 use tandem_fold::Fold;
 use tandem_model::route::{Chain, Route};
@@ -137,6 +138,8 @@ pub(crate) struct World {
     pub(crate) reader: Arc<dyn Reader>,
     pub(crate) group: Arc<Group>,
     pub(crate) snapshots: [Arc<MemorySnapshotStore>; 2],
+    /// Faults in the publishers of chains a and b.
+    pub(crate) seeded_fault: [SeededFault; 2],
     folds: Vec<Fold>,
 }
 
@@ -150,6 +153,7 @@ impl World {
     pub(crate) fn on(hole: u64, topic: Arc<dyn SummaryTopic>, reader: Arc<dyn Reader>) -> Self {
         let fold = |partition| Fold::new(partition, PARTITIONS, KEY);
         Self {
+            seeded_fault: [SeededFault::NONE, SeededFault::NONE],
             log: Arc::new(MemoryEventLog::with_holes(PARTITIONS, hole)),
             topic,
             reader,
@@ -175,6 +179,7 @@ impl World {
             ownership: owned.clone(),
             key: KEY,
             pins: pins.clone(),
+            seeded_fault: self.seeded_fault[chain as usize].clone(),
         };
         let publisher = Publisher::start(settings.clone(), parts).unwrap();
         Process { chain, owned, plan, publisher, pins }

@@ -5,3 +5,4 @@ mod invariance;
 mod kept;
 mod purity;
 mod table;
+mod verdicts;

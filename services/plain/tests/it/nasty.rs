@@ -37,12 +37,13 @@ fn every_type_and_every_problem_of_a_line_occurs() {
         assert!(!line.contains(&b'\n') && !line.trim_ascii().is_empty() && !line.ends_with(b"\r"));
         match decode(&line) {
             Ok(Line::Beat { .. }) => _ = types.insert(EventType::Beat),
+            Ok(Line::Verdict(verdict)) => panic!("{verdict:?}"),
             Ok(Line::Event(event)) => _ = types.insert(event.kind.event_type()),
             Err(malformed) => _ = problems.insert(malformed.problem),
         }
     }
     assert_eq!(types, EventType::ALL.iter().copied().collect());
-    assert_eq!(problems.len(), 13, "all but beat_not_allowed and misplaced: {problems:?}");
+    assert_eq!(problems.len(), 14, "all but beat_not_allowed and misplaced: {problems:?}");
 }
 
 #[test]
@@ -85,7 +86,11 @@ fn everything_that_can_become_of_a_line_occurs() {
     let reasons = ["session late", "session future", "session duplicate"];
     let problems = PROBLEMS.map(|problem| match problem {
         // what is not JSON or not an object can't name a session
-        Problem::NotJson | Problem::NotAnObject | Problem::BeatNotAllowed | Problem::Misplaced => {
+        Problem::NotJson
+        | Problem::NotAnObject
+        | Problem::BeatNotAllowed
+        | Problem::Misplaced
+        | Problem::BadControl => {
             format!("partition {}", problem.name())
         }
         _ => format!("session {}", problem.name()),
@@ -100,7 +105,7 @@ fn everything_that_can_become_of_a_line_occurs() {
     assert!(missing.is_empty(), "never seen: {missing:?} in {seen:#?}");
 }
 
-const PROBLEMS: [Problem; 15] = [
+const PROBLEMS: [Problem; 16] = [
     Problem::NotJson,
     Problem::NotAnObject,
     Problem::LineTooLong,
@@ -116,6 +121,7 @@ const PROBLEMS: [Problem; 15] = [
     Problem::BadBeat,
     Problem::BeatNotAllowed,
     Problem::Misplaced,
+    Problem::BadControl,
 ];
 
 /// Rules 6 and 9: each window's buckets add up to those of the next coarser one and, unless a

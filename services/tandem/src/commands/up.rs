@@ -165,6 +165,7 @@ fn options(args: &Args, key: Key) -> Options {
         },
         demo_seed: has_demo.then_some(args.demo_seed),
         between: Between::default(),
+        seeded_faults: Default::default(),
     }
 }
 

@@ -331,6 +331,7 @@ impl Reading<'_> {
             snapshots_kept: scope.count("snapshots_kept"),
             pins,
             hot_timeout: scope.duration("hot_timeout_ms"),
+            seeded_fault: tandem_compute::SeededFault::at(&scope.text("seeded_fault")),
             ..tandem_compute::Settings::of(chain)
         };
         let pseudonym_key = self.pseudonym_key()?;

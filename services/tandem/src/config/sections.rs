@@ -348,6 +348,12 @@ const COMPUTE: Section = Section {
             "Longest time that one call to the hot store may take. After one that takes longer the chain goes on \
              without the hot store until that can be begun anew.",
         ),
+        Opt::text(
+            "seeded_fault",
+            "",
+            "For drills only: an event that contains this text makes the computation of this process fail, so that \
+             it is put into quarantine; empty: nothing does.",
+        ),
     ],
 };
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tandem_model::partition::partition_of;
 use tandem_model::route::Chain;
 use tandem_model::status::{Beat, ChainStatus};
-use tandem_model::{PartitionId, SessionId};
+use tandem_model::{PartitionId, SessionId, Verdicts};
 use tandem_parity::{
     BeatClaim, Claim, Culprit, Finding, Judged, Level, Outcome, Parity, ParityReport, PartitionParity,
     Verdict, Vote,
@@ -323,8 +323,7 @@ impl Auditor {
         beats: Vec<BeatClaim>,
     ) -> Option<Outcome> {
         self.report.send_modify(|report| report.scan.votes += 1);
-        let vote = Vote::new(partition, self.log.partitions(), claims, beats);
-        match self.count(partition, vote).await {
+        match self.count(partition, claims, beats).await {
             Ok(outcome) => outcome,
             Err(error) => {
                 tracing::warn!(%partition, %error, "the log can't be read: no third vote");
@@ -333,7 +332,17 @@ impl Auditor {
         }
     }
 
-    async fn count(&self, partition: PartitionId, mut vote: Vote) -> Result<Option<Outcome>, StoreError> {
+    async fn count(
+        &self,
+        partition: PartitionId,
+        claims: Vec<Claim>,
+        beats: Vec<BeatClaim>,
+    ) -> Result<Option<Outcome>, StoreError> {
+        let verdicts = tandem_storage::verdicts(&*self.log, partition, Verdicts::default(), 0).await?;
+        let Some(mut vote) = Vote::new(partition, self.log.partitions(), claims, beats, verdicts) else {
+            tracing::info!(%partition, "a verdict came just now: who is wrong can be told once it is heard");
+            return Ok(None);
+        };
         let mut next = 0;
         while !vote.is_decided() {
             if self.is_over() {

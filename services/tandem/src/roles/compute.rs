@@ -50,7 +50,8 @@ async fn start(stage: &Stage, config: ComputeConfig) -> Result<Running, Ending> 
     let chain = config.chain;
     let control = follow_control(&config.control, None)?;
     check_control(&*control).await?;
-    let log = open_log(stage, &config.log, Purpose::Read).await?;
+    // It writes nothing but verdicts about events that make the fold fail.
+    let log = open_log(stage, &config.log, Purpose::Append(format!("compute-{chain}"))).await?;
     let kafka_identity = log.identity().clone();
     let identity = LogIdentity { id: log.id(), generation: log.generation(), partitions: log.partitions() };
     let rows = note_log(stage, chain, &config.rows, identity).await?;
@@ -71,6 +72,7 @@ async fn start(stage: &Stage, config: ComputeConfig) -> Result<Running, Ending> 
     let group = Arc::new(group);
     let ownership: Arc<dyn Ownership> = group.clone();
     let pins = config.compute.pins.clone();
+    let seeded_fault = config.compute.seeded_fault.clone();
     let compute = Compute::start(
         config.compute,
         Arc::clone(&log),
@@ -101,6 +103,7 @@ async fn start(stage: &Stage, config: ComputeConfig) -> Result<Running, Ending> 
             ownership: Arc::clone(&ownership),
             key: config.pseudonym_key,
             pins,
+            seeded_fault,
         };
         let publisher = Publisher::start(config.publish, parts).map_err(no_threads)?;
         metrics::publisher(&stage.telemetry, chain, publisher.statuses());

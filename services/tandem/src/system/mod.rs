@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tandem_compute::{Compute, Phase, Settings};
+use tandem_compute::{Compute, Phase, SeededFault, Settings};
 use tandem_control::{Control, Node, OperatorKey};
 use tandem_embedded::Data;
 use tandem_failover::DigestVerdict;
@@ -67,6 +67,8 @@ pub struct Options {
     pub demo_seed: Option<u64>,
     /// What stands between the parts: nothing, unless this is a drill.
     pub between: Between,
+    /// Faults that are put into the folds of chains a and b on purpose: none, unless this is a drill.
+    pub seeded_faults: [SeededFault; 2],
 }
 
 impl Options {
@@ -84,6 +86,7 @@ impl Options {
             clock,
             demo_seed: None,
             between: Between::default(),
+            seeded_faults: Default::default(),
         }
     }
 }
@@ -171,9 +174,10 @@ impl System {
         let gateway = Gateway::new(config, services, followed, Arc::clone(&ingest), options.clock)?;
         let [of_a, of_b] = stores;
         let key = data.pseudonym_key;
+        let [fault_a, fault_b] = &options.seeded_faults;
         let computes = [
-            compute(Chain::A, log(User::Compute(Chain::A)), of_a, key)?,
-            compute(Chain::B, log(User::Compute(Chain::B)), of_b, key)?,
+            compute(Chain::A, log(User::Compute(Chain::A)), of_a, key, fault_a.clone())?,
+            compute(Chain::B, log(User::Compute(Chain::B)), of_b, key, fault_b.clone())?,
         ];
 
         let (stop_tasks, stopped) = watch::channel(false);
@@ -359,10 +363,12 @@ fn compute(
     log: Arc<dyn EventLog>,
     stores: ChainStores,
     key: PseudonymKey,
+    seeded_fault: SeededFault,
 ) -> Result<Compute, StartError> {
     // One process has them all.
     let ownership = Arc::new(All::of(log.partitions()));
-    Compute::start(Settings::of(chain), log, stores, key, ownership).map_err(StartError::Compute)
+    let settings = Settings { seeded_fault, ..Settings::of(chain) };
+    Compute::start(settings, log, stores, key, ownership).map_err(StartError::Compute)
 }
 
 /// The stores of `chain`.

@@ -1,9 +1,9 @@
 //! One partition of the log from its beginning, and the claims along it.
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use tandem_model::rejected::Rejected;
 use tandem_model::route::Chain;
-use tandem_model::{PartitionId, PseudonymKey};
+use tandem_model::{PartitionId, PseudonymKey, Verdict, Verdicts};
 use tandem_plain::Plain;
 
 use super::compare::{self, Found};
@@ -80,6 +80,17 @@ impl<'a> Walk<'a> {
             .max(self.spool.last_position(self.partition));
         let last = last.unwrap_or(0);
         let mut next = 0;
+        // What a verdict is about stands before it: they are looked for first. Who stands between the
+        // two has not heard of it, and goes back when it does: that is not what it holds for good.
+        let verdicts = self.verdicts(subject).await?;
+        if let Some(offset) = verdicts.unheard(last) {
+            return Err(Failure::failed(anyhow!(
+                "partition {}: a verdict about offset {offset} has come just now, and a chain has not heard of it \
+                 yet; verify again in a moment",
+                self.partition
+            )));
+        }
+        self.plain = self.plain.with_verdicts(verdicts);
         self.compare_until(0, report)?;
         'log: while next < last {
             let records = subject.records(self.partition, next).await?;
@@ -110,6 +121,21 @@ impl<'a> Walk<'a> {
             }
         }
         Ok(())
+    }
+
+    async fn verdicts(&self, subject: &impl Subject) -> Result<Verdicts, Failure> {
+        let mut verdicts = Verdicts::default();
+        let mut next = 0;
+        loop {
+            let records = subject.records(self.partition, next).await?;
+            let Some((last, _)) = records.last() else { return Ok(verdicts) };
+            next = last + 1;
+            for (offset, record) in &records {
+                if let Some(verdict) = Verdict::of(record) {
+                    verdicts.note(*offset, &verdict);
+                }
+            }
+        }
     }
 
     /// Compares everything that is due at `position` or before.

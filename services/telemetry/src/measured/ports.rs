@@ -9,8 +9,8 @@ use tandem_model::row::{BeatDigest, PartitionRow};
 use tandem_model::{Changes, Cut, LogId, PartitionId, Record, SessionId, SessionRow};
 use tandem_storage::{
     Append, Appended, Applied, DeadLetterQuery, DeadLetters, EventLog, HotSession, HotStore, Incarnation,
-    RepairOrder, Replacement, Result, RowStore, Select, SessionQuery, SessionRows, Snapshot, SnapshotStore,
-    StoredReceipt,
+    Place, RepairOrder, Replacement, Result, RowStore, Select, SessionQuery, SessionRows, Snapshot,
+    SnapshotStore, StoredReceipt,
 };
 use tokio::sync::watch;
 
@@ -181,6 +181,10 @@ impl<T: SnapshotStore + ?Sized> SnapshotStore for Measured<T> {
 impl<T: DeadLetters + ?Sized> DeadLetters for Measured<T> {
     async fn append(&self, rejected: &[Rejected]) -> Result<()> {
         self.meters.run("append", self.inner.append(rejected), |()| Load::items(rejected.len())).await
+    }
+
+    async fn revise(&self, place: Place, letter: Option<&Rejected>, at: u64) -> Result<()> {
+        self.meters.run("revise", self.inner.revise(place, letter, at), |()| Load::NONE).await
     }
 
     async fn list(&self, query: &DeadLetterQuery) -> Result<Vec<Rejected>> {

@@ -12,8 +12,8 @@ use tokio::sync::watch;
 use super::Faulty;
 use crate::{
     Append, Appended, Applied, DeadLetterQuery, DeadLetters, EventLog, HotSession, HotStore, Incarnation,
-    RepairOrder, Replacement, Result, RowStore, Select, SessionQuery, SessionRows, Snapshot, SnapshotStore,
-    StoredReceipt,
+    Place, RepairOrder, Replacement, Result, RowStore, Select, SessionQuery, SessionRows, Snapshot,
+    SnapshotStore, StoredReceipt,
 };
 
 #[async_trait]
@@ -152,6 +152,10 @@ impl<T: SnapshotStore + ?Sized> SnapshotStore for Faulty<T> {
 impl<T: DeadLetters + ?Sized> DeadLetters for Faulty<T> {
     async fn append(&self, rejected: &[Rejected]) -> Result<()> {
         self.plan.run("append", self.inner.append(rejected)).await
+    }
+
+    async fn revise(&self, place: Place, letter: Option<&Rejected>, at: u64) -> Result<()> {
+        self.plan.run("revise", self.inner.revise(place, letter, at)).await
     }
 
     async fn list(&self, query: &DeadLetterQuery) -> Result<Vec<Rejected>> {

@@ -12,6 +12,7 @@ use crate::{DeadLetterQuery, DeadLetters, Place, Result};
 #[derive(Default)]
 pub struct MemoryDeadLetters {
     kept: RwLock<BTreeMap<Place, Rejected>>,
+    revised: RwLock<BTreeMap<Place, u64>>,
 }
 
 impl MemoryDeadLetters {
@@ -25,6 +26,20 @@ impl MemoryDeadLetters {
 impl DeadLetters for MemoryDeadLetters {
     async fn append(&self, rejected: &[Rejected]) -> Result<()> {
         self.kept.write().extend(rejected.iter().map(|one| (Place::of(one), one.clone())));
+        Ok(())
+    }
+
+    async fn revise(&self, place: Place, letter: Option<&Rejected>, at: u64) -> Result<()> {
+        let mut revised = self.revised.write();
+        if revised.get(&place).is_some_and(|newer| *newer > at) {
+            return Ok(());
+        }
+        revised.insert(place, at);
+        let mut kept = self.kept.write();
+        match letter {
+            Some(letter) => _ = kept.insert(place, letter.clone()),
+            None => _ = kept.remove(&place),
+        }
         Ok(())
     }
 

@@ -48,6 +48,38 @@ pub async fn dead_letters(store: &dyn DeadLetters) {
     let after = Some(Place { partition: PartitionId(0), offset: u64::MAX });
     assert_eq!(list(store, DeadLetterQuery { after, ..query() }).await, all[6..]);
     assert!(list(store, DeadLetterQuery { limit: 0, ..query() }).await.is_empty());
+    revised(store, all).await;
+}
+
+/// A verdict that came later takes a letter out, puts another in its place, or puts it back.
+async fn revised(store: &dyn DeadLetters, mut all: Vec<Rejected>) {
+    let place = Place::of(&all[0]);
+    let of_session = |id: &str| DeadLetterQuery { session_id: Some(id.to_owned()), ..query() };
+    let by_session = |all: &[Rejected], id: &str| -> Vec<Rejected> {
+        all.iter().filter(|one| of_session(id).matches(one)).cloned().collect()
+    };
+    for _ in 0..2 {
+        store.revise(place, None, 10_000).await.expect("revise");
+        assert_eq!(list(store, query()).await, all[1..]);
+        assert_eq!(list(store, of_session("d-1")).await, by_session(&all[1..], "d-1"));
+    }
+    for (session, at) in [(Some("d-2"), 10_001), (None, 10_002), (Some("d-1"), 10_003)] {
+        all[0].session_id = session.map(session_id);
+        let problem = Problem::Quarantined;
+        all[0].reason =
+            Reason::Malformed(Malformed { problem, field: None, session_id: all[0].session_id.clone() });
+        all[0].event = None;
+        store.revise(place, Some(&all[0]), at).await.expect("revise");
+        assert_eq!(list(store, query()).await, all, "{session:?}");
+        for id in ["d-1", "d-2"] {
+            assert_eq!(list(store, of_session(id)).await, by_session(&all, id), "{session:?} {id}");
+        }
+    }
+    // A letter where there was none.
+    let new = Rejected { offset: 50, ..all[0].clone() };
+    store.revise(Place::of(&new), Some(&new), 10_200).await.expect("revise");
+    all.insert(1, new);
+    assert_eq!(list(store, query()).await, all);
 }
 
 fn query() -> DeadLetterQuery {
