@@ -21,7 +21,6 @@ mod compute;
 mod crew;
 mod flush;
 mod hot;
-mod orders;
 mod partition;
 pub mod publish;
 mod recover;
@@ -31,6 +30,5 @@ mod snapshots;
 mod status;
 
 pub use compute::Compute;
-pub use orders::{RepairError, Repairer};
 pub use settings::Settings;
 pub use status::{Hot, Phase, Status};

@@ -31,8 +31,6 @@ pub(crate) struct Context {
     pub(crate) partition: PartitionId,
     pub(crate) status: watch::Sender<Status>,
     pub(crate) stopped: watch::Receiver<bool>,
-    /// Changes when somebody in this process ordered a repair.
-    pub(crate) ordered: watch::Receiver<u64>,
 }
 
 /// Follows the partition until told to stop.
@@ -52,7 +50,6 @@ pub(crate) async fn run(context: Context) -> Result<(), StoreError> {
     });
     let mut ends = context.log.ends();
     let mut stopped = context.stopped.clone();
-    let mut ordered = context.ordered.clone();
     let mut look_at = Instant::now() + repair::LOOK_EVERY;
     let mut hot = HotWriter::new();
     let mut snapshots = Keeper::default();
@@ -88,8 +85,7 @@ pub(crate) async fn run(context: Context) -> Result<(), StoreError> {
             last_flush = Instant::now();
             written = fold.cut();
         }
-        if ordered.has_changed().unwrap_or(false) || Instant::now() >= look_at {
-            ordered.mark_unchanged();
+        if Instant::now() >= look_at {
             look_at = Instant::now() + repair::LOOK_EVERY;
             if let Some(order) = repair::order(&context).await {
                 if fold.has_changes() {
@@ -136,8 +132,7 @@ pub(crate) async fn run(context: Context) -> Result<(), StoreError> {
             tokio::select! {
                 _ = ends.changed() => {}
                 _ = stopped.changed() => {}
-                Ok(()) = ordered.changed() => ordered.mark_changed(),
-                () = tokio::time::sleep_until(wait_until) => {}
+                () = tokio::time::sleep_until(wait_until.min(look_at)) => {}
                 () = hot.ripe() => {}
             }
         }

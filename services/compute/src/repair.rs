@@ -12,7 +12,8 @@
 //!    each session is gathered; what memory has no room for comes in another pass.
 //! 3. Each session is replaced as a whole, at the place where the row store stands: so no reader
 //!    goes back, and what is not among the rows is gone. What the log knows nothing of goes.
-//! 4. The partition's own row and the digests of its beats are replaced, and the order is ended.
+//! 4. The partition's own row and the digests of its beats are replaced, and the order is ended: it
+//!    is done, or it has failed where a store refused some of that for good.
 //!
 //! The thread goes on with the fold that was computed anew. So a state that was wrong is gone, too.
 
@@ -23,12 +24,17 @@ use tandem_fold::Fold;
 use tandem_model::partition::partition_of;
 use tandem_model::row::{BeatDigest, PartitionRow};
 use tandem_model::{Cut, Row, RowKey, SessionChange, SessionId, SessionRow, Values};
-use tandem_storage::{BEATS_KEPT, RepairOrder, Replacement, SessionRows, StoreError};
+use tandem_storage::{BEATS_KEPT, RepairOrder, RepairState, Replacement, SessionRows, StoreError};
 
 use crate::partition::{Context, is_over, persistently};
 
 /// How many sessions are replaced, or listed, by one call.
 const SESSIONS_AT_ONCE: usize = 50;
+/// After so many sessions that are refused the repair ends: the next ones would be, too.
+const FAILURES_MAX: usize = 100;
+/// How many failures are told, and how much of each, in characters.
+const FAILURES_TOLD: usize = 3;
+const FAILURE_CHARS_MAX: usize = 400;
 
 /// Looks whether there is an order for a partition. A store that can't say so now is asked again
 /// later.
@@ -42,52 +48,104 @@ pub(crate) async fn order(context: &Context) -> Option<RepairOrder> {
     }
 }
 
-/// Carries out an order. Answers the fold as it stands where the row store stands; nothing where
-/// the log can't be read from its beginning: then nothing was touched, and the order is given up.
+/// Carries out an order and notes how it ended. Answers the fold as it stands where the row store
+/// stands; nothing where nothing was touched.
+///
+/// What a store refuses for good fails the order, after everything else was put right: the
+/// partition goes on, and an operator sees why. Trying again would never end.
 ///
 /// # Errors
 ///
-/// When a store says what trying again can't mend, or when the chain is stopped meanwhile. The order
-/// stays.
+/// When the chain is stopped meanwhile, or the row store says of the partition or of the order
+/// itself what trying again can't mend. The order stays.
 pub(crate) async fn rebuild(context: &Context, order: &RepairOrder) -> Result<Option<Fold>, StoreError> {
     let partition = context.partition;
     let RepairOrder { session_id, reason, .. } = order;
     tracing::warn!(%partition, session = ?session_id, reason, "computing again from the beginning of the log");
+    let rows = &context.stores.rows;
+    let cut = persistently(context, async || rows.progress(partition).await).await?.unwrap_or_default();
+    let (mut fold, mut failures) = (None, Failures::default());
+    if let Err(error) = compute_again(context, order, cut, &mut fold, &mut failures).await {
+        if error.is_retryable() {
+            return Err(error);
+        }
+        failures.add(&error);
+    }
+    let ending = failures.ending();
+    persistently(context, async || rows.end_repair(order, &ending).await).await?;
+    if let RepairState::Failed(why) = &ending {
+        tracing::error!(%partition, why, "the repair failed: somebody must look");
+        context.status.send_modify(|status| status.repairs_failed += 1);
+    } else {
+        tracing::warn!(%partition, next = cut.next, "computed again");
+        context.status.send_modify(|status| status.repairs_done += 1);
+    }
+    Ok(fold)
+}
+
+/// Puts everything right that can be, and answers in `fold` the state to go on with: from the moment
+/// on when anything is touched, whatever comes after.
+async fn compute_again(
+    context: &Context,
+    order: &RepairOrder,
+    cut: Cut,
+    fold: &mut Option<Fold>,
+    failures: &mut Failures,
+) -> Result<(), StoreError> {
+    let partition = context.partition;
+    let only = order.session_id.as_ref();
     let stores = &context.stores;
-    let cut =
-        persistently(context, async || stores.rows.progress(partition).await).await?.unwrap_or_default();
     let mut after = None;
-    let fold = loop {
-        let pass = match Pass::read(context, cut, session_id.as_ref(), after.clone()).await {
-            Err(error) if after.is_none() && !error.is_retryable() => {
-                // Its beginning went with its retention, say. Trying again would never end.
-                tracing::error!(%partition, %error, "can't be computed again; everything stays as it is");
-                persistently(context, async || stores.rows.end_repair(order).await).await?;
-                return Ok(None);
-            }
-            pass => pass?,
-        };
+    loop {
+        // Where its beginning went with its retention, say, nothing is touched.
+        let pass = Pass::read(context, cut, only, after.clone()).await?;
         if after.is_none() {
             // Only now that the log is known to be there from its beginning on.
             persistently(context, async || stores.snapshots.prune(partition, 0, None).await).await?;
             empty_hot(context, cut).await;
         }
         let reach = pass.reach();
-        write(context, cut, session_id.as_ref(), &pass, after.as_ref()).await?;
-        match reach {
-            Some(reach) => after = Some(reach),
-            None => {
-                let latest = pass.beats.into_iter().collect();
-                let partition_row = Some((pass.partition_row, latest));
-                let last = Replacement { partition, cut, sessions: Vec::new(), partition_row };
-                persistently(context, async || stores.rows.replace(&last).await).await?;
-                break pass.fold;
-            }
+        let written = write(context, cut, only, &pass, after.as_ref(), failures).await;
+        let Pass { fold: anew, partition_row, beats, .. } = pass;
+        *fold = Some(anew);
+        written?;
+        if reach.is_some() {
+            after = reach;
+            continue;
         }
-    };
-    persistently(context, async || stores.rows.end_repair(order).await).await?;
-    tracing::warn!(%partition, next = cut.next, "computed again");
-    Ok(Some(fold))
+        let partition_row = Some((partition_row, beats.into_iter().collect()));
+        let last = Replacement { partition, cut, sessions: Vec::new(), partition_row };
+        return persistently(context, async || stores.rows.replace(&last).await).await;
+    }
+}
+
+/// What could not be put right.
+#[derive(Default)]
+struct Failures {
+    count: usize,
+    first: Vec<String>,
+}
+
+impl Failures {
+    /// Notes one. Says whether there were so many that the rest is not worth trying.
+    fn add(&mut self, error: &StoreError) -> bool {
+        self.count += 1;
+        if self.first.len() < FAILURES_TOLD {
+            self.first.push(error.to_string().chars().take(FAILURE_CHARS_MAX).collect());
+        }
+        self.count >= FAILURES_MAX
+    }
+
+    fn ending(self) -> RepairState {
+        if self.count == 0 {
+            return RepairState::Done;
+        }
+        let more = match self.count - self.first.len() {
+            0 => String::new(),
+            more => format!("; and {more} more like it"),
+        };
+        RepairState::Failed(format!("{}{more}", self.first.join("; ")))
+    }
 }
 
 /// What the hot store holds of the partition counts as absent from here on. One that is away holds
@@ -205,6 +263,7 @@ async fn write(
     only: Option<&SessionId>,
     pass: &Pass,
     after: Option<&SessionId>,
+    failures: &mut Failures,
 ) -> Result<(), StoreError> {
     let rows = &context.stores.rows;
     let retention = rows.retention();
@@ -226,7 +285,7 @@ async fn write(
             };
             ((*id).clone(), Some(rows))
         };
-        replace(context, cut, part.iter().map(whole).collect()).await?;
+        replace(context, cut, part.iter().map(whole).collect(), failures).await?;
     }
     // Listed from before the first session of the pass up to its last, or to the end.
     let reach = pass.reach();
@@ -241,7 +300,7 @@ async fn write(
                 && is_here(context, id)
                 && !pass.sessions.contains_key(id)
         });
-        replace(context, cut, strangers.map(|id| (id, None)).collect()).await?;
+        replace(context, cut, strangers.map(|id| (id, None)).collect(), failures).await?;
         if reach.as_ref().is_some_and(|reach| last >= *reach) {
             return Ok(());
         }
@@ -253,17 +312,33 @@ fn is_here(context: &Context, id: &SessionId) -> bool {
     partition_of(id.as_str().as_bytes(), context.log.partitions()) == context.partition
 }
 
+/// Replaces sessions; those that the store refuses for good are noted, and the others replaced all
+/// the same.
 async fn replace(
     context: &Context,
     cut: Cut,
     sessions: Vec<(SessionId, Option<SessionRows>)>,
+    failures: &mut Failures,
 ) -> Result<(), StoreError> {
     if sessions.is_empty() {
         return Ok(());
     }
+    let rows = &context.stores.rows;
     let replacement = Replacement { partition: context.partition, cut, sessions, partition_row: None };
-    persistently(context, async || context.stores.rows.replace(&replacement).await).await
+    match persistently(context, async || rows.replace(&replacement).await).await {
+        Err(error) if !error.is_retryable() => {}
+        replaced => return replaced,
+    }
+    // One of them, or several.
+    for one in replacement.sessions {
+        let alone = Replacement { sessions: vec![one], partition_row: None, ..replacement };
+        match persistently(context, async || rows.replace(&alone).await).await {
+            Err(error) if error.is_retryable() || failures.add(&error) => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(())
 }
 
-/// How often a partition looks for an order that another process was given.
-pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How often it is looked for an order to repair a partition.
+pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(1);

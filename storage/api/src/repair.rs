@@ -85,12 +85,19 @@ impl RepairWish {
             return Err(OrderError::NoSuchPartition(*stranger, partitions));
         }
         for partition in &scope {
+            let latest = rows.repair(*partition).await?;
             // An order that is under way is never narrowed: two sessions are the whole partition.
-            let session_id = match rows.repair_order(*partition).await? {
-                Some(known) if known.session_id != self.session_id => None,
+            let session_id = match &latest {
+                Some(Repair { order, state: RepairState::Ordered })
+                    if order.session_id != self.session_id =>
+                {
+                    None
+                }
                 _ => self.session_id.clone(),
             };
-            let reason = self.reason.clone();
+            // A clock that is behind gives no order that counts for an earlier one.
+            let after_latest = latest.map_or(0, |latest| latest.order.ordered_ms.saturating_add(1));
+            let (reason, ordered_ms) = (self.reason.clone(), ordered_ms.max(after_latest));
             rows.order_repair(&RepairOrder { partition: *partition, session_id, reason, ordered_ms }).await?;
         }
         Ok(scope)
@@ -173,5 +180,7 @@ mod tests {
         rows.end_repair(&order, &RepairState::Done).await.expect("ended");
         wish(None, Some("s1")).order(&rows, PARTITIONS, 4).await.expect("ordered");
         assert_eq!(here().await, Some((Some("s1".to_owned()), 4)), "what is done is not widened");
+        wish(None, Some("s1")).order(&rows, PARTITIONS, 1).await.expect("ordered");
+        assert_eq!(here().await, Some((Some("s1".to_owned()), 5)), "a clock that went back");
     }
 }
