@@ -95,6 +95,7 @@ counters! {
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) reads: ReadCounters,
+    pub(crate) repairs_ordered: Counter,
     chains: [ChainCounters; 2],
 }
 
@@ -105,7 +106,11 @@ impl Counters {
 
     pub(crate) fn read(&self) -> Counts {
         let [a, b] = &self.chains;
-        Counts { reads: self.reads.read(), chains: ChainsCounts { a: a.read(), b: b.read() } }
+        Counts {
+            reads: self.reads.read(),
+            repairs_ordered: self.repairs_ordered.read(),
+            chains: ChainsCounts { a: a.read(), b: b.read() },
+        }
     }
 }
 
@@ -115,6 +120,8 @@ pub struct Counts {
     /// About reads.
     #[serde(flatten)]
     pub reads: ReadCounts,
+    /// Orders to repair that a chain has kept.
+    pub repairs_ordered: u64,
     /// About the chains.
     pub chains: ChainsCounts,
 }

@@ -49,7 +49,6 @@ pub use chains::{BreakerState, ChainView, RouteSource};
 pub use config::{ClockMode, ConfigError, GatewayConfig};
 pub use counters::{ChainCounts, ChainsCounts, Counts, ReadCounts};
 pub use pool::{NodeCounts, Pool, PoolConfig, PoolError};
-pub use repairs::{REASON_CHARS_MAX, RepairOrdered, RepairRefused, RepairRequest, Repairs};
 pub use server::{Drained, PortLimits, serve_http};
 pub use status::Agreement;
 pub use tandem_parity::Verdict;
@@ -95,11 +94,6 @@ impl Gateway {
     /// Shows in the status what whoever compares the chains finds. Only the first call counts.
     pub fn show_parity(&self, reports: watch::Receiver<ParityReport>) {
         _ = self.shared.parity.set(reports);
-    }
-
-    /// Passes operators' orders to repair on to `repairs`. Only the first call counts.
-    pub fn allow_repairs(&self, repairs: Arc<dyn Repairs>) {
-        _ = self.shared.repairs.set(repairs);
     }
 
     /// What has been counted since the start.

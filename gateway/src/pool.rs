@@ -13,7 +13,7 @@
 //! up on several times in a row without an answer in between is taken for hanging.
 //!
 //! # What is tried again
-//! Reads are safe to repeat. A question that fails on one node is put to one other node of the
+//! Reads are safe to repeat, and so are orders to repair. A question that fails on one node is put to one other node of the
 //! chain, once; what fails there too is the chain's failure.
 //!
 //! Dropping the future closes the connection, and with it the work behind it stops.

@@ -1,18 +1,15 @@
 //! `POST /v1/repairs`: an operator has rows of one chain computed again from the log.
 //!
-//! The gateway only checks who asks and for what; whoever can reach the chain's compute carries it
-//! out ([`Repairs`]). Where nobody can, it says so.
+//! The gateway checks who asks and for what, and passes the order on to a query node of the chain,
+//! which keeps it with the rows; compute finds it there. So a gateway needs no row store.
 
 use std::time::Duration;
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Limited};
-use serde::{Deserialize, Serialize};
-use tandem_model::SessionId;
-use tandem_model::problem::Problem;
-use tandem_model::route::Chain;
+use tandem_model::problem::{CONTENT_TYPE, Problem};
+use tandem_model::repair::{PATH, RepairRequest};
 use tower::BoxError;
 
 use crate::answer::{self, Answer, problem};
@@ -23,49 +20,6 @@ use crate::stack::Shared;
 const BODY_BYTES_MAX: usize = 16 * 1024;
 /// How long the body may take, and the order.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Longest reason, in characters.
-pub const REASON_CHARS_MAX: usize = 500;
-
-/// What is to be computed again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RepairRequest {
-    /// The chain whose rows are wrong.
-    pub chain: Chain,
-    /// Only this partition.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub partition: Option<u32>,
-    /// Only this session.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub session_id: Option<SessionId>,
-    /// Why, for people: 1 to [`REASON_CHARS_MAX`] characters.
-    pub reason: String,
-}
-
-/// What was ordered: it begins at once, and goes on after a restart.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RepairOrdered {
-    /// The chain.
-    pub chain: Chain,
-    /// The partitions it is about.
-    pub partitions: Vec<u32>,
-}
-
-/// Why nothing was ordered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RepairRefused {
-    /// There is no such partition.
-    Unknown(String),
-    /// The chain's row store did not take the order; again in a moment.
-    Unavailable(String),
-}
-
-/// Who can have rows computed again.
-#[async_trait]
-pub trait Repairs: Send + Sync {
-    /// Orders it. Answers once the order is kept for good.
-    async fn repair(&self, request: RepairRequest) -> Result<RepairOrdered, RepairRefused>;
-}
 
 /// Takes an order in.
 pub(crate) async fn post<B>(shared: &Shared, request: Request<B>) -> Answer
@@ -77,11 +31,6 @@ where
     if !parts.extensions.get::<Caller>().is_some_and(|caller| caller.is_operator) {
         return problem(&Problem::forbidden("only an operator's key may order a repair"));
     }
-    let Some(repairs) = shared.repairs.get() else {
-        return problem(&Problem::not_found(
-            "this gateway reaches no compute: order repairs at the control group",
-        ));
-    };
     let reading = Limited::new(body, BODY_BYTES_MAX).collect();
     let Ok(Ok(body)) = tokio::time::timeout(PATIENCE, reading).await else {
         return problem(&Problem::bad_request(format!(
@@ -92,22 +41,31 @@ where
         Ok(order) => order,
         Err(error) => return problem(&Problem::bad_request(format!("this is no order: {error}"))),
     };
-    let chars = order.reason.trim().chars().count();
-    if !(1..=REASON_CHARS_MAX).contains(&chars) {
-        return problem(&Problem::bad_parameter(format!(
-            "`reason` must have 1 to {REASON_CHARS_MAX} characters"
-        )));
+    if let Err(why) = order.check() {
+        return problem(&Problem::bad_parameter(why));
     }
-    if order.partition.is_some() && order.session_id.is_some() {
-        return problem(&Problem::bad_parameter("name a partition or a session, not both"));
-    }
-    match tokio::time::timeout(PATIENCE, repairs.repair(order)).await {
-        Ok(Ok(ordered)) => answer::json(StatusCode::ACCEPTED, &ordered),
-        Ok(Err(RepairRefused::Unknown(what))) => problem(&Problem::bad_parameter(what)),
-        Ok(Err(RepairRefused::Unavailable(why))) => problem(&Problem::unavailable(&why)),
-        Err(_) => problem(&Problem::unavailable(
-            "the order may have been kept or not: giving it again does no harm",
-        )),
+    let chain = order.chain;
+    tracing::warn!(
+        %chain, partition = ?order.partition, session = ?order.session_id, reason = order.reason,
+        "an operator orders a repair"
+    );
+    let order = Bytes::from(serde_json::to_vec(&order).expect("an order holds only plain data"));
+    match shared.chains.post_internal(chain, PATH, order, PATIENCE).await {
+        Some(answer) if answer.status() == StatusCode::ACCEPTED => {
+            shared.counters.repairs_ordered.add_one();
+            answer::with_body(StatusCode::ACCEPTED, "application/json", answer.into_body())
+        }
+        // What is wrong with the order, as the chain sees it.
+        Some(answer) if answer.status() == StatusCode::BAD_REQUEST => {
+            answer::with_body(StatusCode::BAD_REQUEST, CONTENT_TYPE, answer.into_body())
+        }
+        Some(answer) => {
+            tracing::warn!(%chain, status = %answer.status(), "a repair was not ordered");
+            problem(&Problem::unavailable(&format!("chain {chain} does not take the order right now")))
+        }
+        None => problem(&Problem::unavailable(&format!(
+            "chain {chain} did not answer, and may have kept the order or not: giving it again does no harm"
+        ))),
     }
 }
 
@@ -115,53 +73,77 @@ where
 mod tests {
     use std::sync::Arc;
 
-    use http::Method;
-    use serde_json::json;
+    use http::{Method, Response};
+    use parking_lot::Mutex;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::config::ClockMode;
-    use crate::testing::{World, get, json_of, saying};
-
-    struct Taking;
-
-    #[async_trait]
-    impl Repairs for Taking {
-        async fn repair(&self, request: RepairRequest) -> Result<RepairOrdered, RepairRefused> {
-            match request.partition {
-                Some(partition) if partition > 1 => {
-                    Err(RepairRefused::Unknown("no such partition".to_owned()))
-                }
-                Some(partition) => Ok(RepairOrdered { chain: request.chain, partitions: vec![partition] }),
-                None => Err(RepairRefused::Unavailable("not now".to_owned())),
-            }
-        }
-    }
+    use crate::testing::{World, chain, get, json_of, saying};
 
     #[tokio::test]
     async fn an_operators_order_is_passed_on_and_anything_else_refused() {
-        let world = World::new([saying("a"), saying("b")], ClockMode::Live);
-        let good = json!({"chain": "b", "partition": 1, "reason": "wrong row"}).to_string();
-        assert_eq!(world.post("/v1/repairs", &[], &good).await.status(), 404, "nobody to carry it out");
-        world.gateway.allow_repairs(Arc::new(Taking));
-        let answer = world.post("/v1/repairs", &[], &good).await;
+        let heard: Arc<Mutex<Vec<Value>>> = Arc::default();
+        let taking = chain({
+            let heard = Arc::clone(&heard);
+            move |request| {
+                assert_eq!((request.method(), request.uri().path()), (&Method::POST, PATH));
+                let order: Value = serde_json::from_slice(request.body()).unwrap();
+                let status = match order["partition"].as_u64() {
+                    Some(0..2) => 202,
+                    Some(2..8) => 400,
+                    Some(_) => 500,
+                    None => 503,
+                };
+                heard.lock().push(order);
+                let body = Bytes::from_static(br#"{"chain":"b","partitions":[1]}"#);
+                async move { Ok(Response::builder().status(status).body(body).unwrap()) }
+            }
+        });
+        let world = World::new([saying("a"), taking], ClockMode::Live);
+        let good = json!({"chain": "b", "partition": 1, "reason": "wrong row"});
+        let answer = world.post("/v1/repairs", &[], &good.to_string()).await;
         assert_eq!(answer.status(), 202);
         assert_eq!(json_of(&answer), json!({"chain": "b", "partitions": [1]}));
+        assert_eq!(world.gateway.counts().repairs_ordered, 1);
         let cases = [
             (json!({"chain": "b", "partition": 7, "reason": "x"}), 400),
+            (json!({"chain": "b", "partition": 9, "reason": "x"}), 503),
             (json!({"chain": "b", "reason": "x"}), 503),
-            (json!({"chain": "c", "reason": "x"}), 400),
-            (json!({"chain": "b", "reason": " "}), 400),
-            (json!({"chain": "b", "reason": "x".repeat(501)}), 400),
-            (json!({"chain": "b", "partition": 1, "session_id": "s", "reason": "x"}), 400),
-            (json!({"chain": "b", "session_id": "not an id", "reason": "x"}), 400),
-            (json!({"chain": "b", "partitions": 1, "reason": "x"}), 400),
+            // What a chain says that does not know of repairs.
+            (json!({"chain": "a", "reason": "x"}), 503),
         ];
-        for (order, status) in cases {
-            assert_eq!(world.post("/v1/repairs", &[], &order.to_string()).await.status(), status, "{order}");
+        for (order, status) in &cases {
+            assert_eq!(world.post("/v1/repairs", &[], &order.to_string()).await.status(), *status, "{order}");
+        }
+        let passed_on = [good, cases[0].0.clone(), cases[1].0.clone(), cases[2].0.clone()];
+        assert_eq!(*heard.lock(), passed_on);
+        let refused = [
+            json!({"chain": "c", "reason": "x"}),
+            json!({"chain": "b", "reason": " "}),
+            json!({"chain": "b", "reason": "x".repeat(501)}),
+            json!({"chain": "b", "partition": 1, "session_id": "s", "reason": "x"}),
+            json!({"chain": "b", "session_id": "not an id", "reason": "x"}),
+            json!({"chain": "b", "partitions": 1, "reason": "x"}),
+            json!({"chain": "b", "reason": "x".repeat(BODY_BYTES_MAX)}),
+        ];
+        for order in refused {
+            assert_eq!(world.post("/v1/repairs", &[], &order.to_string()).await.status(), 400, "{order}");
         }
         let mut nobody = get("/v1/repairs");
         *nobody.method_mut() = Method::POST;
         assert_eq!(world.send(nobody).await.status(), 401);
         assert_eq!(world.ask(Method::GET, "/v1/repairs", &[]).await.status(), 405);
+        assert_eq!(heard.lock().len(), passed_on.len(), "no chain hears of what is refused");
+        assert_eq!(world.gateway.counts().repairs_ordered, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_chain_that_does_not_answer_may_have_kept_the_order() {
+        let world = World::new([saying("a"), chain(|_| std::future::pending())], ClockMode::Live);
+        let order = json!({"chain": "b", "reason": "x"}).to_string();
+        let answer = world.post("/v1/repairs", &[], &order).await;
+        assert_eq!(answer.status(), 503);
+        assert!(json_of(&answer)["detail"].as_str().unwrap().contains("does no harm"));
     }
 }

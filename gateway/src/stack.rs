@@ -21,7 +21,6 @@ use crate::counters::Counters;
 use crate::header_limits::HeaderLimitLayer;
 use crate::keys::Keys;
 use crate::panics::PanicLayer;
-use crate::repairs::Repairs;
 use crate::request_id::RequestIdLayer;
 use crate::routes::Routes;
 use crate::status::StatusCache;
@@ -36,8 +35,6 @@ pub(crate) struct Shared {
     pub(crate) status: StatusCache,
     /// What whoever compares the chains finds, where somebody does.
     pub(crate) parity: OnceLock<watch::Receiver<ParityReport>>,
-    /// Who carries out repairs, where somebody can.
-    pub(crate) repairs: OnceLock<Arc<dyn Repairs>>,
     /// A permit per body that is being read or taken.
     pub(crate) bodies: Semaphore,
     keys: Arc<Keys>,
@@ -72,7 +69,6 @@ impl Shared {
             counters,
             status: StatusCache::default(),
             parity: OnceLock::new(),
-            repairs: OnceLock::new(),
             bodies: Semaphore::new(config.bodies_max),
             keys: Arc::new(Keys::new(&config.operator_key)),
             config,

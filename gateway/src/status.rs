@@ -9,8 +9,9 @@ use http::StatusCode;
 use serde::Serialize;
 use serde_json::{Value, json};
 use tandem_ingest::wall_ms;
+use tandem_model::SessionId;
 use tandem_model::route::Chain;
-use tandem_model::status::{Beat, ChainStatus, PATH, PartitionStatus};
+use tandem_model::status::{Beat, ChainStatus, PATH, PartitionStatus, RepairState, RepairStatus};
 use tandem_parity::{Parity, Verdict};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -38,6 +39,33 @@ struct PartitionReport {
     malformed_events: u64,
     ignored_beats: u64,
     lag_records: u64,
+}
+
+/// How the latest repair of a partition stands.
+#[derive(Serialize)]
+struct RepairReport<'a> {
+    partition: u32,
+    state: RepairState,
+    ordered_ms: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_id: Option<&'a SessionId>,
+    reason: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<&'a str>,
+}
+
+impl<'a> From<&'a RepairStatus> for RepairReport<'a> {
+    fn from(status: &'a RepairStatus) -> Self {
+        let RepairStatus { partition, session_id, reason, ordered_ms, state, failure } = status;
+        Self {
+            partition: *partition,
+            state: *state,
+            ordered_ms: *ordered_ms,
+            session_id: session_id.as_ref(),
+            reason,
+            failure: failure.as_deref(),
+        }
+    }
 }
 
 impl From<&PartitionStatus> for PartitionReport {
@@ -68,6 +96,9 @@ pub(crate) async fn answer(shared: &Shared, is_operator: bool) -> Answer {
     if let Some(findings) = parity["findings"].as_array_mut() {
         findings.iter_mut().for_each(hide_figures);
     }
+    for chain in status["chains"].as_array_mut().into_iter().flatten() {
+        chain["repairs"].as_array_mut().into_iter().flatten().for_each(hide_reasons);
+    }
     json_answer(StatusCode::OK, &status)
 }
 
@@ -76,6 +107,13 @@ fn hide_figures(finding: &mut Value) {
     const PUBLIC: [&str; 7] = ["wrong", "level", "store", "partition", "beat", "table", "since_ms"];
     if let Some(finding) = finding.as_object_mut() {
         finding.retain(|name, _| PUBLIC.contains(&name.as_str()));
+    }
+}
+
+/// Leaves of a repair what everybody may know.
+fn hide_reasons(repair: &mut Value) {
+    if let Some(repair) = repair.as_object_mut() {
+        repair.retain(|name, _| !["session_id", "reason", "failure"].contains(&name.as_str()));
     }
 }
 
@@ -182,7 +220,7 @@ fn chain_status(chain: Chain, report: Option<&ChainStatus>, clock: ClockMode, no
     let Some(report) = report else {
         return json!({
             "chain": chain, "ready": false, "degraded": [], "partitions": [],
-            "as_of": null, "freshness_ms": null,
+            "as_of": null, "freshness_ms": null, "repairs": [],
         });
     };
     let partitions: Vec<PartitionReport> = report.partitions.iter().map(PartitionReport::from).collect();
@@ -200,6 +238,7 @@ fn chain_status(chain: Chain, report: Option<&ChainStatus>, clock: ClockMode, no
         "partitions": partitions,
         "as_of": as_of,
         "freshness_ms": freshness_ms,
+        "repairs": report.repairs.iter().map(RepairReport::from).collect::<Vec<_>>(),
     })
 }
 

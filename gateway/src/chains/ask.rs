@@ -97,22 +97,26 @@ impl Ask {
             Leave::Wait(wait) => timeout + wait,
             Leave::None | Leave::Stale => timeout,
         };
-        // A chain in our own process may panic; that is its failure, not the request's.
-        let answering = AssertUnwindSafe(chain.oneshot(self.request(leave))).catch_unwind();
-        let outcome = match tokio::time::timeout(timeout, answering).await {
-            Err(_) => Outcome::TimedOut,
-            Ok(Err(panic)) => {
-                tracing::error!(panic = panics::message(&*panic), "a chain panicked");
-                Outcome::Broken
-            }
-            Ok(Ok(Err(error))) => {
-                tracing::warn!(error, "a chain did not answer");
-                Outcome::Broken
-            }
-            Ok(Ok(Ok(answer))) => return judge(answer),
-        };
-        Answered { outcome, signpost: None }
+        put(chain, self.request(leave), timeout).await
     }
+}
+
+async fn put(chain: ChainService, request: Request<Bytes>, timeout: Duration) -> Answered {
+    // A chain in our own process may panic; that is its failure, not the request's.
+    let answering = AssertUnwindSafe(chain.oneshot(request)).catch_unwind();
+    let outcome = match tokio::time::timeout(timeout, answering).await {
+        Err(_) => Outcome::TimedOut,
+        Ok(Err(panic)) => {
+            tracing::error!(panic = panics::message(&*panic), "a chain panicked");
+            Outcome::Broken
+        }
+        Ok(Ok(Err(error))) => {
+            tracing::warn!(error, "a chain did not answer");
+            Outcome::Broken
+        }
+        Ok(Ok(Ok(answer))) => return judge(answer),
+    };
+    Answered { outcome, signpost: None }
 }
 
 /// Asks a chain for a page that clients never get.
@@ -121,6 +125,22 @@ pub(crate) async fn internal(chain: ChainService, path: &'static str, timeout: D
     match ask.of(chain, Leave::None, timeout).await.outcome {
         Outcome::Good(answer) if answer.status() == StatusCode::OK => Some(answer),
         _ => None,
+    }
+}
+
+/// Puts an order to a chain; what it answers, whatever that is.
+pub(crate) async fn post_internal(
+    chain: ChainService,
+    path: &'static str,
+    body: Bytes,
+    timeout: Duration,
+) -> Option<Answer> {
+    let mut request = Request::new(body);
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = Uri::from_static(path);
+    match put(chain, request, timeout).await.outcome {
+        Outcome::Good(answer) | Outcome::Behind(answer) | Outcome::Refused(answer) => Some(answer),
+        Outcome::TimedOut | Outcome::Broken => None,
     }
 }
 

@@ -40,6 +40,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::request::Parts;
 use tandem_failover::{Chains, Symptoms};
 use tandem_model::problem::Problem;
@@ -213,6 +214,17 @@ impl ChainRouter {
         timeout: Duration,
     ) -> Option<Answer> {
         ask::internal(self.link(chain).service(), path, timeout).await
+    }
+
+    /// Puts an order to a chain that only the gateway may give; whatever it answers.
+    pub(crate) async fn post_internal(
+        &self,
+        chain: Chain,
+        path: &'static str,
+        body: Bytes,
+        timeout: Duration,
+    ) -> Option<Answer> {
+        ask::post_internal(self.link(chain).service(), path, body, timeout).await
     }
 
     /// The route's chain first, unless its breaker is open and the other one's is not.

@@ -51,6 +51,14 @@ fn report(chain: Chain, ready: bool, digest: &str, clock: u64) -> Value {
         log: LOG.to_string(),
         partitions: vec![first, second],
         beats: vec![beat(0), beat(1)],
+        repairs: vec![RepairStatus {
+            partition: 1,
+            session_id: SessionId::new("s1"),
+            reason: "wrong row".to_owned(),
+            ordered_ms: 5,
+            state: RepairState::Failed,
+            failure: Some("a cell of s1".to_owned()),
+        }],
     };
     let mut report = serde_json::to_value(status).unwrap();
     report["more"] = json!("than we know");
@@ -74,6 +82,13 @@ async fn both_chains_and_their_agreement_are_shown() {
     assert_eq!(a["partitions"][0]["lag_records"], 2);
     assert_eq!(a["degraded"], json!(["hot"]));
     assert_eq!(a["partitions"][0]["ignored_beats"], 3);
+    assert_eq!(a["repairs"], json!([{"partition": 1, "state": "failed", "ordered_ms": 5}]));
+    let whole = json_of(&world.ask(http::Method::GET, "/v1/status", &[]).await);
+    assert_eq!(
+        whole["chains"][1]["repairs"],
+        json!([{"partition": 1, "state": "failed", "ordered_ms": 5, "session_id": "s1",
+            "reason": "wrong row", "failure": "a cell of s1"}])
+    );
     assert!(status["gateway"]["chains"]["b"]["asked"].is_u64());
     assert_eq!(status["gateway"]["route_source"], "control");
     assert_eq!(status["gateway"]["health"]["b"]["breaker"], "closed");

@@ -109,6 +109,8 @@ pub enum Committed {
         index: u64,
         /// The term of the leader that wrote it.
         term: u64,
+        /// What was done.
+        change: Change,
         /// Who votes now, ascending.
         voters: Vec<MemberId>,
         /// Who only learns, ascending.

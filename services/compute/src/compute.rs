@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use tandem_model::{PartitionId, PseudonymKey};
-use tandem_storage::{ChainStores, EventLog, Ownership, RowStore};
-use tokio::sync::{mpsc, watch};
+use tandem_model::PseudonymKey;
+use tandem_storage::{ChainStores, EventLog, Ownership};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::crew::Crew;
-use crate::orders::Repairer;
 use crate::settings::Settings;
 use crate::status::Status;
 
@@ -17,8 +16,6 @@ pub struct Compute {
     stop: watch::Sender<bool>,
     statuses: Vec<watch::Receiver<Status>>,
     crew: JoinHandle<()>,
-    rows: Arc<dyn RowStore>,
-    orders: mpsc::Sender<PartitionId>,
 }
 
 /// What all partitions of a chain share.
@@ -45,14 +42,11 @@ impl Compute {
         ownership: Arc<dyn Ownership>,
     ) -> std::io::Result<Self> {
         let (stop, stopped) = watch::channel(false);
-        let rows = Arc::clone(&stores.rows);
-        // An order more for a partition that has not begun the one before is the same order.
-        let (orders, ordered) = mpsc::channel(log.partitions() as usize);
-        let mut crew = Crew::new(Chain { settings, log, stores, key }, ownership, stopped, ordered);
+        let mut crew = Crew::new(Chain { settings, log, stores, key }, ownership, stopped);
         let statuses = crew.statuses();
         // On an error the crew is dropped, and with it what keeps its threads going.
         crew.arrange()?;
-        Ok(Self { stop, statuses, crew: tokio::spawn(crew.run()), rows, orders })
+        Ok(Self { stop, statuses, crew: tokio::spawn(crew.run()) })
     }
 
     /// How far each partition has come, in their order.
@@ -63,16 +57,6 @@ impl Compute {
     /// The status of each partition, to wait for changes.
     pub fn statuses(&self) -> &[watch::Receiver<Status>] {
         &self.statuses
-    }
-
-    /// Where repairs are ordered; outlives this, though then nothing comes of an order before the
-    /// next start.
-    pub fn repairer(&self) -> Repairer {
-        Repairer {
-            partitions: self.statuses.len() as u32,
-            rows: Arc::clone(&self.rows),
-            orders: self.orders.clone(),
-        }
     }
 
     /// Ends every partition after a last flush and snapshot, and waits for that.

@@ -8,28 +8,33 @@
 //! A thread that ends by itself has met what trying again at the same place does not mend. What a
 //! start from recovery may mend is started again after a pause: a store that does not hold what
 //! its writer believed, a bug that depends on the moment. Damage is not: it stays, and each start
-//! would read the log again to find it.
+//! would read the log again to find it. An order to repair the partition mends both, so it is worth
+//! another start: one per order.
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::pending;
+use futures::future::{join_all, pending};
 use tandem_model::PartitionId;
 use tandem_storage::{Ownership, StoreError};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::compute::Chain;
 use crate::partition::{self, Context};
+use crate::repair::LOOK_EVERY;
 use crate::status::{Hot, Phase, Status};
 
 /// First pause before a partition that ended by itself is started again, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
 /// Who ran for so long has no trouble that the pause should remember.
 const STEADY: Duration = Duration::from_secs(600);
+
+/// How long the row store may take to say whether there is an order: endings wait meanwhile.
+const ORDER_LOOK: Duration = Duration::from_millis(500);
 
 /// All partitions of a chain, as far as this process is concerned.
 pub(crate) struct Crew {
@@ -41,8 +46,6 @@ pub(crate) struct Crew {
     parts: Vec<Part>,
     /// Where threads say how they ended.
     endings: mpsc::Receiver<Ending>,
-    /// Partitions for which a repair was ordered.
-    orders: mpsc::Receiver<PartitionId>,
     to_endings: mpsc::Sender<Ending>,
 }
 
@@ -52,8 +55,8 @@ struct Part {
     id: PartitionId,
     status: watch::Sender<Status>,
     work: Work,
-    /// Counts orders, to wake who follows the partition.
-    ordered: watch::Sender<u64>,
+    /// The moment of the order to repair that it was last started for.
+    started_for: Option<u64>,
     /// The pause before it is started again after an end of its own.
     pause: Duration,
 }
@@ -79,12 +82,7 @@ enum Ended {
 }
 
 impl Crew {
-    pub(crate) fn new(
-        chain: Chain,
-        ownership: Arc<dyn Ownership>,
-        stopped: watch::Receiver<bool>,
-        orders: mpsc::Receiver<PartitionId>,
-    ) -> Self {
+    pub(crate) fn new(chain: Chain, ownership: Arc<dyn Ownership>, stopped: watch::Receiver<bool>) -> Self {
         let partitions = chain.log.partitions();
         // A partition has one thread at a time, so there is always room.
         let (to_endings, endings) = mpsc::channel(partitions as usize);
@@ -92,7 +90,7 @@ impl Crew {
             id,
             status: watch::Sender::new(Status::new(id, Phase::Elsewhere)),
             work: Work::None,
-            ordered: watch::Sender::new(0),
+            started_for: None,
             pause: PAUSES.0,
         };
         Self {
@@ -102,7 +100,6 @@ impl Crew {
             stopped,
             parts: (0..partitions).map(PartitionId).map(part).collect(),
             endings,
-            orders,
             to_endings,
         }
     }
@@ -115,15 +112,21 @@ impl Crew {
     /// Follows who owns what, until told to stop and every thread has ended.
     pub(crate) async fn run(mut self) {
         let mut is_told = true;
+        let mut look_at = Instant::now();
         loop {
             let is_stopping = self.is_stopping();
+            if !is_stopping && look_at <= Instant::now() {
+                self.look_for_orders().await;
+                look_at = Instant::now() + LOOK_EVERY;
+            }
             if let Err(error) = self.arrange() {
                 tracing::error!(%error, "no thread for a partition; trying again");
             }
             if is_stopping && !self.parts.iter().any(Part::is_running) {
                 return;
             }
-            let pause = self.parts.iter().filter_map(Part::pausing_until).min();
+            let look = self.parts.iter().any(Part::has_ended).then_some(look_at);
+            let pause = self.parts.iter().filter_map(Part::pausing_until).chain(look).min();
             let pausing = async {
                 match pause {
                     Some(until) => sleep_until(until).await,
@@ -132,7 +135,6 @@ impl Crew {
             };
             tokio::select! {
                 Some((id, ended)) = self.endings.recv() => self.note(id, ended),
-                Some(id) = self.orders.recv() => self.ordered(id),
                 // A closed channel tells nothing new for ever.
                 told = self.owned.changed(), if is_told => is_told = told.is_ok(),
                 _ = self.stopped.changed(), if !is_stopping => {}
@@ -177,12 +179,18 @@ impl Crew {
         outcome
     }
 
-    /// A repair mends what made a partition end: it is worth another start.
-    fn ordered(&mut self, id: PartitionId) {
-        let Some(part) = self.parts.get_mut(id.0 as usize) else { return };
-        match part.work {
-            Work::Running { .. } => part.ordered.send_modify(|count| *count += 1),
-            Work::None | Work::Pausing { .. } | Work::GivenUp => part.work = Work::None,
+    /// A repair mends what made a partition end: it is worth another start. Those that run look by
+    /// themselves.
+    async fn look_for_orders(&mut self) {
+        let rows = &self.chain.stores.rows;
+        let ended = self.parts.iter().filter(|part| part.has_ended());
+        let looks = join_all(ended.map(|part| timeout(ORDER_LOOK, rows.repair_order(part.id)))).await;
+        // What can't be told now is asked again.
+        for order in looks.into_iter().filter_map(|look| look.ok()?.ok()?) {
+            let Some(part) = self.parts.get_mut(order.partition.0 as usize) else { continue };
+            if part.started_for.replace(order.ordered_ms) != Some(order.ordered_ms) {
+                part.work = Work::None;
+            }
         }
     }
 
@@ -211,6 +219,11 @@ impl Part {
         matches!(self.work, Work::Running { .. })
     }
 
+    /// Whether it has ended by itself, and is not started right now.
+    fn has_ended(&self) -> bool {
+        matches!(self.work, Work::Pausing { .. } | Work::GivenUp)
+    }
+
     fn pausing_until(&self) -> Option<Instant> {
         match self.work {
             Work::Pausing { until } => Some(until),
@@ -228,7 +241,6 @@ impl Part {
             partition: self.id,
             status: self.status.clone(),
             stopped,
-            ordered: self.ordered.subscribe(),
         };
         self.show(Phase::Recovering);
         self.status.send_modify(|status| status.hot = Hot::away("not begun yet"));

@@ -21,7 +21,6 @@ mod compute;
 mod crew;
 mod flush;
 mod hot;
-mod orders;
 mod partition;
 mod poison;
 pub mod publish;
@@ -32,7 +31,6 @@ mod snapshots;
 mod status;
 
 pub use compute::Compute;
-pub use orders::{RepairError, Repairer};
 pub use poison::{QUARANTINED_MAX, SeededFault};
 pub use settings::Settings;
 pub use status::{Hot, Phase, Status};

@@ -32,8 +32,6 @@ pub(crate) struct Context {
     pub(crate) partition: PartitionId,
     pub(crate) status: watch::Sender<Status>,
     pub(crate) stopped: watch::Receiver<bool>,
-    /// Changes when somebody in this process ordered a repair.
-    pub(crate) ordered: watch::Receiver<u64>,
 }
 
 /// Follows the partition until told to stop.
@@ -71,7 +69,6 @@ async fn follow(context: &Context, recovered: Recovered) -> Result<Ended, StoreE
     });
     let mut ends = context.log.ends();
     let mut stopped = context.stopped.clone();
-    let mut ordered = context.ordered.clone();
     let mut look_at = Instant::now() + repair::LOOK_EVERY;
     let mut hot = HotWriter::new();
     let mut snapshots = Keeper::default();
@@ -114,8 +111,7 @@ async fn follow(context: &Context, recovered: Recovered) -> Result<Ended, StoreE
             last_flush = Instant::now();
             written = fold.cut();
         }
-        if ordered.has_changed().unwrap_or(false) || Instant::now() >= look_at {
-            ordered.mark_unchanged();
+        if Instant::now() >= look_at {
             look_at = Instant::now() + repair::LOOK_EVERY;
             if repair::order(context).await.is_some() {
                 if fold.has_changes() {
@@ -152,8 +148,7 @@ async fn follow(context: &Context, recovered: Recovered) -> Result<Ended, StoreE
             tokio::select! {
                 _ = ends.changed() => {}
                 _ = stopped.changed() => {}
-                Ok(()) = ordered.changed() => ordered.mark_changed(),
-                () = tokio::time::sleep_until(wait_until) => {}
+                () = tokio::time::sleep_until(wait_until.min(look_at)) => {}
                 () = hot.ripe() => {}
             }
         }

@@ -61,7 +61,7 @@ async fn try_recover(context: &Context) -> Result<Result<Recovered, (Failed, Ver
     if let Some(order) = persistently(context, async || stores.rows.repair_order(partition).await).await? {
         match repair::rebuild(context, &order).await? {
             Repaired::Done(fold) => return Ok(Ok(Recovered { fold, restored_from: 0 })),
-            Repaired::GivenUp => {}
+            Repaired::Nothing => {}
             Repaired::Failed(failed, known) => return Ok(Err((failed, known))),
         }
     }
@@ -152,7 +152,7 @@ async fn compute_again(
     match repair::rebuild(context, &order).await? {
         Repaired::Done(fold) => Ok(Ok(Recovered { fold, restored_from: 0 })),
         Repaired::Failed(failed, known) => Ok(Err((failed, known))),
-        Repaired::GivenUp => Err(StoreError::Damaged(format!(
+        Repaired::Nothing => Err(StoreError::Damaged(format!(
             "partition {partition}: a verdict says that an event below offset {target} is to be counted otherwise, \
              and the log can't be read from its beginning"
         ))),

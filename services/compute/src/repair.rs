@@ -13,7 +13,8 @@
 //! 3. Each session is replaced as a whole, at the place where the row store stands: so no reader
 //!    goes back, and what is not among the rows is gone. What the log knows nothing of goes.
 //! 4. The partition's own row and the digests of its beats are replaced, and the dead letters of
-//!    records that verdicts are about; and the order is ended.
+//!    records that verdicts are about; and the order is ended: it is done, or it has failed where a
+//!    store refused some of that for good.
 //!
 //! The thread goes on with the fold that was computed anew. So a state that was wrong is gone, too.
 
@@ -25,13 +26,18 @@ use tandem_model::partition::partition_of;
 use tandem_model::rejected::Rejected;
 use tandem_model::row::{BeatDigest, PartitionRow};
 use tandem_model::{Cut, PartitionId, Row, RowKey, SessionChange, SessionId, SessionRow, Values, Verdicts};
-use tandem_storage::{BEATS_KEPT, Place, RepairOrder, Replacement, SessionRows, StoreError};
+use tandem_storage::{BEATS_KEPT, Place, RepairOrder, RepairState, Replacement, SessionRows, StoreError};
 
 use crate::partition::{Context, is_over, persistently};
 use crate::poison::{Failed, Interruption, fold_on};
 
 /// How many sessions are replaced, or listed, by one call.
 const SESSIONS_AT_ONCE: usize = 50;
+/// After so many sessions that are refused the repair ends: the next ones would be, too.
+const FAILURES_MAX: usize = 100;
+/// How many failures are told, and how much of each, in characters.
+const FAILURES_TOLD: usize = 3;
+const FAILURE_CHARS_MAX: usize = 400;
 
 /// Looks whether there is an order for a partition. A store that can't say so now is asked again
 /// later.
@@ -49,49 +55,71 @@ pub(crate) async fn order(context: &Context) -> Option<RepairOrder> {
 pub(crate) enum Repaired {
     /// The fold as it stands where the row store stands.
     Done(Fold),
-    /// The log can't be read from its beginning: nothing was touched, the order is given up.
-    GivenUp,
+    /// Nothing was touched: the log can't be read from its beginning, say. The order has failed.
+    Nothing,
     /// The fold failed at a record, knowing these verdicts: nothing was touched, the order stays.
     Failed(Failed, Verdicts),
 }
 
-/// Carries out an order.
+/// Carries out an order and notes how it ended.
+///
+/// What a store refuses for good fails the order, after everything else was put right: the
+/// partition goes on, and an operator sees why. Trying again would never end.
 ///
 /// # Errors
 ///
-/// When a store says what trying again can't mend, or when the chain is stopped meanwhile. The order
-/// stays.
+/// When the chain is stopped meanwhile, or the row store says of the partition or of the order
+/// itself what trying again can't mend. The order stays.
 pub(crate) async fn rebuild(context: &Context, order: &RepairOrder) -> Result<Repaired, StoreError> {
     let partition = context.partition;
     let RepairOrder { session_id, reason, .. } = order;
     tracing::warn!(%partition, session = ?session_id, reason, "computing again from the beginning of the log");
+    let rows = &context.stores.rows;
+    let cut = persistently(context, async || rows.progress(partition).await).await?.unwrap_or_default();
+    let (mut fold, mut failures) = (None, Failures::default());
+    match compute_again(context, order, cut, &mut fold, &mut failures).await {
+        Ok(None) => {}
+        Ok(Some((failed, known))) => return Ok(Repaired::Failed(failed, known)),
+        Err(error) if error.is_retryable() => return Err(error),
+        Err(error) => _ = failures.add(&error),
+    }
+    let ending = failures.ending();
+    persistently(context, async || rows.end_repair(order, &ending).await).await?;
+    if let RepairState::Failed(why) = &ending {
+        tracing::error!(%partition, why, "the repair failed: somebody must look");
+        context.status.send_modify(|status| status.repairs_failed += 1);
+    } else {
+        tracing::warn!(%partition, next = cut.next, "computed again");
+        context.status.send_modify(|status| status.repairs_done += 1);
+    }
+    Ok(fold.map_or(Repaired::Nothing, Repaired::Done))
+}
+
+/// Puts everything right that can be, and answers in `fold` the state to go on with: from the moment
+/// on when anything is touched, whatever comes after. Where the fold failed, that, and nothing was
+/// touched.
+async fn compute_again(
+    context: &Context,
+    order: &RepairOrder,
+    cut: Cut,
+    fold: &mut Option<Fold>,
+    failures: &mut Failures,
+) -> Result<Option<(Failed, Verdicts)>, StoreError> {
+    let partition = context.partition;
     let stores = &context.stores;
-    let cut =
-        persistently(context, async || stores.rows.progress(partition).await).await?.unwrap_or_default();
     let known = persistently(context, async || {
         tandem_storage::verdicts(&*context.log, partition, Verdicts::default(), 0).await
     })
-    .await;
+    .await?;
     // Where rows reflect less than what is known now, those of one session are not enough.
-    let is_whole = known.as_ref().is_ok_and(|known| known.unheard(cut.next).is_some());
-    let only = session_id.as_ref().filter(|_| !is_whole);
+    let is_whole = known.unheard(cut.next).is_some();
+    let only = order.session_id.as_ref().filter(|_| !is_whole);
     let mut after = None;
-    let fold = loop {
-        let pass = match &known {
-            Ok(known) => Pass::read(context, cut, only, after.clone(), known).await,
-            Err(error) => Err(error.clone()),
-        };
-        let pass = match pass {
-            Err(error) if after.is_none() && !error.is_retryable() => {
-                // Its beginning went with its retention, say. Trying again would never end.
-                tracing::error!(%partition, %error, "can't be computed again; everything stays as it is");
-                persistently(context, async || stores.rows.end_repair(order).await).await?;
-                return Ok(Repaired::GivenUp);
-            }
-            pass => match pass? {
-                Ok(pass) => pass,
-                Err((failed, known)) => return Ok(Repaired::Failed(failed, known)),
-            },
+    loop {
+        // Where its beginning went with its retention, say, nothing is touched.
+        let pass = match Pass::read(context, cut, only, after.clone(), &known).await? {
+            Ok(pass) => pass,
+            Err(failed) => return Ok(Some((failed, known))),
         };
         if after.is_none() {
             // Only now that the log is known to be there from its beginning on.
@@ -99,26 +127,52 @@ pub(crate) async fn rebuild(context: &Context, order: &RepairOrder) -> Result<Re
             empty_hot(context, cut).await;
         }
         let reach = pass.reach();
-        write(context, cut, only, &pass, after.as_ref()).await?;
-        match reach {
-            Some(reach) => after = Some(reach),
-            None => {
-                let latest = pass.beats.into_iter().collect();
-                let partition_row = Some((pass.partition_row, latest));
-                let last = Replacement { partition, cut, sessions: Vec::new(), partition_row };
-                persistently(context, async || stores.rows.replace(&last).await).await?;
-                for (place, at) in &pass.judged {
-                    let letter = pass.letters.get(place);
-                    persistently(context, async || stores.dead_letters.revise(*place, letter, *at).await)
-                        .await?;
-                }
-                break pass.fold;
-            }
+        let written = write(context, cut, only, &pass, after.as_ref(), failures).await;
+        let Pass { fold: anew, partition_row, beats, judged, letters, .. } = pass;
+        *fold = Some(anew);
+        written?;
+        if reach.is_some() {
+            after = reach;
+            continue;
         }
-    };
-    persistently(context, async || stores.rows.end_repair(order).await).await?;
-    tracing::warn!(%partition, next = cut.next, "computed again");
-    Ok(Repaired::Done(fold))
+        for (place, at) in &judged {
+            let letter = letters.get(place);
+            persistently(context, async || stores.dead_letters.revise(*place, letter, *at).await).await?;
+        }
+        let partition_row = Some((partition_row, beats.into_iter().collect()));
+        let last = Replacement { partition, cut, sessions: Vec::new(), partition_row };
+        persistently(context, async || stores.rows.replace(&last).await).await?;
+        return Ok(None);
+    }
+}
+
+/// What could not be put right.
+#[derive(Default)]
+struct Failures {
+    count: usize,
+    first: Vec<String>,
+}
+
+impl Failures {
+    /// Notes one. Says whether there were so many that the rest is not worth trying.
+    fn add(&mut self, error: &StoreError) -> bool {
+        self.count += 1;
+        if self.first.len() < FAILURES_TOLD {
+            self.first.push(error.to_string().chars().take(FAILURE_CHARS_MAX).collect());
+        }
+        self.count >= FAILURES_MAX
+    }
+
+    fn ending(self) -> RepairState {
+        if self.count == 0 {
+            return RepairState::Done;
+        }
+        let more = match self.count - self.first.len() {
+            0 => String::new(),
+            more => format!("; and {more} more like it"),
+        };
+        RepairState::Failed(format!("{}{more}", self.first.join("; ")))
+    }
 }
 
 /// What the hot store holds of the partition counts as absent from here on. One that is away holds
@@ -164,7 +218,7 @@ impl Pass {
         only: Option<&SessionId>,
         after: Option<SessionId>,
         known: &Verdicts,
-    ) -> Result<Result<Self, (Failed, Verdicts)>, StoreError> {
+    ) -> Result<Result<Self, Failed>, StoreError> {
         let partition = context.partition;
         let fold = Fold::new(partition, context.log.partitions(), context.key);
         let mut pass = Self {
@@ -189,7 +243,7 @@ impl Pass {
             match fold_on(&mut pass.fold, records, &context.settings.seeded_fault) {
                 // All verdicts below the cut were known before it began.
                 Ok(()) | Err(Interruption::Revised) => {}
-                Err(Interruption::Failed(failed)) => return Ok(Err((failed, known.clone()))),
+                Err(Interruption::Failed(failed)) => return Ok(Err(failed)),
             }
             if pass.fold.cut().next == from {
                 return Err(StoreError::Damaged(format!(
@@ -255,6 +309,7 @@ async fn write(
     only: Option<&SessionId>,
     pass: &Pass,
     after: Option<&SessionId>,
+    failures: &mut Failures,
 ) -> Result<(), StoreError> {
     let rows = &context.stores.rows;
     let retention = rows.retention();
@@ -276,7 +331,7 @@ async fn write(
             };
             ((*id).clone(), Some(rows))
         };
-        replace(context, cut, part.iter().map(whole).collect()).await?;
+        replace(context, cut, part.iter().map(whole).collect(), failures).await?;
     }
     // Listed from before the first session of the pass up to its last, or to the end.
     let reach = pass.reach();
@@ -291,7 +346,7 @@ async fn write(
                 && is_here(context, id)
                 && !pass.sessions.contains_key(id)
         });
-        replace(context, cut, strangers.map(|id| (id, None)).collect()).await?;
+        replace(context, cut, strangers.map(|id| (id, None)).collect(), failures).await?;
         if reach.as_ref().is_some_and(|reach| last >= *reach) {
             return Ok(());
         }
@@ -303,17 +358,33 @@ fn is_here(context: &Context, id: &SessionId) -> bool {
     partition_of(id.as_str().as_bytes(), context.log.partitions()) == context.partition
 }
 
+/// Replaces sessions; those that the store refuses for good are noted, and the others replaced all
+/// the same.
 async fn replace(
     context: &Context,
     cut: Cut,
     sessions: Vec<(SessionId, Option<SessionRows>)>,
+    failures: &mut Failures,
 ) -> Result<(), StoreError> {
     if sessions.is_empty() {
         return Ok(());
     }
+    let rows = &context.stores.rows;
     let replacement = Replacement { partition: context.partition, cut, sessions, partition_row: None };
-    persistently(context, async || context.stores.rows.replace(&replacement).await).await
+    match persistently(context, async || rows.replace(&replacement).await).await {
+        Err(error) if !error.is_retryable() => {}
+        replaced => return replaced,
+    }
+    // One of them, or several.
+    for one in replacement.sessions {
+        let alone = Replacement { sessions: vec![one], partition_row: None, ..replacement };
+        match persistently(context, async || rows.replace(&alone).await).await {
+            Err(error) if error.is_retryable() || failures.add(&error) => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(())
 }
 
-/// How often a partition looks for an order that another process was given.
-pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How often it is looked for an order to repair a partition.
+pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(1);

@@ -30,6 +30,10 @@ pub struct Status {
     pub quarantined: usize,
     /// What the fold kept in memory at the last snapshot.
     pub usage: Usage,
+    /// Orders to compute it again that were carried out since this process started.
+    pub repairs_done: u64,
+    /// Those that failed.
+    pub repairs_failed: u64,
 }
 
 /// What the compute of a partition is doing.
@@ -85,6 +89,8 @@ impl Status {
             restored_from: 0,
             quarantined: 0,
             usage: Usage::default(),
+            repairs_done: 0,
+            repairs_failed: 0,
         }
     }
 }

@@ -21,6 +21,7 @@ pub mod problem;
 pub mod pseudonym;
 pub mod record;
 pub mod rejected;
+pub mod repair;
 pub mod retention;
 pub mod route;
 pub mod row;

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::SessionId;
 use crate::digest::{Digests, TABLES};
 use crate::position::PartitionId;
 use crate::route::Chain;
@@ -34,6 +35,38 @@ pub struct ChainStatus {
     pub partitions: Vec<PartitionStatus>,
     /// The latest [`BEATS_REPORTED`] of each partition, ascending.
     pub beats: Vec<Beat>,
+    /// The latest repair of each partition that ever had one.
+    #[serde(default)]
+    pub repairs: Vec<RepairStatus>,
+}
+
+/// How the latest order to repair a partition stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RepairStatus {
+    /// The partition.
+    pub partition: u32,
+    /// Only this session; all of the partition where absent.
+    pub session_id: Option<SessionId>,
+    /// Why it was ordered, for people.
+    pub reason: String,
+    /// When, by the wall clock, in milliseconds since the epoch.
+    pub ordered_ms: u64,
+    /// How it stands.
+    pub state: RepairState,
+    /// Why it failed, for people.
+    pub failure: Option<String>,
+}
+
+/// How a repair stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RepairState {
+    /// It is waited for, or under way.
+    Ordered,
+    /// What it was about has been computed again.
+    Done,
+    /// It ended without that, and nobody tries again.
+    Failed,
 }
 
 /// How far one partition has come.

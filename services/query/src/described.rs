@@ -10,8 +10,16 @@ use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use crate::schemas::{ChainName, ClockName};
 
-/// Where events come in: the one call that is not a read.
+/// Where events come in.
 pub(crate) const EVENTS: &str = "/v1/events";
+
+/// Where operators order repairs.
+pub(crate) const REPAIRS: &str = "/v1/repairs";
+
+/// Whether a call is a read of figures, or of what belongs to them.
+pub(crate) fn is_read(path: &str) -> bool {
+    !matches!(path, EVENTS | REPAIRS)
+}
 
 /// Whether a call needs no key, and has no token.
 pub(crate) fn is_public(path: &str) -> bool {
@@ -179,6 +187,27 @@ pub(crate) struct ChainState {
     /// How far that lies behind the wall clock, in milliseconds; `null` in a replay.
     #[schema(required)]
     freshness_ms: Option<u64>,
+    /// The latest repair of each partition that ever had one.
+    repairs: Vec<RepairState>,
+}
+
+/// How the latest order to compute rows of a partition again stands.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct RepairState {
+    partition: u32,
+    /// `ordered` (or under way), `done` or `failed`.
+    state: String,
+    /// When it was ordered, in milliseconds.
+    ordered_ms: u64,
+    /// Only this session. With an operator's key, where it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_id: Option<String>,
+    /// Why it was ordered. With an operator's key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// Why it failed. With an operator's key, where it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<String>,
 }
 
 /// How far a chain is in one partition.
@@ -234,6 +263,44 @@ pub(crate) struct PartitionParity {
     /// The tables that differ.
     tables: Vec<String>,
 }
+
+/// What is to be computed again from the log.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct RepairOrder {
+    /// The chain whose rows are wrong.
+    #[schema(value_type = ChainName)]
+    chain: String,
+    /// Only this partition; not together with a session.
+    partition: Option<u32>,
+    /// Only this session.
+    session_id: Option<String>,
+    /// Why, for people: 1 to 500 characters.
+    #[schema(min_length = 1, max_length = 500)]
+    reason: String,
+}
+
+/// What was ordered.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct RepairOrdered {
+    #[schema(value_type = ChainName)]
+    chain: String,
+    /// The partitions it is about.
+    partitions: Vec<u32>,
+}
+
+/// Rows of one chain computed again from the beginning of the log, for operators.
+///
+/// All of the chain, or one partition, or one session. It begins within seconds and goes on after a
+/// restart; readers of what it is about get the other chain meanwhile. How it stands is shown by
+/// `/v1/status`.
+#[utoipa::path(
+    post,
+    path = "/v1/repairs",
+    tag = "operators",
+    request_body(content = RepairOrder, content_type = "application/json"),
+    responses((status = 202, description = "The order is kept.", body = RepairOrdered)),
+)]
+pub(crate) fn post_repairs() {}
 
 /// How the system is: both chains, positions, freshness, the last digest verdict.
 #[utoipa::path(

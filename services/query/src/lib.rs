@@ -9,7 +9,7 @@
 //! | headers and parameters of a request | `request.rs` |
 //! | which route is the newest | `newest.rs` |
 //! | which store, which cut, how long to wait | `reading.rs` `health.rs` |
-//! | one call each | `sessions.rs` `report.rs` `trend.rs` `rejected.rs` `compare.rs` `catalogue.rs` `operator.rs` `status.rs` `copies.rs` |
+//! | one call each | `sessions.rs` `report.rs` `trend.rs` `rejected.rs` `compare.rs` `catalogue.rs` `operator.rs` `status.rs` `copies.rs` `repairs.rs` |
 //! | figures as JSON | `figures.rs` `buckets.rs` |
 //! | what partner teams read directly | `partners/` |
 //! | the description of the whole port | `openapi.rs` `schemas.rs` `described.rs` `examples.rs` `docs.rs` |
@@ -31,6 +31,7 @@ mod operator;
 mod partners;
 mod reading;
 mod rejected;
+mod repairs;
 mod report;
 mod request;
 mod schemas;
@@ -41,7 +42,8 @@ pub mod wire;
 
 use std::sync::Arc;
 
-use axum::routing::get;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post};
 use tandem_model::problem::Problem;
 use tandem_model::route::Chain;
 use tandem_storage::{ChainStores, EventLog};
@@ -85,9 +87,9 @@ impl Query {
 ///
 /// Beside what [`openapi()`] describes it answers `GET /internal/v1/status` with a
 /// [`tandem_model::status::ChainStatus`], and `GET /internal/v1/sessions` and
-/// `GET /internal/v1/copies/{session}` with what one store holds, for gateway and control group
-/// only. `POST /v1/events` and
-/// `GET /v1/status` are described there and answered elsewhere.
+/// `GET /internal/v1/copies/{session}` with what one store holds, and takes orders at
+/// `POST /internal/v1/repairs`, for gateway and control group only. `POST /v1/events`,
+/// `POST /v1/repairs` and `GET /v1/status` are described there and answered elsewhere.
 pub fn router(query: Query) -> axum::Router {
     let query = Arc::new(query);
     let (described, _) = routes().split_for_parts();
@@ -98,6 +100,10 @@ pub fn router(query: Query) -> axum::Router {
         .route(tandem_model::status::PATH, get(status::status))
         .route("/internal/v1/sessions", get(copies::ids))
         .route("/internal/v1/copies/{session}", get(copies::copy))
+        .route(
+            tandem_model::repair::PATH,
+            post(repairs::order).layer(DefaultBodyLimit::max(repairs::BODY_BYTES_MAX)),
+        )
         .fallback(|| async {
             Failure::from(Problem::not_found("there is nothing at this path: see /v1/docs"))
         })

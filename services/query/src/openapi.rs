@@ -46,6 +46,7 @@ const SECURITY: &str = "bearer";
     components(schemas(crate::report::BreakdownRow, crate::figures::RawSource)),
     paths(
         described::post_events,
+        described::post_repairs,
         described::status,
         described::document,
         described::summaries,
@@ -74,13 +75,16 @@ pub fn openapi() -> openapi::OpenApi {
 
 /// Adds to a call what it has in common with others.
 fn complete(path: &str, operation: &mut Operation) {
-    let is_read = path != described::EVENTS;
+    let is_read = described::is_read(path);
     if described::is_public(path) {
         // Not even a key is needed: an empty requirement.
         operation.security = Some(vec![SecurityRequirement::default()]);
         return;
     }
     operation.security = Some(vec![SecurityRequirement::new(SECURITY, Vec::<String>::new())]);
+    if path == described::REPAIRS {
+        return add_problems(path, operation);
+    }
     let parameters = operation.parameters.get_or_insert_default();
     parameters.push(RefOr::T(header_parameter(
         "Tandem-Token",
@@ -132,12 +136,12 @@ fn header(schema_type: Type, description: &str) -> Header {
 /// The problems a call can end in, by status.
 fn add_problems(path: &str, operation: &mut Operation) {
     let (is_read, has_place, has_session) =
-        (path != described::EVENTS, path.contains('{'), path.contains("{id}"));
+        (described::is_read(path), path.contains('{'), path.contains("{id}"));
     let can_end_in = |name: &str, status: u16| match status {
         404 => has_place && (has_session || name != "unknown-session"),
         // There is a method for every path, or it would not be described.
         405 => false,
-        408 | 409 | 413 | 415 => !is_read,
+        408 | 409 | 413 | 415 => path == described::EVENTS,
         422 => false,
         _ => is_read || name != "behind-token",
     };

@@ -6,10 +6,10 @@ use std::time::Duration;
 use axum::extract::State;
 use futures::future::try_join_all;
 use tandem_model::row::BeatDigest;
-use tandem_model::status::{BEATS_REPORTED, Beat, ChainStatus, PartitionStatus};
+use tandem_model::status::{self, BEATS_REPORTED, Beat, ChainStatus, PartitionStatus, RepairStatus};
 use tandem_model::time::{MINUTE_MS, SECOND_MS};
 use tandem_model::{Cut, PartitionId};
-use tandem_storage::{BEATS_KEPT, StoreError};
+use tandem_storage::{BEATS_KEPT, Repair, RepairState, StoreError};
 use tokio::time::timeout;
 
 use crate::Query;
@@ -41,6 +41,7 @@ pub(crate) async fn status(
         log: query.log.id().to_string(),
         partitions: looks.iter().map(|look| look.status).collect(),
         beats: looks.iter().flat_map(|look| look.beats.iter().map(Beat::from)).collect(),
+        repairs: looks.into_iter().filter_map(|look| look.repair).map(repair_status).collect(),
     }))
 }
 
@@ -49,6 +50,7 @@ struct Look {
     /// Whether the row store holds anything of it.
     is_begun: bool,
     is_repairing: bool,
+    repair: Option<Repair>,
     beats: Vec<BeatDigest>,
 }
 
@@ -56,7 +58,8 @@ async fn look(query: &Query, id: PartitionId, log_end: u64) -> Result<Look, Stor
     let hot = query.health.hot.call(HOT_LOOK, query.stores.hot.progress(id));
     let (hot, rows) = futures::join!(hot, query.stores.rows.progress(id));
     let rows = rows?;
-    let is_repairing = query.stores.rows.repair_order(id).await?.is_some();
+    let repair = query.stores.rows.repair(id).await?;
+    let is_repairing = repair.as_ref().is_some_and(|repair| repair.state == RepairState::Ordered);
     query.health.note_repair(id, is_repairing);
     query.health.note_rows(id, rows.unwrap_or_default().next);
     // A report comes from the hot store, which may be a moment behind. One that lost everything
@@ -78,7 +81,24 @@ async fn look(query: &Query, id: PartitionId, log_end: u64) -> Result<Look, Stor
         ignored_beats: row.ignored_beats,
     };
     let beats = latest_beats(query, id, row.clock).await?;
-    Ok(Look { status, is_begun: rows.is_some(), is_repairing, beats })
+    Ok(Look { status, is_begun: rows.is_some(), is_repairing, repair, beats })
+}
+
+fn repair_status(repair: Repair) -> RepairStatus {
+    let (state, failure) = match repair.state {
+        RepairState::Ordered => (status::RepairState::Ordered, None),
+        RepairState::Done => (status::RepairState::Done, None),
+        RepairState::Failed(why) => (status::RepairState::Failed, Some(why)),
+    };
+    let order = repair.order;
+    RepairStatus {
+        partition: order.partition.0,
+        session_id: order.session_id,
+        reason: order.reason,
+        ordered_ms: order.ordered_ms,
+        state,
+        failure,
+    }
 }
 
 /// How many records lie between `next` and the end of the log, at most. The last offsets before

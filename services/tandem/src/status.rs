@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use tandem_model::route::{Chain, Route};
+use tandem_model::status::RepairState;
 use tandem_model::{PartitionId, Token};
 
 use crate::client::{Client, ClientError};
@@ -49,6 +50,30 @@ pub struct ChainStatus {
     pub as_of: Option<u64>,
     /// How far that is behind the wall clock, in milliseconds; not in a replay.
     pub freshness_ms: Option<u64>,
+    /// The latest repair of each partition that ever had one.
+    #[serde(default)]
+    pub repairs: Vec<Repair>,
+}
+
+/// How the latest repair of a partition stands. Whoever has no operator's key sees no session and no
+/// reasons.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Repair {
+    /// The partition.
+    pub partition: u32,
+    /// How it stands.
+    pub state: RepairState,
+    /// When it was ordered, in milliseconds.
+    pub ordered_ms: u64,
+    /// Only this session.
+    #[serde(default)]
+    pub session_id: Option<String>,
+    /// Why it was ordered.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// Why it failed.
+    #[serde(default)]
+    pub failure: Option<String>,
 }
 
 /// How far a chain is in one partition.

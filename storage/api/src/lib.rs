@@ -33,7 +33,7 @@ pub use error::StoreError;
 pub use event_log::{Append, Appended, EventLog, GENERATION_MAX, Receipt, StoredReceipt};
 pub use hot_store::{Applied, HotSession, HotStore, Incarnation};
 pub use ownership::{All, Ownership};
-pub use repair::{RepairOrder, Replacement};
+pub use repair::{OrderError, Repair, RepairOrder, RepairState, RepairWish, Replacement};
 pub use row_store::{BEATS_KEPT, Part, RowStore, Select, SessionQuery, SessionRows};
 pub use snapshot_store::{Snapshot, SnapshotStore, superfluous};
 pub use summaries::{PublishError, SummaryTopic, SummaryWriter};

@@ -7,7 +7,7 @@ use tandem_model::retention::Retention;
 use tandem_model::row::{BeatDigest, PartitionRow, SessionState};
 use tandem_model::{Breakdown, Changes, Cut, PartitionId, Row, RowKey, SessionId, SessionRow, Table};
 
-use crate::{RepairOrder, Replacement, Result, StoreError};
+use crate::{Repair, RepairOrder, RepairState, Replacement, Result, StoreError};
 
 /// How many beats' digests are kept per partition, at least.
 pub const BEATS_KEPT: usize = 3_600;
@@ -57,20 +57,28 @@ pub trait RowStore: Send + Sync {
     /// What it keeps of trends; it may free the rest at any time.
     fn retention(&self) -> Retention;
 
-    /// Keeps an order, durably, until [`end_repair`](RowStore::end_repair); one for each partition:
-    /// an earlier one gives way.
+    /// Keeps an order, durably, to be carried out until [`end_repair`](RowStore::end_repair); one
+    /// for each partition: an earlier one gives way.
     async fn order_repair(&self, order: &RepairOrder) -> Result<()> {
         Err(no_repairs(order.partition))
     }
 
-    /// The order that is kept for `partition`.
-    async fn repair_order(&self, partition: PartitionId) -> Result<Option<RepairOrder>> {
+    /// The latest order for `partition`, and how it stands. The latest one that was ended is kept,
+    /// too, until another one is given.
+    async fn repair(&self, partition: PartitionId) -> Result<Option<Repair>> {
         _ = partition;
         Ok(None)
     }
 
-    /// Forgets an order, unless another one was given meanwhile.
-    async fn end_repair(&self, order: &RepairOrder) -> Result<()> {
+    /// The order for `partition` that is to be carried out.
+    async fn repair_order(&self, partition: PartitionId) -> Result<Option<RepairOrder>> {
+        let repair = self.repair(partition).await?;
+        Ok(repair.filter(|repair| repair.state == RepairState::Ordered).map(|repair| repair.order))
+    }
+
+    /// Notes durably how an order ended (done, or failed), unless another one was given meanwhile.
+    async fn end_repair(&self, order: &RepairOrder, ending: &RepairState) -> Result<()> {
+        _ = ending;
         Err(no_repairs(order.partition))
     }
 

@@ -14,7 +14,7 @@
 
 use futures::FutureExt;
 use tandem_model::{PartitionId, SessionChange, SessionId};
-use tandem_storage::{RepairOrder, Replacement, Result, SessionRows, StoreError};
+use tandem_storage::{Repair, RepairOrder, RepairState, Replacement, Result, SessionRows, StoreError};
 
 use crate::cells::{each, present};
 use crate::connection::all;
@@ -24,43 +24,72 @@ use crate::mutation::{batch, replacing};
 use crate::position::{repair_timestamps, to_cql};
 use crate::store::Inner;
 
+/// How an order ended, in the column `state`.
+const DONE: &str = "done";
+const FAILED: &str = "failed";
+
 impl Inner {
-    /// The order's timestamp is its moment, so that a later order wins, and ending one leaves a later
-    /// one alone.
+    /// The order's timestamp is its moment, so that a later order wins over how this one ends.
     pub(crate) async fn order_repair(&self, order: &RepairOrder) -> Result<()> {
         let RepairOrder { partition, session_id, reason, ordered_ms } = order;
         let (generation, partition_cql) = (self.log.generation as i32, partition.0 as i32);
         let session = session_id.as_ref().map(SessionId::as_str);
-        let values =
-            (generation, partition_cql, session, reason.as_str(), to_cql(*ordered_ms), at(*ordered_ms));
+        // It has no ending, and takes away that of the one before.
+        let ending: (Option<&str>, Option<&str>) = (None, None);
+        let values = (
+            generation,
+            partition_cql,
+            session,
+            reason.as_str(),
+            to_cql(*ordered_ms),
+            ending.0,
+            ending.1,
+            at(*ordered_ms),
+        );
         self.connection.write("ordering a repair", &self.statements.write_repair, values).await?;
-        match self.repair_order(*partition).await? {
-            Some(kept) if kept.ordered_ms >= *ordered_ms => Ok(()),
+        match self.repair(*partition).await? {
+            Some(Repair { order: kept, state: RepairState::Ordered }) if kept.ordered_ms >= *ordered_ms => {
+                Ok(())
+            }
             _ => Err(StoreError::Refused(
-                "a repair with a later moment was done already: the clock of whoever orders is behind"
+                "a repair with a later moment was ended already: the clock of whoever orders is behind"
                     .to_owned(),
             )),
         }
     }
 
-    pub(crate) async fn repair_order(&self, partition: PartitionId) -> Result<Option<RepairOrder>> {
+    pub(crate) async fn repair(&self, partition: PartitionId) -> Result<Option<Repair>> {
         const DOING: &str = "reading an order to repair";
         let values = (self.log.generation as i32, partition.0 as i32);
         let answer = self.connection.read(DOING, &self.statements.read_repair, values).await?;
-        let orders = each(DOING, &answer, |columns| {
-            Ok(RepairOrder {
-                partition,
-                session_id: columns.text()?.and_then(SessionId::new),
-                reason: present(columns.text()?, "reason")?.to_owned(),
-                ordered_ms: present(columns.number()?, "ordered_ms")?,
-            })
+        let repairs = each(DOING, &answer, |columns| {
+            let session_id = columns.text()?.and_then(SessionId::new);
+            let reason = columns.text()?;
+            let ordered_ms = columns.number()?;
+            let (state, failure) = (columns.text()?, columns.text()?);
+            // An ending without an order is nobody's.
+            let Some(ordered_ms) = ordered_ms else { return Ok(None) };
+            let reason = present(reason, "reason")?.to_owned();
+            let state = match state {
+                None => RepairState::Ordered,
+                Some(DONE) => RepairState::Done,
+                Some(_) => RepairState::Failed(failure.unwrap_or_default().to_owned()),
+            };
+            let order = RepairOrder { partition, session_id, reason, ordered_ms };
+            Ok(Some(Repair { order, state }))
         })?;
-        Ok(orders.into_iter().next())
+        Ok(repairs.into_iter().flatten().next())
     }
 
-    pub(crate) async fn end_repair(&self, order: &RepairOrder) -> Result<()> {
-        let values = (at(order.ordered_ms) + 1, self.log.generation as i32, order.partition.0 as i32);
-        self.connection.write("ending a repair", &self.statements.forget_repair, values).await
+    pub(crate) async fn end_repair(&self, order: &RepairOrder, ending: &RepairState) -> Result<()> {
+        let (state, failure) = match ending {
+            RepairState::Ordered => return Ok(()),
+            RepairState::Done => (DONE, None),
+            RepairState::Failed(why) => (FAILED, Some(why.as_str())),
+        };
+        let (generation, partition) = (self.log.generation as i32, order.partition.0 as i32);
+        let values = (at(order.ordered_ms) + 1, state, failure, generation, partition);
+        self.connection.write("ending a repair", &self.statements.end_repair, values).await
     }
 
     pub(crate) async fn replace(&self, replacement: &Replacement) -> Result<()> {

@@ -181,11 +181,11 @@ statements! {
 
     // Repairs.
     write_repair Write |_: &Texts| insert("repairs", &[&columns_of("repairs")]);
-    forget_repair Write |_: &Texts| {
-        "DELETE FROM {k}.repairs USING TIMESTAMP ? WHERE generation = ? AND log_partition = ?".to_owned()
+    end_repair Write |_: &Texts| {
+        "UPDATE {k}.repairs USING TIMESTAMP ? SET state = ?, failure = ? WHERE generation = ? AND log_partition = ?".to_owned()
     };
     read_repair Read |_: &Texts| {
-        "SELECT session_id, reason, ordered_ms FROM {k}.repairs WHERE generation = ? AND log_partition = ?".to_owned()
+        "SELECT session_id, reason, ordered_ms, state, failure FROM {k}.repairs WHERE generation = ? AND log_partition = ?".to_owned()
     };
     read_header_written Read |_: &Texts| {
         "SELECT WRITETIME(cut_next) FROM {k}.rows WHERE session_id = ? LIMIT 1".to_owned()

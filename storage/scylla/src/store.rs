@@ -10,8 +10,8 @@ use tandem_model::retention::Retention;
 use tandem_model::row::{BeatDigest, PartitionRow};
 use tandem_model::{Changes, Cut, PartitionId, SessionId, SessionRow};
 use tandem_storage::{
-    DeadLetterQuery, DeadLetters, Place, RepairOrder, Replacement, Result, RowStore, Select, SessionQuery,
-    SessionRows, StoreError,
+    DeadLetterQuery, DeadLetters, Place, Repair, RepairOrder, RepairState, Replacement, Result, RowStore,
+    Select, SessionQuery, SessionRows, StoreError,
 };
 
 use crate::connection::Connection;
@@ -179,12 +179,12 @@ impl RowStore for ScyllaStore {
         self.0.order_repair(order).await
     }
 
-    async fn repair_order(&self, partition: PartitionId) -> Result<Option<RepairOrder>> {
-        self.0.repair_order(partition).await
+    async fn repair(&self, partition: PartitionId) -> Result<Option<Repair>> {
+        self.0.repair(partition).await
     }
 
-    async fn end_repair(&self, order: &RepairOrder) -> Result<()> {
-        self.0.end_repair(order).await
+    async fn end_repair(&self, order: &RepairOrder, ending: &RepairState) -> Result<()> {
+        self.0.end_repair(order, ending).await
     }
 
     async fn replace(&self, replacement: &Replacement) -> Result<()> {

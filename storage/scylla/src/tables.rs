@@ -15,7 +15,7 @@
 //! | `dead_letters` | 2^18 offsets of a log partition | by offset |
 //! | `dead_letters_by_session` | a session's | by place |
 //! | `dead_letter_buckets` | all buckets with dead letters | by place |
-//! | `repairs` | a log partition | one, while a repair is ordered |
+//! | `repairs` | a log partition | the latest order to repair it, and how it stands |
 //! | `log_identity`, `schema_versions`, `schema_lock` | one | |
 //!
 //! What belongs to one log and not to the next has the log's generation in its partition key.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::engine::Change;
+
 /// Questions are put again after so long, in milliseconds: raft drops those that it can't answer
 /// at the moment.
 const REPEAT_MS: u64 = 200;
@@ -17,7 +19,7 @@ pub(super) struct Asks {
     /// By number of the command: ticket and until when.
     decisions: BTreeMap<u64, (u64, u64)>,
     wish: Option<(u64, u64)>,
-    change: Option<(u64, u64)>,
+    change: Option<(Change, u64, u64)>,
     asked_ms: u64,
 }
 
@@ -103,18 +105,22 @@ impl Asks {
     }
 
     /// One change of members at a time: answers the ticket of the one before.
-    pub(super) fn change(&mut self, ticket: u64, until_ms: u64) -> Option<u64> {
-        self.change.replace((ticket, until_ms)).map(|(ticket, _)| ticket)
+    pub(super) fn change(&mut self, change: Change, ticket: u64, until_ms: u64) -> Option<u64> {
+        self.change.replace((change, ticket, until_ms)).map(|(_, ticket, _)| ticket)
     }
 
-    pub(super) fn take_change(&mut self) -> Option<u64> {
-        self.change.take().map(|(ticket, _)| ticket)
+    /// Takes who waits for this change; whoever waits for another one waits on.
+    pub(super) fn take_change(&mut self, done: Change) -> Option<u64> {
+        self.change.take_if(|(change, _, _)| *change == done).map(|(_, ticket, _)| ticket)
     }
 
-    /// A wish is the judge's, and goes with it: whoever waits asks the next leader. What has been
-    /// proposed may still be committed.
-    pub(super) fn leave_office(&mut self) -> Option<u64> {
-        self.wish.take().map(|(ticket, _)| ticket)
+    /// A wish is the judge's, and goes with it: whoever waits asks the next leader. A change of
+    /// members is in the log, and may be committed by another leader or overwritten: what this member
+    /// hears of later tells nothing about it. Answers both tickets. A decision that was proposed
+    /// waits on: it carries its own number.
+    pub(super) fn leave_office(&mut self) -> (Option<u64>, Option<u64>) {
+        let wish = self.wish.take().map(|(ticket, _)| ticket);
+        (wish, self.change.take().map(|(_, ticket, _)| ticket))
     }
 
     /// Takes those that have waited for too long.
@@ -124,7 +130,7 @@ impl Asks {
         self.forget_questions();
         self.decisions.retain(|_, (ticket, until_ms)| keep(*ticket, *until_ms, now_ms, &mut late));
         self.wish = self.wish.filter(|(ticket, until_ms)| keep(*ticket, *until_ms, now_ms, &mut late));
-        self.change = self.change.filter(|(ticket, until_ms)| keep(*ticket, *until_ms, now_ms, &mut late));
+        self.change = self.change.filter(|(_, ticket, until_ms)| keep(*ticket, *until_ms, now_ms, &mut late));
         late
     }
 }

@@ -238,7 +238,7 @@ impl<E: Engine> Member<E> {
         self.engine
             .change(change, context)
             .map_err(|_| AskError::Unfit("another change of members is under way: ask again".to_owned()))?;
-        if let Some(before) = self.asks.change(ticket, until_ms) {
+        if let Some(before) = self.asks.change(change, ticket, until_ms) {
             self.answer(before, Err(AskError::Late));
         }
         Ok(())
@@ -348,12 +348,12 @@ impl<E: Engine> Member<E> {
                     self.answer(ticket, answer.map_err(AskError::Refused));
                 }
             }
-            Committed::Members { index, term, voters, learners, context } => {
+            Committed::Members { index, term, change, voters, learners, context } => {
                 self.applied_term = term;
                 self.machine.set_members(index, &voters, &learners, &context);
                 tracing::info!(?voters, ?learners, "the members of the control group have changed");
                 self.effects.push(Effect::Members(self.machine.members().clone()));
-                if let Some(ticket) = self.asks.take_change() {
+                if let Some(ticket) = self.asks.take_change(change) {
                     self.answer(ticket, Ok(Answer::Done));
                 }
             }
@@ -367,8 +367,13 @@ impl<E: Engine> Member<E> {
         if !standing.is_leader() {
             if self.office.take().is_some() {
                 tracing::info!(term = standing.term, "this member does not lead any more");
-                if let Some(ticket) = self.asks.leave_office() {
+                let (wish, change) = self.asks.leave_office();
+                if let Some(ticket) = wish {
                     self.answer(ticket, Err(AskError::NotLeader { leader: standing.leader }));
+                }
+                // Proposed already: the next leader may have it, or not.
+                if let Some(ticket) = change {
+                    self.answer(ticket, Err(AskError::Late));
                 }
             }
             return;

@@ -161,7 +161,8 @@ impl<D: Disk> RaftEngine<D> {
                         .map_err(|error| EngineError::Broken(error.to_string()))?;
                     let now = self.node.apply_conf_change(&change).map_err(broken)?;
                     self.node.mut_store().set_members(now.clone());
-                    members(index, term, &now, entry.context.to_vec())
+                    let done = change_of(&change);
+                    members((index, term), done, &now, entry.context.to_vec())
                 }
                 EntryType::EntryConfChangeV2 => {
                     return Err(EngineError::Broken(format!(
@@ -304,14 +305,24 @@ fn barriers(from: Vec<raft::ReadState>, into: &mut Vec<Barrier>) {
     }));
 }
 
-fn members(index: u64, term: u64, now: &ConfState, context: Vec<u8>) -> Committed {
+/// As [`Engine::change`] was told it.
+fn change_of(change: &ConfChange) -> Change {
+    let id = MemberId(change.get_node_id());
+    match change.get_change_type() {
+        ConfChangeType::AddLearnerNode => Change::Learn(id),
+        ConfChangeType::AddNode => Change::Promote(id),
+        ConfChangeType::RemoveNode => Change::Remove(id),
+    }
+}
+
+fn members((index, term): (u64, u64), change: Change, now: &ConfState, context: Vec<u8>) -> Committed {
     let ascending = |ids: &[u64]| {
         let mut ids: Vec<MemberId> = ids.iter().copied().map(MemberId).collect();
         ids.sort_unstable();
         ids
     };
     let (voters, learners) = (ascending(&now.voters), ascending(&now.learners));
-    Committed::Members { index, term, voters, learners, context }
+    Committed::Members { index, term, change, voters, learners, context }
 }
 
 fn broken(error: raft::Error) -> EngineError {

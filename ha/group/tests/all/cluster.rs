@@ -159,12 +159,23 @@ impl<D: Disk + Clone> Cluster<D> {
         panic!("no leader within 10 s");
     }
 
-    /// Asks and waits for the answer.
-    pub(crate) fn ask(&mut self, of: MemberId, ask: Ask) -> Result<Answer, AskError> {
+    /// Asks, and answers the ticket for [`Cluster::answer`].
+    pub(crate) fn put(&mut self, of: MemberId, ask: Ask) -> u64 {
         self.ticket += 1;
         let (ticket, now) = (self.ticket, self.now());
         self.nodes.get_mut(&of).unwrap().member.as_mut().unwrap().ask(now, ticket, ask);
         self.settle(of);
+        ticket
+    }
+
+    /// The answer, if there is one.
+    pub(crate) fn answer(&mut self, ticket: u64) -> Option<Result<Answer, AskError>> {
+        self.answers.remove(&ticket)
+    }
+
+    /// Asks and waits for the answer.
+    pub(crate) fn ask(&mut self, of: MemberId, ask: Ask) -> Result<Answer, AskError> {
+        let ticket = self.put(of, ask);
         for _ in 0..400 {
             if let Some(answer) = self.answers.remove(&ticket) {
                 return answer;

@@ -62,3 +62,24 @@ fn a_removal_that_would_leave_no_majority_is_refused() {
     assert_eq!(cluster.ask(leader, Ask::Remove(gone)), Ok(Answer::Done));
     assert_eq!(cluster.ask(leader, Ask::Read), Ok(Answer::Read));
 }
+
+/// Who waits for a change when the leader loses office must not take another change for it.
+#[test]
+fn a_change_whose_leader_lost_office_may_have_been_made_or_not() {
+    let mut cluster: Cluster<MemoryDisk> = Cluster::new(3, |_| MemoryDisk::default());
+    let leader = cluster.leader();
+    // Nobody hears of it.
+    cluster.cut.insert(leader);
+    let lost = Ask::Add { id: MemberId(4), address: "node-4".to_owned() };
+    let ticket = cluster.put(leader, lost);
+    assert_eq!(cluster.answer(ticket), None, "one of three decides nothing");
+    let next = cluster.leader();
+    assert_ne!(next, leader);
+    let other = Ask::Add { id: MemberId(5), address: "node-5".to_owned() };
+    assert_eq!(cluster.ask(next, other), Ok(Answer::Done));
+    cluster.cut.remove(&leader);
+    cluster.run(1_000);
+    assert!(cluster.member(leader).members().contains_key(&MemberId(5)), "it has heard of the other change");
+    assert_eq!(cluster.answer(ticket), Some(Err(AskError::Late)), "and says nothing of its own");
+    assert!(!cluster.member(leader).members().contains_key(&MemberId(4)));
+}

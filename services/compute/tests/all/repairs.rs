@@ -8,7 +8,10 @@ use tandem_model::route::Chain;
 use tandem_model::{Cut, PartitionId, SessionId};
 use tandem_storage::faulty::{self, ChainPlans, Fault, Outcome};
 use tandem_storage::memory::{self, MemoryEventLog};
-use tandem_storage::{BEATS_KEPT, ChainStores, Replacement, RowStore, Select, StoreError};
+use tandem_storage::{
+    BEATS_KEPT, ChainStores, OrderError, RepairState, RepairWish, Replacement, RowStore, Select, SessionRows,
+    StoreError,
+};
 
 use crate::world::{
     PARTITIONS, append, append_live, caught_up, check, check_all_hot, hot_filled, start, until,
@@ -89,6 +92,21 @@ async fn repaired(compute: &Compute, stores: &ChainStores, partition: u32) {
     until(compute, partition, |status| status.phase == Phase::Following).await;
 }
 
+/// Orders a partition, or a session, or all of it to be computed again.
+async fn order(
+    stores: &ChainStores,
+    partition: Option<u32>,
+    session_id: Option<SessionId>,
+    ordered_ms: u64,
+) -> Result<Vec<PartitionId>, OrderError> {
+    let wish = RepairWish { partition: partition.map(PartitionId), session_id, reason: "test".to_owned() };
+    wish.order(&*stores.rows, PARTITIONS, ordered_ms).await
+}
+
+async fn state(stores: &ChainStores, partition: u32) -> Option<RepairState> {
+    stores.rows.repair(PartitionId(partition)).await.expect("memory").map(|repair| repair.state)
+}
+
 async fn all_is_right(log: &MemoryEventLog, stores: &ChainStores, context: &str) {
     check(log, stores, context).await;
     for partition in (0..PARTITIONS).map(PartitionId) {
@@ -104,8 +122,7 @@ async fn whatever_is_wrong_with_a_partition_is_right_afterwards_and_stays_so() {
         hot_filled(&compute).await;
         spoil(&stores, PartitionId(0)).await;
         let before = progress(&*stores.rows, PartitionId(0)).await;
-        let ordered =
-            compute.repairer().repair(Some(PartitionId(0)), None, "test", seed).await.expect("ordered");
+        let ordered = order(&stores, Some(0), None, seed).await.expect("ordered");
         assert_eq!(ordered, [PartitionId(0)]);
         repaired(&compute, &stores, 0).await;
         assert_eq!(progress(&*stores.rows, PartitionId(0)).await, before, "nobody goes back");
@@ -140,7 +157,7 @@ async fn a_repair_of_one_session_leaves_the_others_alone() {
         let wrong = Replacement { partition: PartitionId(1), cut, sessions, partition_row: None };
         rows.replace(&wrong).await.expect("memory");
     }
-    let ordered = compute.repairer().repair(None, Some(all[0].clone()), "test", 1).await.expect("ordered");
+    let ordered = order(&stores, None, Some(all[0].clone()), 1).await.expect("ordered");
     assert_eq!(ordered, [PartitionId(1)]);
     repaired(&compute, &stores, 1).await;
     let read = async |id: &SessionId| {
@@ -148,35 +165,12 @@ async fn a_repair_of_one_session_leaves_the_others_alone() {
     };
     assert_eq!(read(&all[0]).await, before[0].rows);
     assert_ne!(read(&all[1]).await, before[1].rows);
-    compute.repairer().repair(None, None, "test", 2).await.expect("ordered");
+    order(&stores, None, None, 2).await.expect("ordered");
     for partition in 0..PARTITIONS {
         repaired(&compute, &stores, partition).await;
     }
-    let error = compute.repairer().repair(Some(PartitionId(9)), None, "test", 3).await.expect_err("no such");
-    assert_eq!(error.to_string(), "there is no partition 9: the log has 2");
     compute.stop().await;
     all_is_right(&log, &stores, "all of it").await;
-}
-
-/// Two orders for sessions of one partition are one for the partition: none is forgotten.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_order_is_never_narrowed() {
-    let (_, stores, compute) = followed(52).await;
-    let repairer = compute.repairer();
-    compute.stop().await;
-    let all = ids(&*stores.rows, PartitionId(0)).await;
-    let order =
-        async || stores.rows.repair_order(PartitionId(0)).await.expect("memory").expect("kept").session_id;
-    for (session, expected) in [
-        (Some(&all[0]), Some(&all[0])),
-        (Some(&all[0]), Some(&all[0])),
-        (Some(&all[1]), None),
-        (Some(&all[1]), None),
-    ] {
-        let partition = session.is_none().then_some(PartitionId(0));
-        repairer.repair(partition, session.cloned(), "test", 1).await.expect("ordered");
-        assert_eq!(order().await.as_ref(), expected);
-    }
 }
 
 /// Ends a repair at each of its steps in turn, as a crash would; the next start does it again.
@@ -185,10 +179,9 @@ async fn a_repair_that_was_cut_short_goes_on_after_the_restart() {
     let mut cut_short = 0;
     for step in 0..8 {
         let (log, stores, compute) = followed(60 + step).await;
-        let repairer = compute.repairer();
         compute.stop().await;
         spoil(&stores, PartitionId(0)).await;
-        repairer.repair(Some(PartitionId(0)), None, "test", 1).await.expect("ordered");
+        order(&stores, Some(0), None, 1).await.expect("ordered");
         let plans = ChainPlans::default();
         // From then on no call comes through, until it is stopped.
         let name = if step == 7 { "end_repair" } else { "replace" };
@@ -234,7 +227,7 @@ async fn a_partition_that_was_given_up_is_repaired() {
     stores.snapshots.prune(PartitionId(0), 0, None).await.expect("memory");
     let compute = start(Chain::A, &log, &stores);
     until(&compute, 0, |status| matches!(status.phase, Phase::Failed(_))).await;
-    compute.repairer().repair(Some(PartitionId(0)), None, "test", 1).await.expect("ordered");
+    order(&stores, Some(0), None, 1).await.expect("ordered");
     repaired(&compute, &stores, 0).await;
     append_live(&log, 2).await;
     caught_up(&compute, &log).await;
@@ -249,9 +242,8 @@ async fn without_the_logs_beginning_nothing_is_touched() {
     use tandem_storage::faulty::{Faulty, Plan};
 
     let (log, stores, compute) = followed(81).await;
-    let repairer = compute.repairer();
     compute.stop().await;
-    repairer.repair(Some(PartitionId(0)), None, "test", 1).await.expect("ordered");
+    order(&stores, Some(0), None, 1).await.expect("ordered");
     let plan = Arc::new(Plan::new());
     plan.add(
         Fault::new(Outcome::FailBefore(StoreError::Refused("its beginning is gone".to_owned())))
@@ -267,10 +259,64 @@ async fn without_the_logs_beginning_nothing_is_touched() {
         Compute::start(settings, trimmed, stores.clone(), crate::world::KEY, ours).expect("threads");
     repaired(&compute, &stores, 0).await;
     assert!(compute.status()[0].restored_from > 0, "the snapshots are still there: {snapshots:?}");
+    let failed = state(&stores, 0).await;
+    assert!(
+        matches!(&failed, Some(RepairState::Failed(why)) if why.contains("its beginning is gone")),
+        "{failed:?}"
+    );
     compute.stop().await;
     let compute = start(Chain::A, &log, &stores);
     append_live(&log, 2).await;
     caught_up(&compute, &log).await;
     compute.stop().await;
     all_is_right(&log, &stores, "nothing was touched").await;
+}
+
+/// What can't be put right fails the order, once; the rest is right, and the partition goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_the_store_refuses_fails_the_order_and_nothing_else() {
+    for is_running in [true, false] {
+        let (log, stores, compute) = followed(91).await;
+        let session_id = ids(&*stores.rows, PartitionId(0)).await.swap_remove(0);
+        compute.stop().await;
+        spoil(&stores, PartitionId(0)).await;
+        // All of them at first, and then the first of them.
+        let plans = ChainPlans::default();
+        let refused = StoreError::Refused("a cell was written by hand".to_owned());
+        plans.rows.add(Fault::new(Outcome::FailBefore(refused)).on("replace").times(2));
+        if !is_running {
+            order(&stores, Some(0), None, 1).await.expect("ordered");
+        }
+        let compute = start(Chain::A, &log, &faulty::chain_stores(stores.clone(), &plans));
+        if is_running {
+            until(&compute, 0, |status| status.phase == Phase::Following).await;
+            order(&stores, Some(0), None, 1).await.expect("ordered");
+        }
+        let wrong = read(&stores, &session_id).await;
+        repaired(&compute, &stores, 0).await;
+        let failed = state(&stores, 0).await;
+        assert!(
+            matches!(&failed, Some(RepairState::Failed(why)) if why.contains("a cell was written by hand")),
+            "{failed:?}"
+        );
+        assert_eq!(read(&stores, &session_id).await, wrong, "it could not be put right");
+        // Tried once: nobody begins again, and what comes is counted.
+        append_live(&log, 2).await;
+        caught_up(&compute, &log).await;
+        let status = &compute.status()[0];
+        assert_eq!((status.repairs_failed, status.repairs_done), (1, 0));
+        assert_eq!(status.phase, Phase::Following);
+        compute.stop().await;
+        // All others are right; and so is this one once the store takes it.
+        let compute = start(Chain::A, &log, &stores);
+        order(&stores, None, Some(session_id), 2).await.expect("ordered");
+        repaired(&compute, &stores, 0).await;
+        assert_eq!(state(&stores, 0).await, Some(RepairState::Done));
+        compute.stop().await;
+        all_is_right(&log, &stores, &format!("running: {is_running}")).await;
+    }
+}
+
+async fn read(stores: &ChainStores, id: &SessionId) -> SessionRows {
+    stores.rows.session(id.as_str(), &Select::All).await.expect("memory").expect("listed")
 }

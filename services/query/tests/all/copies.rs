@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use tandem_model::partition::partition_of;
-use tandem_model::status::ChainStatus;
-use tandem_model::{PartitionId, SessionId, Table};
+use tandem_model::status::{self, ChainStatus};
+use tandem_model::{PartitionId, SessionId, Table, repair};
 use tandem_query::wire::{SessionCopy, SessionIds};
-use tandem_storage::{RepairOrder, Replacement, Select};
+use tandem_storage::faulty::{Fault, Outcome};
+use tandem_storage::{RepairOrder, RepairState, Replacement, Select, StoreError};
 
 use crate::world::{BEGIN, BEGIN_MS, PARTITIONS, World};
 
@@ -90,7 +92,7 @@ async fn readers_of_a_partition_that_is_computed_again_are_sent_elsewhere() {
     assert_eq!((answer.status, answer.problem().as_str()), (503, "unavailable"), "{answer:?}");
     // Whoever compares sees it all the same.
     assert!(copy(&world, "rows").await.session.is_some());
-    world.stores.rows.end_repair(&order).await.unwrap();
+    world.stores.rows.end_repair(&order, &RepairState::Done).await.unwrap();
     assert!(status().await.ready);
     world.ok("/v1/sessions/s1/report").await;
 
@@ -102,4 +104,51 @@ async fn readers_of_a_partition_that_is_computed_again_are_sent_elsewhere() {
         }
     };
     tokio::time::timeout(Duration::from_secs(30), refused).await.unwrap();
+}
+
+#[tokio::test]
+async fn orders_to_repair_are_kept_with_the_rows_and_shown() {
+    let world = World::with_session().await;
+    let post = async |order: serde_json::Value| world.post(repair::PATH, &order.to_string()).await;
+    let kept = async || world.stores.rows.repair_order(place()).await.unwrap();
+    for refused in [
+        json!({"chain": "b", "reason": "of the other chain"}),
+        json!({"chain": "a", "reason": ""}),
+        json!({"chain": "a", "partition": PARTITIONS, "reason": "no such partition"}),
+        json!({"chain": "a", "reason": "x", "more": 1}),
+    ] {
+        let answer = post(refused).await;
+        assert_eq!(answer.status, 400, "{answer:?}");
+    }
+    assert_eq!(kept().await, None);
+    let answer = post(json!({"chain": "a", "session_id": "s1", "reason": "wrong row"})).await;
+    assert_eq!((answer.status, answer.json()), (202, json!({"chain": "a", "partitions": [place().0]})));
+    let order = kept().await.expect("an order");
+    assert_eq!((order.reason.as_str(), order.session_id), ("wrong row", SessionId::new("s1")));
+    assert_eq!(world.get("/v1/sessions/s1/report").await.status, 503, "its readers go elsewhere at once");
+    assert_eq!(world.get(repair::PATH).await.status, 405);
+
+    let status = async || -> ChainStatus {
+        serde_json::from_str(&world.get("/internal/v1/status").await.text).unwrap()
+    };
+    assert_eq!(status().await.repairs[0].state, status::RepairState::Ordered);
+    let order = kept().await.expect("an order");
+    let failed = RepairState::Failed("because".to_owned());
+    world.stores.rows.end_repair(&order, &failed).await.unwrap();
+    let shown = status().await;
+    assert!(shown.ready, "what failed is over");
+    let repair = status::RepairStatus {
+        partition: place().0,
+        session_id: SessionId::new("s1"),
+        reason: "wrong row".to_owned(),
+        ordered_ms: order.ordered_ms,
+        state: status::RepairState::Failed,
+        failure: Some("because".to_owned()),
+    };
+    assert_eq!(shown.repairs, [repair]);
+
+    // A store that is away takes no order.
+    world.plans.rows.add(Fault::new(Outcome::FailBefore(StoreError::Unavailable("away".to_owned()))));
+    let answer = post(json!({"chain": "a", "reason": "x"})).await;
+    assert_eq!((answer.status, answer.problem().as_str()), (503, "unavailable"));
 }

@@ -3,13 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
-use tandem_gateway::{RepairOrdered, RepairRequest};
 use tandem_ingest::wall_ms;
-use tandem_model::partition::partition_of;
+use tandem_model::repair::{RepairOrdered, RepairRequest};
 use tandem_model::route::Chain;
 use tandem_model::{PartitionId, SessionId};
 use tandem_scylla::ScyllaStore;
-use tandem_storage::{RepairOrder, RowStore};
+use tandem_storage::{OrderError, RepairWish};
 
 use super::role::chain;
 use crate::cli::Connection;
@@ -39,8 +38,8 @@ pub struct Args {
     /// Do not ask
     #[arg(long)]
     yes: bool,
-    /// Configuration of real backends: the order is kept in the chain's row store, where its compute
-    /// finds it
+    /// Configuration of real backends: puts the order into the chain's row store itself, where no
+    /// gateway can be asked
     #[arg(long, value_name = "FILE", env = "TANDEM_CONFIG", conflicts_with = "to")]
     config: Option<PathBuf>,
     #[command(flatten)]
@@ -93,40 +92,25 @@ pub async fn run(args: Args) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Puts the order where the chain's compute looks for it, whether it is running or not.
+/// Puts the order where the chain's compute looks for it, whether anything is running or not.
 async fn order_directly(file: &Path, args: &Args) -> Result<Vec<u32>, Failure> {
     let RoleConfig::Verify(config) = roles::configured(Role::Verify, file, None)? else {
         unreachable!("the role verify has its own configuration");
     };
-    let count = config.log.partitions;
-    let partitions: Vec<u32> = match (&args.session, args.partition) {
-        (Some(session), _) => vec![partition_of(session.as_str().as_bytes(), count).0],
-        (None, Some(partition)) if partition < count => vec![partition],
-        (None, Some(_)) => {
-            return Err(Failure::usage(anyhow!(
-                "there are partitions 0 to {} only",
-                count.saturating_sub(1)
-            )));
-        }
-        (None, None) => (0..count).collect(),
-    };
     let rows = Box::pin(ScyllaStore::open(&config.rows[args.chain as usize])).await;
     let rows = rows.map_err(|error| Failure::failed(anyhow!(error)))?;
-    for partition in &partitions {
-        let known = rows.repair_order(PartitionId(*partition)).await;
-        let known = known.map_err(|error| Failure::failed(anyhow!(error)))?;
-        // An order that is under way is never narrowed: two sessions are the whole partition.
-        let session_id =
-            args.session.clone().filter(|id| known.is_none_or(|known| known.session_id.as_ref() == Some(id)));
-        let order = RepairOrder {
-            partition: PartitionId(*partition),
-            session_id,
-            reason: args.reason.clone(),
-            ordered_ms: wall_ms(),
-        };
-        rows.order_repair(&order).await.map_err(|error| Failure::failed(anyhow!(error)))?;
-    }
-    Ok(partitions)
+    let wish = RepairWish {
+        partition: args.partition.map(PartitionId),
+        session_id: args.session.clone(),
+        reason: args.reason.clone(),
+    };
+    // What the rows are of decides, not what somebody has configured.
+    let partitions = rows.identity().partitions;
+    let ordered = wish.order(&rows, partitions, wall_ms()).await.map_err(|error| match error {
+        OrderError::NoSuchPartition(..) => Failure::usage(anyhow!(error)),
+        OrderError::Store(_) => Failure::failed(anyhow!(error)),
+    })?;
+    Ok(ordered.into_iter().map(|partition| partition.0).collect())
 }
 
 fn scope(args: &Args) -> String {

@@ -2,10 +2,12 @@
 
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::Value;
+use tandem_model::route::Chain;
+use tandem_model::status::RepairState;
 
 use crate::cli::Connection;
 use crate::failure::Failure;
-use crate::status::{ChainStatus, Finding, PATH, Status};
+use crate::status::{ChainStatus, Finding, PATH, Repair, Status};
 use crate::terminal::{counted, say, thousands, utc};
 
 /// What `tandem status` takes.
@@ -42,7 +44,29 @@ fn text(status: &Status) -> String {
     text.push_str(&chains(status).to_string());
     text.push_str("\n\n");
     text.push_str(&parity(status));
+    for chain in &status.chains {
+        for one in &chain.repairs {
+            text.push('\n');
+            text.push_str(&repair(chain.chain, one));
+        }
+    }
     text
+}
+
+/// A repair as a sentence, and what to do where it failed.
+fn repair(chain: Chain, repair: &Repair) -> String {
+    let what = match &repair.session_id {
+        Some(id) => format!("session {id}"),
+        None => format!("partition {}", repair.partition),
+    };
+    let reason = repair.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+    let state = match (repair.state, &repair.failure) {
+        (RepairState::Ordered, _) => "under way".to_owned(),
+        (RepairState::Done, _) => "done".to_owned(),
+        (RepairState::Failed, None) => "failed; an operator's key shows why".to_owned(),
+        (RepairState::Failed, Some(why)) => format!("failed, and is not tried again: {why}"),
+    };
+    format!("repair of {what} of chain {chain}{reason}, ordered {}: {state}", utc(repair.ordered_ms))
 }
 
 /// More partitions than this make a table that no terminal has room for.
@@ -191,7 +215,10 @@ mod tests {
             "chains": [
                 {"chain": "a", "ready": true, "degraded": ["hot"], "as_of": 1_732_190_400_000_u64, "freshness_ms": 1_234, "partitions": [
                     {"partition": 0, "next": 12_345, "lag_records": 2}, {"partition": 1, "next": 7, "lag_records": 1}]},
-                {"chain": "b", "ready": false, "as_of": null, "freshness_ms": null, "partitions": []},
+                {"chain": "b", "ready": false, "as_of": null, "freshness_ms": null, "partitions": [], "repairs": [
+                    {"partition": 3, "state": "failed", "ordered_ms": 1_732_190_400_000_u64, "reason": "wrong row",
+                     "failure": "a cell"},
+                    {"partition": 4, "state": "done", "ordered_ms": 1_732_190_400_000_u64, "session_id": "s9"}]},
             ],
             "parity": {"verdict": verdict, "beat": null, "partitions": [
                 {"partition": 0, "beat": null, "verdict": verdict, "tables": ["session"]}]},
@@ -206,6 +233,8 @@ mod tests {
             "Chain b serves (epoch 3: drill)",
             "2024-11-21 12:00:00 UTC",
             "1.2 s",
+            "repair of partition 3 of chain b (wrong row), ordered 2024-11-21 12:00:00 UTC: failed, and is not tried again: a cell",
+            "repair of session s9 of chain b, ordered 2024-11-21 12:00:00 UTC: done",
             "12,345",
             "–",
             "without hot",

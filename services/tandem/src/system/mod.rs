@@ -10,7 +10,6 @@ pub(crate) mod control;
 mod error;
 pub mod hooks;
 pub mod metrics;
-mod repairs;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -184,7 +183,6 @@ impl System {
         let (auditor, parity) =
             Auditor::new(views, log(User::Everybody), AuditorSettings::default(), wall_ms, stopped.clone());
         gateway.show_parity(parity.clone());
-        gateway.allow_repairs(Arc::new(repairs::InProcess(computes.each_ref().map(Compute::repairer))));
         let mut tasks = vec![
             tokio::spawn(forget_receipts(log(User::Everybody), stopped.clone(), wall_ms)),
             tokio::spawn(auditor.run()),

@@ -9,8 +9,8 @@ use tandem_model::row::{BeatDigest, PartitionRow};
 use tandem_model::{Changes, Cut, LogId, PartitionId, Record, SessionId, SessionRow};
 use tandem_storage::{
     Append, Appended, Applied, DeadLetterQuery, DeadLetters, EventLog, HotSession, HotStore, Incarnation,
-    Place, RepairOrder, Replacement, Result, RowStore, Select, SessionQuery, SessionRows, Snapshot,
-    SnapshotStore, StoredReceipt,
+    Place, Repair, RepairOrder, RepairState, Replacement, Result, RowStore, Select, SessionQuery,
+    SessionRows, Snapshot, SnapshotStore, StoredReceipt,
 };
 use tokio::sync::watch;
 
@@ -111,12 +111,12 @@ impl<T: RowStore + ?Sized> RowStore for Measured<T> {
         self.meters.run("order_repair", self.inner.order_repair(order), |_| Load::NONE).await
     }
 
-    async fn repair_order(&self, partition: PartitionId) -> Result<Option<RepairOrder>> {
-        self.meters.run("repair_order", self.inner.repair_order(partition), |_| Load::NONE).await
+    async fn repair(&self, partition: PartitionId) -> Result<Option<Repair>> {
+        self.meters.run("repair", self.inner.repair(partition), |_| Load::NONE).await
     }
 
-    async fn end_repair(&self, order: &RepairOrder) -> Result<()> {
-        self.meters.run("end_repair", self.inner.end_repair(order), |_| Load::NONE).await
+    async fn end_repair(&self, order: &RepairOrder, ending: &RepairState) -> Result<()> {
+        self.meters.run("end_repair", self.inner.end_repair(order, ending), |_| Load::NONE).await
     }
 
     async fn replace(&self, replacement: &Replacement) -> Result<()> {

@@ -12,8 +12,8 @@ use tokio::sync::watch;
 use super::Faulty;
 use crate::{
     Append, Appended, Applied, DeadLetterQuery, DeadLetters, EventLog, HotSession, HotStore, Incarnation,
-    Place, RepairOrder, Replacement, Result, RowStore, Select, SessionQuery, SessionRows, Snapshot,
-    SnapshotStore, StoredReceipt,
+    Place, Repair, RepairOrder, RepairState, Replacement, Result, RowStore, Select, SessionQuery,
+    SessionRows, Snapshot, SnapshotStore, StoredReceipt,
 };
 
 #[async_trait]
@@ -93,12 +93,12 @@ impl<T: RowStore + ?Sized> RowStore for Faulty<T> {
         self.plan.run("order_repair", self.inner.order_repair(order)).await
     }
 
-    async fn repair_order(&self, partition: PartitionId) -> Result<Option<RepairOrder>> {
-        self.plan.run("repair_order", self.inner.repair_order(partition)).await
+    async fn repair(&self, partition: PartitionId) -> Result<Option<Repair>> {
+        self.plan.run("repair", self.inner.repair(partition)).await
     }
 
-    async fn end_repair(&self, order: &RepairOrder) -> Result<()> {
-        self.plan.run("end_repair", self.inner.end_repair(order)).await
+    async fn end_repair(&self, order: &RepairOrder, ending: &RepairState) -> Result<()> {
+        self.plan.run("end_repair", self.inner.end_repair(order, ending)).await
     }
 
     async fn replace(&self, replacement: &Replacement) -> Result<()> {

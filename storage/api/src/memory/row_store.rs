@@ -10,7 +10,8 @@ use tandem_model::row::{BeatDigest, PartitionRow};
 use tandem_model::{Changes, Cut, PartitionId, Row, RowKey, SessionId, SessionRow, Values};
 
 use crate::{
-    BEATS_KEPT, RepairOrder, Replacement, Result, RowStore, Select, SessionQuery, SessionRows, StoreError,
+    BEATS_KEPT, Repair, RepairOrder, RepairState, Replacement, Result, RowStore, Select, SessionQuery,
+    SessionRows, StoreError,
 };
 
 /// A [`RowStore`] for tests.
@@ -23,7 +24,7 @@ pub struct MemoryRowStore {
 struct Inner {
     sessions: BTreeMap<SessionId, Session>,
     partitions: BTreeMap<PartitionId, Partition>,
-    repairs: BTreeMap<PartitionId, RepairOrder>,
+    repairs: BTreeMap<PartitionId, Repair>,
 }
 
 struct Session {
@@ -166,18 +167,21 @@ impl RowStore for MemoryRowStore {
     }
 
     async fn order_repair(&self, order: &RepairOrder) -> Result<()> {
-        self.inner.write().repairs.insert(order.partition, order.clone());
+        let repair = Repair { order: order.clone(), state: RepairState::Ordered };
+        self.inner.write().repairs.insert(order.partition, repair);
         Ok(())
     }
 
-    async fn repair_order(&self, partition: PartitionId) -> Result<Option<RepairOrder>> {
+    async fn repair(&self, partition: PartitionId) -> Result<Option<Repair>> {
         Ok(self.inner.read().repairs.get(&partition).cloned())
     }
 
-    async fn end_repair(&self, order: &RepairOrder) -> Result<()> {
+    async fn end_repair(&self, order: &RepairOrder, ending: &RepairState) -> Result<()> {
         let repairs = &mut self.inner.write().repairs;
-        if repairs.get(&order.partition).is_some_and(|kept| kept.ordered_ms == order.ordered_ms) {
-            repairs.remove(&order.partition);
+        if let Some(kept) = repairs.get_mut(&order.partition)
+            && kept.order.ordered_ms == order.ordered_ms
+        {
+            kept.state = ending.clone();
         }
         Ok(())
     }

@@ -4,7 +4,9 @@ use tandem_model::row::{BeatDigest, PartitionRow, SessionState};
 use tandem_model::{Breakdown, Cut, PartitionId, Table};
 
 use super::fixtures::{change, changes, row, rows, session_id, started};
-use crate::{BEATS_KEPT, RepairOrder, Replacement, RowStore, Select, SessionQuery, SessionRows};
+use crate::{
+    BEATS_KEPT, Repair, RepairOrder, RepairState, Replacement, RowStore, Select, SessionQuery, SessionRows,
+};
 
 const PARTITION: PartitionId = PartitionId(8);
 const CUT: Cut = Cut { next: 900, clock: 8_000 };
@@ -31,18 +33,25 @@ async fn orders_are_kept_until_they_are_done(store: &dyn RowStore) {
     let wider = RepairOrder { session_id: None, ordered_ms: 8, ..order.clone() };
     store.order_repair(&wider).await.expect("kept");
     // The earlier one is done; the other one is not.
-    store.end_repair(&order).await.expect("ended");
+    store.end_repair(&order, &RepairState::Done).await.expect("ended");
     assert_eq!(kept().await, Some(wider.clone()));
+    let latest = async || store.repair(PARTITION).await.expect("repair");
+    assert_eq!(latest().await, Some(Repair { order: wider.clone(), state: RepairState::Ordered }));
+    let failed = RepairState::Failed("“refused”: a \"test\"".to_owned());
     for _ in 0..2 {
-        store.end_repair(&wider).await.expect("ended");
+        store.end_repair(&wider, &failed).await.expect("ended");
         assert_eq!(kept().await, None);
+        assert_eq!(latest().await, Some(Repair { order: wider.clone(), state: failed.clone() }));
     }
-    // An order may be given again, also one that reads like one before.
+    // An order may be given again, also one that reads like one before; how that one ended is past.
     let again = RepairOrder { ordered_ms: 9, ..order };
     store.order_repair(&again).await.expect("kept");
     assert_eq!(kept().await, Some(again.clone()));
-    store.end_repair(&again).await.expect("ended");
+    store.end_repair(&wider, &failed).await.expect("ended");
+    assert_eq!(latest().await, Some(Repair { order: again.clone(), state: RepairState::Ordered }));
+    store.end_repair(&again, &RepairState::Done).await.expect("ended");
     assert_eq!(kept().await, None);
+    assert_eq!(latest().await, Some(Repair { order: again, state: RepairState::Done }));
 }
 
 fn right(id: &str, value: u64, sort_ts: u64) -> SessionRows {

@@ -9,6 +9,7 @@
 //! | `partitions` | partition | progress, the partition's own row |
 //! | `beats` | partition, `ts` | digests |
 //! | `repairs` | partition | the order to repair it |
+//! | `repairs` | partition, 1 | the latest order that was ended, and how |
 //!
 //! A call of `apply` is one batch of fjall: readers, which all read from a snapshot, see all of it
 //! or nothing, and so does whoever opens the store after the process was killed. fjall keeps a
@@ -36,7 +37,9 @@ use serde::{Deserialize, Serialize};
 use tandem_model::retention::Retention;
 use tandem_model::row::{BeatDigest, PartitionRow};
 use tandem_model::{Changes, Cut, LogId, PartitionId, SessionId, SessionRow};
-use tandem_storage::{RepairOrder, Replacement, Result, RowStore, Select, SessionQuery, SessionRows, codec};
+use tandem_storage::{
+    Repair, RepairOrder, RepairState, Replacement, Result, RowStore, Select, SessionQuery, SessionRows, codec,
+};
 
 use crate::blocking::blocking;
 use crate::chain::Tables;
@@ -174,13 +177,13 @@ impl RowStore for Rows {
         self.read(move |store| store.order_repair(&order)).await
     }
 
-    async fn repair_order(&self, partition: PartitionId) -> Result<Option<RepairOrder>> {
-        self.read(move |store| store.repair_order(partition)).await
+    async fn repair(&self, partition: PartitionId) -> Result<Option<Repair>> {
+        self.read(move |store| store.repair(partition)).await
     }
 
-    async fn end_repair(&self, order: &RepairOrder) -> Result<()> {
-        let order = order.clone();
-        self.read(move |store| store.end_repair(&order)).await
+    async fn end_repair(&self, order: &RepairOrder, ending: &RepairState) -> Result<()> {
+        let (order, ending) = (order.clone(), ending.clone());
+        self.read(move |store| store.end_repair(&order, &ending)).await
     }
 
     async fn replace(&self, replacement: &Replacement) -> Result<()> {

@@ -9,7 +9,7 @@ use std::ops::Bound;
 use fjall::{OwnedWriteBatch, PersistMode, Snapshot};
 use tandem_model::row::BeatDigest;
 use tandem_model::{PartitionId, SessionId};
-use tandem_storage::{RepairOrder, Replacement, Result, SessionRows, codec};
+use tandem_storage::{Repair, RepairOrder, RepairState, Replacement, Result, SessionRows, codec};
 
 use super::{Head, Partition, Store, WRITERS, anchor_key, beat_key, time_key};
 
@@ -20,18 +20,25 @@ impl Store {
         batch.commit().map_err(|error| self.tables.error(&error))
     }
 
-    pub(super) fn repair_order(&self, partition: PartitionId) -> Result<Option<RepairOrder>> {
-        self.get(&self.tables.database.snapshot(), &self.repairs, &partition.0.to_be_bytes())
+    pub(super) fn repair(&self, partition: PartitionId) -> Result<Option<Repair>> {
+        let snapshot = self.tables.database.snapshot();
+        if let Some(order) = self.get(&snapshot, &self.repairs, &partition.0.to_be_bytes())? {
+            return Ok(Some(Repair { order, state: RepairState::Ordered }));
+        }
+        let ended: Option<(RepairOrder, RepairState)> =
+            self.get(&snapshot, &self.repairs, &ended_key(partition))?;
+        Ok(ended.map(|(order, state)| Repair { order, state }))
     }
 
-    pub(super) fn end_repair(&self, order: &RepairOrder) -> Result<()> {
-        let kept = self.repair_order(order.partition)?;
-        if kept.is_none_or(|kept| kept.ordered_ms != order.ordered_ms) {
-            return Ok(());
-        }
+    pub(super) fn end_repair(&self, order: &RepairOrder, ending: &RepairState) -> Result<()> {
+        let key = order.partition.0.to_be_bytes();
+        let kept: Option<RepairOrder> = self.get(&self.tables.database.snapshot(), &self.repairs, &key)?;
+        let Some(kept) = kept.filter(|kept| kept.ordered_ms == order.ordered_ms) else { return Ok(()) };
         // What the repair wrote must be there for good before the order is not.
         let mut batch = self.tables.database.batch().durability(Some(PersistMode::SyncAll));
-        batch.remove(&self.repairs, order.partition.0.to_be_bytes());
+        batch.remove(&self.repairs, key);
+        let ended = codec::encode(&(kept, ending));
+        batch.insert(&self.repairs, ended_key(order.partition), ended.as_slice());
         batch.commit().map_err(|error| self.tables.error(&error))
     }
 
@@ -129,4 +136,10 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// Where the latest order that was ended stands: behind the one that is to be carried out.
+fn ended_key(partition: PartitionId) -> [u8; 5] {
+    let [a, b, c, d] = partition.0.to_be_bytes();
+    [a, b, c, d, 1]
 }

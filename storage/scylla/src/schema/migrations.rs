@@ -26,6 +26,11 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         what: "keep orders to repair",
         text: include_str!("../../migrations/0002_repairs.cql"),
     },
+    Migration {
+        version: 3,
+        what: "keep how repairs ended",
+        text: include_str!("../../migrations/0003_repairs_end.cql"),
+    },
 ];
 
 /// One statement.

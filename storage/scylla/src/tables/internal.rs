@@ -58,13 +58,15 @@ pub(super) fn tables() -> Vec<Table> {
         ),
         table(
             "repairs",
-            "orders to compute rows again, until they are done",
+            "the latest order to compute rows again, and how it stands",
             vec![
                 generation(),
                 log_partition(Partition),
                 column("session_id", "text", Regular, "only this session; all of the partition where absent"),
                 column("reason", "text", Regular, "why, for people"),
                 column("ordered_ms", "bigint", Regular, "when, by the clock of whoever ordered").unit("ms"),
+                column("state", "text", Regular, "done or failed; ordered where absent"),
+                column("failure", "text", Regular, "why it failed, for people"),
             ],
             Expiry::Never,
         ),
