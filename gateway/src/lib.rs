@@ -19,6 +19,7 @@ mod header_limits;
 mod headers;
 mod health;
 mod keys;
+mod orders;
 mod panics;
 mod pool;
 mod repairs;
@@ -27,6 +28,7 @@ mod routes;
 mod server;
 mod stack;
 mod status;
+mod verdicts;
 
 #[cfg(test)]
 mod testing;

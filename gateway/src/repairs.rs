@@ -3,23 +3,15 @@
 //! The gateway checks who asks and for what, and passes the order on to a query node of the chain,
 //! which keeps it with the rows; compute finds it there. So a gateway needs no row store.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use http::{Request, StatusCode};
-use http_body_util::{BodyExt, Limited};
 use tandem_model::problem::{CONTENT_TYPE, Problem};
 use tandem_model::repair::{PATH, RepairRequest};
 use tower::BoxError;
 
 use crate::answer::{self, Answer, problem};
-use crate::keys::Caller;
+use crate::orders::{self, PATIENCE};
 use crate::stack::Shared;
-
-/// Largest body that is read, in bytes.
-const BODY_BYTES_MAX: usize = 16 * 1024;
-/// How long the body may take, and the order.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Takes an order in.
 pub(crate) async fn post<B>(shared: &Shared, request: Request<B>) -> Answer
@@ -27,19 +19,9 @@ where
     B: hyper::body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    let (parts, body) = request.into_parts();
-    if !parts.extensions.get::<Caller>().is_some_and(|caller| caller.is_operator) {
-        return problem(&Problem::forbidden("only an operator's key may order a repair"));
-    }
-    let reading = Limited::new(body, BODY_BYTES_MAX).collect();
-    let Ok(Ok(body)) = tokio::time::timeout(PATIENCE, reading).await else {
-        return problem(&Problem::bad_request(format!(
-            "send the order as JSON, at most {BODY_BYTES_MAX} bytes"
-        )));
-    };
-    let order: RepairRequest = match serde_json::from_slice(&body.to_bytes()) {
+    let order: RepairRequest = match orders::read(request, "order a repair").await {
         Ok(order) => order,
-        Err(error) => return problem(&Problem::bad_request(format!("this is no order: {error}"))),
+        Err(refused) => return *refused,
     };
     if let Err(why) = order.check() {
         return problem(&Problem::bad_parameter(why));
@@ -79,6 +61,7 @@ mod tests {
 
     use super::*;
     use crate::config::ClockMode;
+    use crate::orders::BODY_BYTES_MAX;
     use crate::testing::{World, chain, get, json_of, saying};
 
     #[tokio::test]

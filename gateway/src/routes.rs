@@ -18,7 +18,7 @@ use tower::{BoxError, Service};
 use crate::answer::{Answer, problem, see_other};
 use crate::keys::Caller;
 use crate::stack::Shared;
-use crate::{events, health, repairs, status};
+use crate::{events, health, repairs, status, verdicts};
 
 /// The innermost service: answers every request.
 #[derive(Clone)]
@@ -60,7 +60,8 @@ where
     match request.uri().path() {
         "/v1/events" if request.method() == Method::POST => events::post(shared, request).await,
         "/v1/repairs" if request.method() == Method::POST => repairs::post(shared, request).await,
-        "/v1/events" | "/v1/repairs" => not_allowed("POST"),
+        "/v1/verdicts" if request.method() == Method::POST => verdicts::post(shared, request).await,
+        "/v1/events" | "/v1/repairs" | "/v1/verdicts" => not_allowed("POST"),
         "/" | "/healthz" | "/readyz" | "/v1/status" if !is_read => not_allowed("GET, HEAD"),
         "/" => see_other("/v1/docs"),
         "/healthz" => health::alive(),

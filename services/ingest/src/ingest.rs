@@ -14,7 +14,7 @@ use tandem_model::malformed::{Malformed, Problem};
 use tandem_model::partition::partition_of;
 use tandem_model::record::partition_of_refused;
 use tandem_model::time::SECOND_MS;
-use tandem_model::{PartitionId, Record, Token};
+use tandem_model::{PartitionId, Record, Token, Verdict};
 use tandem_storage::{Append, EventLog, Receipt, StoreError, StoredReceipt};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -114,6 +114,23 @@ impl Ingest {
             outcome
         });
         taking.await.unwrap_or_else(|error| refused(IngestError::Internal(error.to_string())))
+    }
+
+    /// Writes a verdict about a record behind it in the log. Answers where it stands; nothing where
+    /// there is no such record.
+    ///
+    /// # Errors
+    ///
+    /// When the log does not answer well; the verdict may stand there or not. Again does no harm.
+    pub async fn rule(&self, partition: PartitionId, verdict: &Verdict) -> Result<Option<u64>, IngestError> {
+        let end = self.inner.log.ends().borrow().get(partition.0 as usize).copied().unwrap_or(0);
+        if verdict.offset >= end {
+            return Ok(None);
+        }
+        let records = vec![(partition, verdict.to_record())];
+        let appended = self.inner.log.append(Append { records, receipt: None }).await;
+        let appended = appended.map_err(|error| self.inner.failed(error))?;
+        Ok(appended.next.first().map(|(_, next)| next.saturating_sub(1)))
     }
 
     /// What has been counted since the start.

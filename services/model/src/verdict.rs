@@ -85,6 +85,33 @@ fn cut(reason: &str) -> String {
     reason.chars().take(REASON_CHARS_MAX).collect()
 }
 
+/// An operator's order to say something about a record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VerdictRequest {
+    /// Where the record stands.
+    pub partition: u32,
+    /// Where the record stands.
+    pub offset: u64,
+    /// What is to happen with it.
+    pub ruling: Ruling,
+    /// Why, for people: 1 to [`REASON_CHARS_MAX`] characters.
+    pub reason: String,
+}
+
+/// A verdict that stands in the log now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerdictSpoken {
+    /// Where the record stands that it is about.
+    pub partition: u32,
+    /// Where the record stands that it is about.
+    pub offset: u64,
+    /// What happens with it.
+    pub ruling: Ruling,
+    /// The verdict's own offset: who has read beyond it heeds it.
+    pub at: u64,
+}
+
 /// All verdicts about one partition that are known.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdicts(BTreeMap<u64, Known>);
@@ -155,6 +182,19 @@ impl Verdicts {
     /// Whether the same holds for the record at `offset` by both.
     pub fn agree(&self, other: &Self, offset: u64) -> bool {
         self.quarantine(offset) == other.quarantine(offset)
+    }
+
+    /// What was said below `next`. Of a record about which more was said since, what held then is not
+    /// known any more: it counts as not in quarantine.
+    #[must_use]
+    pub fn heard(&self, next: u64) -> Self {
+        Self(
+            self.0
+                .iter()
+                .filter(|(_, known)| known.at < next)
+                .map(|(offset, one)| (*offset, one.clone()))
+                .collect(),
+        )
     }
 
     /// The first record before `next` about which something was said at `next` or later: who has

@@ -16,9 +16,12 @@ pub(crate) const EVENTS: &str = "/v1/events";
 /// Where operators order repairs.
 pub(crate) const REPAIRS: &str = "/v1/repairs";
 
+/// Where operators say what is to happen with an event.
+pub(crate) const VERDICTS: &str = "/v1/verdicts";
+
 /// Whether a call is a read of figures, or of what belongs to them.
 pub(crate) fn is_read(path: &str) -> bool {
-    !matches!(path, EVENTS | REPAIRS)
+    !matches!(path, EVENTS | REPAIRS | VERDICTS)
 }
 
 /// Whether a call needs no key, and has no token.
@@ -301,6 +304,52 @@ pub(crate) struct RepairOrdered {
     responses((status = 202, description = "The order is kept.", body = RepairOrdered)),
 )]
 pub(crate) fn post_repairs() {}
+
+/// What is to happen with an event.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct VerdictOrder {
+    /// Where the event stands in the log.
+    partition: u32,
+    /// Where the event stands in the partition.
+    offset: u64,
+    ruling: RulingName,
+    /// Why, for people: 1 to 500 characters.
+    #[schema(min_length = 1, max_length = 500)]
+    reason: String,
+}
+
+/// `quarantine`: it does not count; `release`: it counts.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum RulingName {
+    Quarantine,
+    Release,
+}
+
+/// A verdict that stands in the log.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct VerdictSpoken {
+    partition: u32,
+    offset: u64,
+    ruling: RulingName,
+    /// The verdict's own offset: answers that have read beyond it heed it.
+    at: u64,
+}
+
+/// Whether an event in the log counts, for operators.
+///
+/// An event at which the computation fails is put into quarantine by a record in the log: it counts on
+/// neither chain and stands in `/v1/deadletters` as `quarantined`. Released, it counts at its own place
+/// on both chains; where it fails again, it is in quarantine again. Both chains compute its partition
+/// again meanwhile.
+#[utoipa::path(
+    post,
+    path = "/v1/verdicts",
+    tag = "operators",
+    request_body(content = VerdictOrder, content_type = "application/json"),
+    responses((status = 202, description = "The verdict stands in the log.", body = VerdictSpoken)),
+)]
+pub(crate) fn post_verdicts() {}
 
 /// How the system is: both chains, positions, freshness, the last digest verdict.
 #[utoipa::path(

@@ -89,7 +89,7 @@ impl Query {
 /// [`tandem_model::status::ChainStatus`], and `GET /internal/v1/sessions` and
 /// `GET /internal/v1/copies/{session}` with what one store holds, and takes orders at
 /// `POST /internal/v1/repairs`, for gateway and control group only. `POST /v1/events`,
-/// `POST /v1/repairs` and `GET /v1/status` are described there and answered elsewhere.
+/// `POST /v1/repairs`, `POST /v1/verdicts` and `GET /v1/status` are described there and answered elsewhere.
 pub fn router(query: Query) -> axum::Router {
     let query = Arc::new(query);
     let (described, _) = routes().split_for_parts();

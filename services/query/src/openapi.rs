@@ -47,6 +47,7 @@ const SECURITY: &str = "bearer";
     paths(
         described::post_events,
         described::post_repairs,
+        described::post_verdicts,
         described::status,
         described::document,
         described::summaries,
@@ -82,7 +83,7 @@ fn complete(path: &str, operation: &mut Operation) {
         return;
     }
     operation.security = Some(vec![SecurityRequirement::new(SECURITY, Vec::<String>::new())]);
-    if path == described::REPAIRS {
+    if matches!(path, described::REPAIRS | described::VERDICTS) {
         return add_problems(path, operation);
     }
     let parameters = operation.parameters.get_or_insert_default();

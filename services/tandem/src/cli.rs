@@ -4,7 +4,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::client::{Client, ServerUrl};
 use crate::commands::operate::{self, switch};
-use crate::commands::{bench, config, drill, ingest, repair, role, schema, status, up, verify};
+use crate::commands::{bench, config, drill, ingest, poison, repair, role, schema, status, up, verify};
 use crate::failure::Failure;
 use crate::key::Key;
 
@@ -188,6 +188,19 @@ Examples:
   TANDEM_KEY=secret tandem repair --chain b --session s17 --reason \"row changed by hand\"
   TANDEM_KEY=secret tandem repair --chain b --partition 3 --reason \"digest differs\" --yes")]
     Repair(repair::Args),
+    /// Show events that made the computation fail, and release them
+    #[command(long_about = "\
+An event at which the computation fails is put into quarantine by a record in the log: it counts on \
+neither chain, and stands among the dead letters as `quarantined`. Once a build runs on both chains \
+that can take it, release it: then it counts at its own place in the log, on both chains. Where it \
+fails again, it is in quarantine again.
+
+Examples:
+
+  TANDEM_KEY=secret tandem poison list
+  TANDEM_KEY=secret tandem poison release --partition 3 --offset 8123 --reason \"mended in 1.4.2\"
+  TANDEM_KEY=secret tandem poison quarantine --partition 3 --offset 8123 --reason \"a test by mistake\"")]
+    Poison(poison::Args),
     /// Check a configuration, or print every option there is
     Config(config::Args),
 }

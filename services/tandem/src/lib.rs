@@ -69,6 +69,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
             Command::Unfreeze(args) => operate::decide(args, Action::Unfreeze).await,
             Command::History(args) => operate::history(args).await,
             Command::Repair(args) => commands::repair::run(args).await,
+            Command::Poison(args) => commands::poison::run(args).await,
             Command::Config(args) => commands::config::run(args),
         }
     })

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use tandem_fold::Fold;
-use tandem_model::summary::{Marker, Message, is_published};
+use tandem_model::summary::{Marker, Message, Schema, is_published};
 use tandem_model::{Changes, Cut, Record, Row, RowKey, SessionId, SessionRow, Values};
 
 /// A fold, and what changed in it up to the last beat it passed.
@@ -13,6 +13,8 @@ pub(super) struct Follower {
     gathered: Transaction,
     /// Sessions of which what is published may be wrong.
     corrected: BTreeSet<SessionId>,
+    /// What of them is published.
+    published: Published,
 }
 
 /// What changed from one place in the log to a beat: the rows as they are at that beat.
@@ -23,7 +25,13 @@ pub(super) struct Transaction {
     beats: u32,
     sessions: BTreeMap<SessionId, Changed>,
     rows: usize,
+    /// What is to be withdrawn where it is not among them.
+    published: Published,
 }
+
+/// Keys of rows of some sessions.
+#[derive(Clone, Default)]
+pub(super) struct Published(BTreeMap<SessionId, BTreeSet<RowKey>>);
 
 #[derive(Default)]
 struct Changed {
@@ -33,13 +41,18 @@ struct Changed {
 
 impl Follower {
     pub(super) fn new(fold: Fold) -> Self {
-        Self { fold, gathered: Transaction::default(), corrected: BTreeSet::new() }
+        Self {
+            fold,
+            gathered: Transaction::default(),
+            corrected: BTreeSet::new(),
+            published: Published::default(),
+        }
     }
 
     /// The same, where what is published of some sessions may be wrong: all their rows come with the
-    /// next beat. `fold` has folded nothing yet.
-    pub(super) fn correcting(fold: Fold, corrected: BTreeSet<SessionId>) -> Self {
-        Self { corrected, ..Self::new(fold) }
+    /// next beat, and what is `published` and should not be is withdrawn. `fold` has folded nothing yet.
+    pub(super) fn correcting(fold: Fold, corrected: BTreeSet<SessionId>, published: Published) -> Self {
+        Self { corrected, published, ..Self::new(fold) }
     }
 
     pub(super) const fn fold(&self) -> &Fold {
@@ -84,7 +97,12 @@ impl Follower {
 
     /// What changed up to the last beat, if there was one since this was last taken.
     pub(super) fn take(&mut self) -> Option<Transaction> {
-        (self.gathered.beats > 0).then(|| std::mem::take(&mut self.gathered))
+        if self.gathered.beats == 0 {
+            return None;
+        }
+        self.corrected.clear();
+        let published = std::mem::take(&mut self.published);
+        Some(Transaction { published, ..std::mem::take(&mut self.gathered) })
     }
 
     /// Whether the next beat should go into another transaction.
@@ -127,6 +145,26 @@ impl Transaction {
                 marker.row_message(id, &Row { key: key.clone(), values: *values, offset: *offset })
             }));
         }
+        for (id, keys) in &self.published.0 {
+            let now = self.sessions.get(id);
+            if now.is_none() {
+                messages.push(Message::withdrawn(Schema::Session, Message::session_key(id)));
+            }
+            let gone = keys.iter().filter(|key| now.is_none_or(|now| !now.rows.contains_key(*key)));
+            messages.extend(gone.map(|key| Message::withdrawn(Schema::Row, Message::row_key(id, key))));
+        }
         messages
+    }
+}
+
+impl Published {
+    /// Takes in what came of a fold, as far as it is of these sessions.
+    pub(super) fn add(&mut self, changes: Changes, of: &BTreeSet<SessionId>) {
+        for change in changes.sessions {
+            if of.contains(&change.session_id) {
+                let keys = change.rows.into_iter().map(|row| row.key).filter(is_published);
+                self.0.entry(change.session_id).or_default().extend(keys);
+            }
+        }
     }
 }

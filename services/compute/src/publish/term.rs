@@ -15,10 +15,10 @@ use tandem_storage::{PublishError, StoreError, SummaryWriter};
 use tokio::time::Instant;
 
 use super::Settings;
-use super::follower::{Follower, Transaction};
+use super::follower::{Follower, Published, Transaction};
 use super::partition::{Context, Turn};
 use super::status::State;
-use crate::poison::{self, session_of};
+use crate::poison::{self, Interruption, fold_on, session_of};
 use crate::recover::unpack;
 
 /// The log's end is looked at this often even if nobody says that it has moved.
@@ -186,8 +186,41 @@ async fn restore(context: &Context, base: Cut) -> Result<Follower, End> {
     let fold = Fold::new(partition, partitions, parts.key);
     let known = ahead(&fold).await?;
     let corrected = corrected(context, &known, base).await?;
+    let published = published(context, &known, base, &corrected).await?;
     let Ok(fold) = fold.knowing(&known) else { return Err(End::Again("a verdict came just now".to_owned())) };
-    Ok(Follower::correcting(fold, corrected))
+    Ok(Follower::correcting(fold, corrected, published))
+}
+
+/// The keys under which something of these sessions is published: what is folded up to `base` without
+/// what has been said since. A build that fails at that withdraws nothing.
+async fn published(
+    context: &Context,
+    known: &Verdicts,
+    base: Cut,
+    of: &BTreeSet<SessionId>,
+) -> Result<Published, End> {
+    let (partition, parts) = (context.partition, &context.parts);
+    let mut published = Published::default();
+    if of.is_empty() {
+        return Ok(published);
+    }
+    let heard = known.heard(base.next);
+    let fold = Fold::new(partition, parts.log.partitions(), parts.key);
+    let Ok(mut fold) = fold.knowing(&heard) else { return Ok(published) };
+    while fold.cut().next < base.next {
+        let records = read(context, fold.cut().next, context.settings.batch_bytes).await?;
+        let next = fold.cut().next;
+        let records = records.iter().take_while(|(offset, _)| *offset < base.next);
+        if let Err(Interruption::Failed(failed)) = fold_on(&mut fold, records, &parts.seeded_fault) {
+            tracing::warn!(%partition, ?failed, "rows that came of this event alone stay published");
+            return Ok(published);
+        }
+        published.add(fold.take_changes(), of);
+        if fold.cut().next == next {
+            break;
+        }
+    }
+    Ok(published)
 }
 
 /// The sessions of records that are published up to `base` and about which something was said since.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use tandem_model::summary::{Marker, Message, Schema, is_published};
-use tandem_model::{Cut, PartitionId, Row, RowKey, SessionId, SessionRow, Values};
+use tandem_model::{Cut, PartitionId, Row, RowKey, SessionId, SessionRow, Values, Verdicts};
 use tandem_plain::Plain;
 use tandem_storage::EventLog;
 
@@ -68,7 +68,7 @@ pub(crate) async fn check_from(world: &World, begins: &[u64], context: &str) -> 
         let transactions = messages.split_inclusive(|message| message.schema == Schema::Marker);
         let log = world.log.read(partition, 0, usize::MAX).await.unwrap();
         let mut log = log.iter().peekable();
-        let mut plain = Plain::new(partition, PARTITIONS, KEY).without_rejected();
+        let mut plain = plain(world, partition).await;
         while let Some((offset, record)) = log.next_if(|(offset, _)| *offset < begins[partition.0 as usize]) {
             plain.apply(*offset, record);
         }
@@ -112,9 +112,46 @@ pub(crate) async fn check_from(world: &World, begins: &[u64], context: &str) -> 
     seen
 }
 
+/// Checks what a reader ends with who takes the last message of each key: what the whole log gives,
+/// up to the last beat.
+pub(crate) async fn check_end(world: &World, context: &str) {
+    for partition in partitions() {
+        let messages = world.reader.messages(partition).await;
+        let mut held: BTreeMap<Bytes, (Bytes, Marker)> = BTreeMap::new();
+        for transaction in messages.split_inclusive(|message| message.schema == Schema::Marker) {
+            let (marker, rows) = transaction.split_last().unwrap();
+            let marker = Marker::parse(marker.value.as_ref().unwrap()).unwrap();
+            for row in rows {
+                match &row.value {
+                    Some(value) => _ = held.insert(row.key.clone(), (value.clone(), marker.clone())),
+                    None => assert!(held.remove(&row.key).is_some(), "{context}: withdrawn, and never there"),
+                }
+            }
+        }
+        let end = last_beat(world, partition).await.map_or(0, |cut| cut.next);
+        let mut plain = plain(world, partition).await;
+        for (offset, record) in world.log.read(partition, 0, usize::MAX).await.unwrap() {
+            if offset < end {
+                plain.apply(offset, &record);
+            }
+        }
+        let rows = Rows::of(&plain);
+        assert_eq!(held.len(), rows.sessions.len() + rows.figures.len(), "{context}, {partition}: rows");
+        for (key, (value, marker)) in &held {
+            let expected = rows.since(&Rows::default(), marker);
+            assert_eq!(Some(value), expected.get(key), "{context}, {partition}: {key:?}");
+        }
+    }
+}
+
+async fn plain(world: &World, partition: PartitionId) -> Plain {
+    let verdicts = tandem_storage::verdicts(&*world.log, partition, Verdicts::default(), 0).await.unwrap();
+    Plain::new(partition, PARTITIONS, KEY).without_rejected().with_verdicts(verdicts)
+}
+
 /// The last beat of a partition's log that counts.
 pub(crate) async fn last_beat(world: &World, partition: PartitionId) -> Option<Cut> {
-    let mut plain = Plain::new(partition, PARTITIONS, KEY).without_rejected();
+    let mut plain = plain(world, partition).await;
     let mut last = None;
     for (offset, record) in world.log.read(partition, 0, usize::MAX).await.unwrap() {
         let clock = plain.clock();

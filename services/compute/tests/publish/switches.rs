@@ -3,15 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tandem_compute::SeededFault;
 use tandem_compute::publish::{Pin, State};
+use tandem_model::decode::decode;
+use tandem_model::event::Line;
+use tandem_model::partition::partition_of;
 use tandem_model::route::Chain;
-use tandem_model::{PartitionId, Record};
+use tandem_model::{PartitionId, Record, Verdict};
 use tandem_storage::faulty::Fault;
 use tandem_storage::{EventLog, SnapshotStore};
 
 use crate::chaos::{self, records};
-use crate::oracle::{self, Seen};
-use crate::world::{PATIENCE, Trimmed, World, partitions, settings};
+use crate::oracle::{self, Seen, check, check_end};
+use crate::world::{PARTITIONS, PATIENCE, Trimmed, World, partitions, settings};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_change_is_published_once_whatever_happens() {
@@ -28,6 +32,93 @@ async fn each_change_is_published_once_whatever_happens() {
     }
     // Not a check of nothing.
     assert!(all.rows > 1_000 && all.changes > 10 && all.merged > 10, "{all:?}");
+}
+
+/// An event that makes the publisher's fold fail holds it up until there is a verdict about it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_fails_is_not_published_and_holds_up_only_until_the_verdict() {
+    let mut world = World::new(1);
+    let all = records(5);
+    let poison = poison(&all);
+    world.seeded_fault = [SeededFault::at(&poison.0), SeededFault::NONE];
+    let publisher = world.start(Chain::A, &settings());
+    world.group.tell(Chain::A);
+    world.append(all).await;
+    let (partition, offset) = placed(&world, &poison).await;
+    let waiting = async {
+        let is_waiting = |state: &State| matches!(state, State::Waiting(reason) if reason.contains("fails"));
+        while !is_waiting(&publisher.publisher.status()[partition.0 as usize].state) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting).await.unwrap();
+    let verdict = Verdict::quarantine(offset, None, "a test");
+    world.append(vec![(partition, verdict.to_record())]).await;
+    world.published().await;
+    check(&world, "held up").await;
+    publisher.publisher.stop().await;
+}
+
+/// What is published counts an event of which it is said later that it does not count, and then that
+/// it does: all rows of its session come again, right.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_verdict_about_what_is_published_corrects_it() {
+    let world = World::new(0);
+    let publisher = world.start(Chain::A, &settings());
+    world.group.tell(Chain::A);
+    let mut lines = Vec::new();
+    for second in 0..200 {
+        world.append(partitions().map(|partition| (partition, Record::beat(1_000 + second))).collect()).await;
+        let (session, user, ts) = (second % 4, second % 3, (1_000 + second) * 1_000);
+        // One of them alone has its item and its channel; one is alone in its session.
+        let (session, only) = match second {
+            57 => (session, "only-here"),
+            91 => (77, "there"),
+            _ => (session, "there"),
+        };
+        let line = format!(
+            r#"{{"event_id":"{second}","type":"item_click","ts":{ts},"session_id":"s{session}","user_id":"u{user}","item_id":"{only}","channel":"{only}"}}"#
+        );
+        let partition = partition_of(format!("s{session}").as_bytes(), PARTITIONS);
+        world.append(vec![(partition, Record::line(line.clone().into()))]).await;
+        lines.push((line, partition));
+    }
+    let mut second = 2_000;
+    let mut beat = async || {
+        second += 1;
+        world.append(partitions().map(|partition| (partition, Record::beat(second))).collect()).await;
+        world.published().await;
+    };
+    beat().await;
+    for about in [57, 91, 120] {
+        let (partition, offset) = placed(&world, &lines[about]).await;
+        let quarantine = Verdict::quarantine(offset, None, "a test");
+        for verdict in [quarantine, Verdict::release(offset, "a test")] {
+            let context = format!("{verdict:?}");
+            world.append(vec![(partition, verdict.to_record())]).await;
+            beat().await;
+            check_end(&world, &context).await;
+        }
+    }
+    publisher.publisher.stop().await;
+}
+
+/// A comment in the middle of a log: its line, and its partition.
+fn poison(records: &[(PartitionId, Record)]) -> (String, PartitionId) {
+    let lines = records.iter().skip(records.len() / 3);
+    let texts =
+        lines.map(|(partition, record)| (String::from_utf8_lossy(&record.value).into_owned(), *partition));
+    let mut comments = texts.filter(|(line, _)| {
+        line.contains("comment") && matches!(decode(line.as_bytes()), Ok(Line::Event(event)) if event.ts > 0)
+    });
+    comments.next().expect("a comment")
+}
+
+/// Where it stands.
+async fn placed(world: &World, (line, partition): &(String, PartitionId)) -> (PartitionId, u64) {
+    let log = world.log.read(*partition, 0, usize::MAX).await.unwrap();
+    let found = log.iter().find(|(_, record)| record.value == line.as_bytes());
+    (*partition, found.expect("appended").0)
 }
 
 /// A demoted chain that slept through its demotion neither publishes nor fences the new one.

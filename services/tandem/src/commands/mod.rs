@@ -5,6 +5,7 @@ pub mod config;
 pub mod drill;
 pub mod ingest;
 pub mod operate;
+pub mod poison;
 pub mod repair;
 pub mod role;
 pub mod schema;

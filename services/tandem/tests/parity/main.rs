@@ -1,5 +1,6 @@
 //! Seeded corruptions: each is found, the right chain and the row are named, and it is repaired.
 
+mod poison;
 mod world;
 
 use std::time::Duration;

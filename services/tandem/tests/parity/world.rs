@@ -10,6 +10,7 @@ use tandem::key::Key;
 use tandem::progress::Progress;
 use tandem::system::{self, Options, System};
 use tandem::verify::{Direct, Running, verify};
+use tandem_compute::SeededFault;
 use tandem_embedded::Data;
 use tandem_failover::DigestVerdict;
 use tandem_fold::Fold;
@@ -55,10 +56,32 @@ pub(crate) fn partition(session: &str) -> PartitionId {
 }
 
 impl World {
+    /// The same, where the fold of `chain` fails at events that contain `text`.
+    pub(crate) async fn with_fault(chain: Chain, text: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let seeded_faults =
+            Chain::ALL.map(|one| if one == chain { SeededFault::at(text) } else { SeededFault::NONE });
+        let options = Options { seeded_faults, ..options(folder.path()) };
+        Self::begun(System::start(options).await.expect("a system"), folder).await
+    }
+
+    /// The same system, started again without a fault.
+    pub(crate) async fn without_faults(self) -> Self {
+        let Self { system, folder, seconds, events } = self;
+        system.stop().await;
+        let system = System::start(options(folder.path())).await.expect("a system");
+        system.recovered().await;
+        Self { system, folder, seconds, events }
+    }
+
     /// Six sessions, three minutes of events, everything read and equal.
     pub(crate) async fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let system = System::start(options(folder.path())).await.expect("a system");
+        Self::begun(system, folder).await
+    }
+
+    async fn begun(system: System, folder: tempfile::TempDir) -> Self {
         let mut world = Self { system, folder, seconds: 0, events: 0 };
         for _ in 0..3 {
             world.minute().await;
