@@ -43,9 +43,9 @@ where
         }
         Some(answer) => {
             tracing::warn!(%chain, status = %answer.status(), "a repair was not ordered");
-            problem(&Problem::unavailable(&format!("chain {chain} does not take the order right now")))
+            problem(&Problem::unavailable(format!("chain {chain} does not take the order right now")))
         }
-        None => problem(&Problem::unavailable(&format!(
+        None => problem(&Problem::unavailable(format!(
             "chain {chain} did not answer, and may have kept the order or not: giving it again does no harm"
         ))),
     }

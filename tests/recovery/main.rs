@@ -3,6 +3,7 @@
 //! | what is shown | where |
 //! |---|---|
 //! | killed, paused and emptied under load, nothing is lost, doubled or taken back | `drills.rs` |
+//! | a figure that changes behind a chain's back is found, left and computed again | `parity.rs` |
 //! | what can't be is refused with exit code 64 and what to do | `refusals.rs` |
 //! | what fails on the way is said, and nothing is lost by it | `troubles.rs` |
 //!
@@ -23,6 +24,7 @@
 mod clock;
 mod drills;
 mod faults;
+mod parity;
 mod readers;
 mod refusals;
 mod troubles;

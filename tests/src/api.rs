@@ -60,6 +60,11 @@ impl Call {
         Self { body: body.into(), ..Self::new(Method::POST, "/v1/events?clock=replay") }
     }
 
+    /// An operator's order.
+    pub fn order(path: &str, order: &Value) -> Self {
+        Self { body: order.to_string().into(), ..Self::new(Method::POST, path) }
+    }
+
     /// With this header.
     pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));

@@ -44,8 +44,9 @@ pub(super) async fn write(shared: Shared, api: Api, client: u32, sessions: u32, 
         }
         // Numbers of different writers must differ.
         let number_of_all = number << 8 | u64::from(client & 0xff);
-        let adds = adds.into_iter().collect();
-        send(&shared, &api, client, number_of_all, adds, body.into(), seed, &mut token).await;
+        let key = format!("\"drill-{seed}-{number_of_all}\"");
+        let body = Body { number: number_of_all, key, bytes: body.into(), adds: adds.into_iter().collect() };
+        send(&shared, &api, client, body, &mut token).await;
         if number % READ_EVERY == 0 {
             let session = own[random.random_range(0..own.len())];
             read_one(&shared, &api, client, session, &mut token, &mut known).await;
@@ -55,24 +56,24 @@ pub(super) async fn write(shared: Shared, api: Api, client: u32, sessions: u32, 
     token.as_deref().map(str::to_owned)
 }
 
-/// Sends a body until it is acknowledged.
-#[allow(clippy::too_many_arguments, reason = "one call, all of it needed")]
-async fn send(
-    shared: &Shared,
-    api: &Api,
-    client: u32,
-    body: u64,
-    adds: Vec<(u32, Figures)>,
+/// Events that are sent together.
+struct Body {
+    /// Its number among all of the drill.
+    number: u64,
+    /// By which it counts once.
+    key: String,
     bytes: Bytes,
-    seed: u64,
-    token: &mut Option<Arc<str>>,
-) {
-    let key = format!("\"drill-{seed}-{body}\"");
+    /// By session: what the figures must count.
+    adds: Vec<(u32, Figures)>,
+}
+
+/// Sends a body until it is acknowledged.
+async fn send(shared: &Shared, api: &Api, client: u32, body: Body, token: &mut Option<Arc<str>>) {
     loop {
-        let mut headers = vec![("idempotency-key", key.as_str())];
+        let mut headers = vec![("idempotency-key", body.key.as_str())];
         headers.extend(token.iter().map(|token| ("tandem-token", &**token)));
         let sent_us = shared.clock.us();
-        let answer = api.post("/v1/events", &headers, bytes.clone()).await;
+        let answer = api.post("/v1/events", &headers, body.bytes.clone()).await;
         let answered_us = shared.clock.us();
         let outcome = match answer.as_ref().map(|answer| answer.status) {
             Some(200) => Outcome::Good,
@@ -84,7 +85,7 @@ async fn send(
         let answer = answer.as_ref();
         shared.recorder.add(Entry {
             client,
-            action: Action::Write { body, adds: adds.clone() },
+            action: Action::Write { body: body.number, adds: body.adds.clone() },
             sent_us,
             answered_us,
             outcome,

@@ -17,12 +17,11 @@
 //! under way tells nothing about how fast the chain is. So a gateway does not blame chains for its
 //! own pauses.
 
-use tandem_failover::Answers;
+use tandem_failover::{Answers, Typical, Usual};
 
 use super::breaker::{Breaker, State, Verdict};
 use super::pending::{Key, Pending};
 use super::symptoms::Tally;
-use super::usual::{Typical, Usual};
 
 /// How often [`Health::tick`] is due, in microseconds.
 pub(super) const TICK_US: u64 = 50_000;

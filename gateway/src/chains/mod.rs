@@ -28,13 +28,11 @@ mod breaker;
 mod budget;
 mod copies;
 mod health;
-mod histogram;
 mod link;
 mod newest;
 mod pending;
 mod round;
 mod symptoms;
-mod usual;
 
 use std::convert::Infallible;
 use std::sync::Arc;

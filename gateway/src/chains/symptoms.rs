@@ -1,10 +1,7 @@
 //! What a gateway tells the control group of one chain: what its requests met since the report
 //! before.
 
-use tandem_failover::{Answers, Latency};
-
-use super::histogram::Histogram;
-use super::usual::Typical;
+use tandem_failover::{Answers, Histogram, Latency, Typical};
 
 /// Failures after which nothing more was heard or asked for so long say nothing any more, in
 /// microseconds. Longer than the breaker's longest pause, so that a chain that is kept out and

@@ -2,8 +2,8 @@
 //!
 //! [`Control`] is what the rest of the system sees: the newest [`Route`], a way to change it, and
 //! what was decided before. [`Node`] is a member of the control group (`ha/group` under real time,
-//! with a disk and a network); [`api`] gives it out over HTTP, [`Client`] asks it, and [`Remote`]
-//! follows the group from another process.
+//! with a disk and a network); [`api`] gives it out over HTTP, [`Client`] asks it, [`Remote`]
+//! follows the group from another process, and [`Teller`] only tells it what was seen.
 //!
 //! Two rules hold for whoever implements it:
 //!
@@ -22,6 +22,7 @@ mod node;
 mod operator_key;
 mod prober;
 mod remote;
+mod teller;
 mod transport;
 pub mod wire;
 
@@ -38,6 +39,7 @@ pub use prober::{ChainReader, Prober};
 pub use remote::{Link, Remote, RemoteOptions};
 pub use tandem_failover::{Decision, HISTORY_MAX, REASON_CHARS_MAX};
 pub use tandem_group::{MemberId, MemberInfo};
+pub use teller::Teller;
 
 /// Decides which chain serves.
 #[async_trait]

@@ -23,11 +23,11 @@ use http::Uri;
 use parking_lot::Mutex;
 use tandem_failover::{Chains, Observation};
 use tandem_model::route::{Chain, Route};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::wire::{Known, Noted, Observations, Ordered, Shunned};
-use crate::{Client, ClockReading, Control, ControlError, Decision, OperatorKey, Order, memory};
+use crate::wire::{Known, Noted, Ordered, Shunned};
+use crate::{Client, ClockReading, Control, ControlError, Decision, OperatorKey, Order, Teller, memory};
 
 /// How long one question waits at a node for the next decision. A node that hangs shows after this
 /// and the patience for an answer.
@@ -38,8 +38,6 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from
 const BEHIND_PAUSE: Duration = Duration::from_millis(500);
 /// So many times in a row behind is no matter of a moment.
 const BEHIND_MAX: u32 = 20;
-/// Reports that may wait for a node.
-const REPORTS_MAX: usize = 16;
 /// Before the first decision.
 const UNKNOWN_EPOCH: u64 = 0;
 
@@ -72,7 +70,7 @@ pub struct Remote {
     shunned: watch::Receiver<Chains<bool>>,
     links: Vec<watch::Receiver<Link>>,
     link: watch::Receiver<Link>,
-    observers: Vec<mpsc::Sender<Observations>>,
+    teller: Teller,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -103,15 +101,16 @@ impl Remote {
         let known = Arc::new(Heard { route, newest: Mutex::default(), shunned });
         let mut tasks = Vec::new();
         let mut links = Vec::new();
-        let mut observers = Vec::new();
         for client in &clients {
             let (link, link_known) = watch::channel(Link::Connecting);
             links.push(link_known);
             tasks.push(tokio::spawn(follow(Arc::clone(client), Arc::clone(&known), link)));
-            let (observer, seen) = mpsc::channel(REPORTS_MAX);
-            observers.push(observer);
-            tasks.push(tokio::spawn(tell(Arc::clone(client), Arc::clone(&known), seen)));
         }
+        // Answers to reports name the route, too.
+        let teller = Teller::of(&clients, {
+            let known = Arc::clone(&known);
+            move |Noted { route, shunned }| known.adopt(route, shunned)
+        });
         let (link, link_known) = watch::channel(Link::Connecting);
         tasks.push(tokio::spawn(sum_up(links.clone(), link)));
         if let Some(memory) = memory {
@@ -123,7 +122,7 @@ impl Remote {
             shunned: shunned_known,
             links,
             link: link_known,
-            observers,
+            teller,
             tasks,
         })
     }
@@ -139,14 +138,9 @@ impl Remote {
         self.clients.iter().map(|client| client.node()).zip(links)
     }
 
-    /// Tells all nodes what was seen. A node that has not taken what was told before is left out:
-    /// the next report says as much.
+    /// Tells all nodes what was seen: see [`Teller::tell`].
     pub fn observe(&self, seen: &[Observation]) {
-        for observer in &self.observers {
-            if let Ok(room) = observer.try_reserve() {
-                room.send(Observations(seen.to_vec()));
-            }
-        }
+        self.teller.tell(seen);
     }
 
     /// Compares our wall clock with the nodes': the reading in the middle of those that answer.
@@ -311,16 +305,6 @@ impl Heard {
             }
             is_news
         });
-    }
-}
-
-/// Hands a node what was seen, one report at a time, and hears of the route on the way.
-async fn tell(client: Arc<Client>, known: Arc<Heard>, mut seen: mpsc::Receiver<Observations>) {
-    while let Some(seen) = seen.recv().await {
-        // That it is away shows where it is followed.
-        if let Ok(Noted { route, shunned }) = client.observe(&seen).await {
-            known.adopt(route, shunned);
-        }
     }
 }
 

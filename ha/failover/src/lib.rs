@@ -26,6 +26,7 @@ mod judge;
 mod observation;
 mod rules;
 mod settings;
+mod usual;
 
 pub use chains::Chains;
 pub use clock::LeaderClock;
@@ -40,3 +41,4 @@ pub use observation::{
 };
 pub use rules::{Rule, Ruling, Standing};
 pub use settings::{Bounds, COMMIT_MS, PAUSE_MS, Settings, SettingsError};
+pub use usual::{Histogram, Typical, Usual};

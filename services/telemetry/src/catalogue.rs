@@ -53,6 +53,9 @@ metrics! {
     COMPUTE_RECORDS = Counter, "tandem_compute_records_total", "records", ["chain", "partition"], PARTITIONS;
     /// Rows written to the row store since the start.
     COMPUTE_ROWS = Counter, "tandem_compute_rows_written_total", "rows", ["chain", "partition"], PARTITIONS;
+    /// Repairs since the start, by how they ended: done (computed again from the log), failed (a store refused some
+    /// of it for good).
+    COMPUTE_REPAIRS = Counter, "tandem_compute_repairs_total", "repairs", ["chain", "partition", "outcome"], 2 * PARTITIONS;
     /// 1 for what the partition is doing, 0 for the rest: elsewhere (another process works on it), recovering,
     /// following, stalled (a store is away), restarting, stopped, failed (needs somebody).
     COMPUTE_PHASE = Gauge, "tandem_compute_phase", "", ["chain", "partition", "phase"], 7 * PARTITIONS;
@@ -138,6 +141,8 @@ metrics! {
     GATEWAY_STALE = Counter, "tandem_gateway_reads_stale_total", "reads", [], 1;
     /// Reads answered with 503 by the gateway.
     GATEWAY_UNAVAILABLE = Counter, "tandem_gateway_reads_unavailable_total", "reads", [], 1;
+    /// Orders to repair that this gateway passed on and a chain has kept.
+    GATEWAY_REPAIRS_ORDERED = Counter, "tandem_gateway_repairs_ordered_total", "repairs", [], 1;
     /// Questions put to a chain, hedges and repeats included.
     GATEWAY_ASKED = Counter, "tandem_gateway_chain_asked_total", "questions", ["chain"], CHAINS;
     /// Questions a chain answered with 5xx or not at all.
@@ -165,15 +170,26 @@ metrics! {
     GATEWAY_NODE_OUT = Gauge, "tandem_gateway_node_out", "", ["chain", "node"], 128;
     /// 1 if a chain says that it is ready, as the gateway sees it; 0 also where it does not answer.
     GATEWAY_CHAIN_READY = Gauge, "tandem_gateway_chain_ready", "", ["chain"], CHAINS;
-    /// The epoch of the route that is followed here; 0 before one is known.
+    /// The epoch of the route that is used here; 0 before one is known. A gateway may have learnt of it from an answer.
     ROUTE_EPOCH = Gauge, "tandem_route_epoch", "epochs", [], 1;
-    /// 1 for the chain that the route followed here names, 0 for the other.
+    /// 1 for the chain that the route used here names, 0 for the other.
     ROUTE_ACTIVE = Gauge, "tandem_route_active", "", ["chain"], CHAINS;
     /// 1 for how the digests of both chains compare at the newest beat both have, 0 for the rest: equal,
     /// indeterminate (nothing to compare yet), different.
     PARITY = Gauge, "tandem_parity", "", ["verdict"], 3;
     /// The beat up to which every partition has been compared, in seconds since the epoch. Absent before the first.
     PARITY_BEAT = Gauge, "tandem_parity_beat_seconds", "seconds", [], 1;
+    /// What is wrong after the third vote and not mended yet, by whom it names (a, b or both) and how it showed:
+    /// computed (in digests), stored (in a store).
+    PARITY_FINDINGS = Gauge, "tandem_parity_findings", "findings", ["wrong", "level"], 6;
+    /// Rounds of the slow scan through all sessions in all stores that came to their end.
+    PARITY_ROUNDS = Counter, "tandem_parity_scan_rounds_total", "rounds", [], 1;
+    /// When the last of them did, in seconds since the epoch. Absent before the first.
+    PARITY_ROUND = Gauge, "tandem_parity_scan_last_round_seconds", "seconds", [], 1;
+    /// Sessions that the scan compared in all stores; one counts each time.
+    PARITY_SESSIONS = Counter, "tandem_parity_scan_sessions_total", "sessions", [], 1;
+    /// Third votes taken: rows recomputed from the log to name the wrong chain.
+    PARITY_VOTES = Counter, "tandem_parity_votes_total", "votes", [], 1;
 
     /// Bodies of events, by what became of them: accepted (malformed lines in them or not), repeated (had been
     /// accepted before, by Idempotency-Key), refused (the sender's fault), busy (no room, or its first sending is under way), failed (the log's or ours).
@@ -204,8 +220,18 @@ metrics! {
     CONTROL_EPOCH = Gauge, "tandem_control_epoch", "epochs", [], 1;
     /// 1 for the chain that serves by the newest decision, 0 for the other.
     CONTROL_ACTIVE = Gauge, "tandem_control_active", "", ["chain"], CHAINS;
-    /// Decisions made by this node since its start.
+    /// 1 where this node leads the control group, 0 where it follows.
+    CONTROL_LEADS = Gauge, "tandem_control_leads", "", [], 1;
+    /// The term of the control group, as this node knows it: rises with every election.
+    CONTROL_TERM = Gauge, "tandem_control_term", "terms", [], 1;
+    /// Members of the control group, as this node knows them: voter, learner.
+    CONTROL_MEMBERS = Gauge, "tandem_control_members", "members", ["kind"], 2;
+    /// Decisions in the group's log that this node has applied, those from before its start included.
     CONTROL_DECISIONS = Counter, "tandem_control_decisions_total", "decisions", [], 1;
+    /// The place of the group's log up to which this node has committed entries.
+    CONTROL_COMMITTED = Gauge, "tandem_control_committed_index", "entries", [], 1;
+    /// The place of the group's log up to which this node has applied entries: what it decides by.
+    CONTROL_APPLIED = Gauge, "tandem_control_applied_index", "entries", [], 1;
 }
 
 /// The table of all metrics, for `docs/metrics.md`.

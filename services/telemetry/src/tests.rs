@@ -38,6 +38,7 @@ fn partition(number: u32) -> ComputePartition {
         records: 50,
         rows: 70,
         restored_from: 40,
+        repairs: [3, 1],
         usage: Usage { live_sessions: 2, viewers: 9, ..Usage::default() },
     }
 }
@@ -68,13 +69,29 @@ fn everything() -> (Telemetry, Health) {
     agreement(&telemetry, || async {
         Agreement { verdict: Verdict::Equal, beat: Some(5_000), is_ready: [true, false] }
     });
+    parity(&telemetry, || ParityState {
+        findings: vec![("a", "stored", 2), ("both", "computed", 0)],
+        rounds: 8,
+        last_round_ms: Some(9_500),
+        sessions: 70,
+        votes: 5,
+    });
     ingest(&telemetry, || IngestCounts { events: 3, ..IngestCounts::default() });
     metronome(&telemetry, || MetronomeState {
         last_ms: Some(1_000),
         clock_offset_ms: Some(-40),
         ..MetronomeState::default()
     });
-    control(&telemetry, || ControlState { active: Chain::B, epoch: 4, decisions: 1 });
+    control(&telemetry, || ControlState {
+        active: Chain::B,
+        epoch: 4,
+        leads: true,
+        term: 6,
+        members: [3, 1],
+        decisions: 1,
+        committed: 12,
+        applied: 11,
+    });
     let health = Health::new();
     health.check("log", || async { Ok(()) });
     (telemetry, health)
@@ -129,6 +146,15 @@ async fn a_scrape_has_what_the_parts_say() {
             (r#"tandem_gateway_node_out{chain="b",node="127.0.0.1:9"}"#, 0.0),
             (r#"tandem_route_active{chain="b"}"#, 1.0),
             (r#"tandem_parity{verdict="equal"}"#, 1.0),
+            (r#"tandem_parity_findings{level="stored",wrong="a"}"#, 2.0),
+            (r#"tandem_parity_scan_last_round_seconds"#, 9.5),
+            (r#"tandem_parity_votes_total"#, 5.0),
+            (r#"tandem_compute_repairs_total{chain="a",outcome="failed",partition="1"}"#, 1.0),
+            (r#"tandem_control_leads"#, 1.0),
+            (r#"tandem_control_term"#, 6.0),
+            (r#"tandem_control_members{kind="learner"}"#, 1.0),
+            (r#"tandem_control_committed_index"#, 12.0),
+            (r#"tandem_control_applied_index"#, 11.0),
             (r#"tandem_gateway_chain_ready{chain="a"}"#, 1.0),
             (r#"tandem_ingest_events_total"#, 3.0),
             (r#"tandem_metronome_clock_offset_seconds"#, -0.04),

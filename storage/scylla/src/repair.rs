@@ -7,14 +7,18 @@
 //!
 //! There is room for seven repairs of a session at one position; the next beat makes a new one. A
 //! cell that was written at a server's clock lies above all positions: nothing of ours wins over
-//! that, and it is said.
+//! that, and it is said. What was put there is read again to know.
 //!
 //! A session that is too large for one batch is away for a moment in between; while a repair is
 //! ordered, readers are with the other chain.
 
+use std::collections::BTreeMap;
+
 use futures::FutureExt;
-use tandem_model::{PartitionId, SessionChange, SessionId};
-use tandem_storage::{Repair, RepairOrder, RepairState, Replacement, Result, SessionRows, StoreError};
+use tandem_model::{PartitionId, Row, SessionChange, SessionId};
+use tandem_storage::{
+    Repair, RepairOrder, RepairState, Replacement, Result, Select, SessionRows, StoreError,
+};
 
 use crate::cells::{each, present};
 use crate::connection::all;
@@ -131,9 +135,37 @@ impl Inner {
         let parts =
             replacing((*partition, *cut), &change, self.log.generation, moments, self.expiries, bytes_max);
         self.write_parts(&parts).await?;
-        match old.filter(|old| *old != new) {
-            Some(old) => self.unlist_at(moments.0, id, &old, &new).await,
-            None => Ok(()),
+        if let Some(old) = old.filter(|old| *old != new) {
+            self.unlist_at(moments.0, id, &old, &new).await?;
+        }
+        self.check_replaced(right).await
+    }
+
+    /// Whether what was put there is what is there: the write timestamps that were looked at are not
+    /// those of every cell. Rows whose time is up may be gone.
+    async fn check_replaced(&self, right: &SessionRows) -> Result<()> {
+        let id = right.session_id.as_str();
+        let Some(found) = self.session(id, &Select::All).await? else { return Ok(()) };
+        if found.cut != right.cut {
+            // Somebody who was held up has written a later place of the log: that wins, as ever.
+            return Ok(());
+        }
+        let expected: BTreeMap<_, _> =
+            right.rows.iter().map(|row| (&row.key, (&row.values, row.offset))).collect();
+        let is_right = |row: &Row| expected.get(&row.key) == Some(&(&row.values, row.offset));
+        match found.rows.iter().find(|row| !is_right(row)) {
+            None if found.session == right.session => Ok(()),
+            wrong => Err(StoreError::Refused(format!(
+                "session {id} in keyspace {} is not what was put there{}: cells of it were written by hand at a \
+                 server's clock, and no repair comes after that (only a new keyspace helps)",
+                self.keyspace,
+                wrong.map_or_else(String::new, |row| format!(
+                    " (table {}, breakdown {}, key {})",
+                    row.key.table.name(),
+                    row.key.breakdown.name(),
+                    row.key.key
+                )),
+            ))),
         }
     }
 

@@ -76,6 +76,8 @@ pub struct View {
     pub decided: Arc<Decided>,
     /// How many decisions there were.
     pub decisions: u64,
+    /// The place of the log up to which everything is applied.
+    pub applied: u64,
     /// Who is in the group.
     pub members: Arc<BTreeMap<MemberId, MemberInfo>>,
     /// How this member stands.

@@ -153,6 +153,7 @@ pub(super) fn view_of(member: &Member<RaftEngine<RedbDisk>>) -> View {
     View {
         decided: Arc::new(member.decided().clone()),
         decisions: member.decisions(),
+        applied: member.applied(),
         members: Arc::new(member.members().clone()),
         standing: member.standing(),
         outlook: member.outlook(),

@@ -1,6 +1,6 @@
 //! The core reads no clock, does no I/O, knows no async, no randomness and no float.
 
-use std::path::{Path, PathBuf};
+use tandem_purity::{check_source, dependencies};
 
 /// What may not occur in the source of this core, and why.
 const BANNED: [(&str, &str); 16] = [
@@ -24,34 +24,10 @@ const BANNED: [(&str, &str); 16] = [
 
 #[test]
 fn the_source_holds_nothing_impure() {
-    let mut files = Vec::new();
-    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut files);
-    assert!(files.len() > 10, "only {} files were looked at", files.len());
-    for path in files {
-        let text = std::fs::read_to_string(&path).expect("readable");
-        for (number, line) in text.lines().enumerate() {
-            let code = line.split("//").next().expect("split gives at least one part");
-            for (word, reason) in BANNED {
-                assert!(!code.contains(word), "{}:{}: `{word}`: {reason}", path.display(), number + 1);
-            }
-        }
-    }
+    check_source(env!("CARGO_MANIFEST_DIR"), 11, &BANNED);
 }
 
 #[test]
 fn the_dependencies_are_the_allowed_ones() {
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
-    let text = std::fs::read_to_string(manifest).expect("readable");
-    let section = text.split("[dependencies]").nth(1).expect("a section of dependencies");
-    let section = section.split("\n[").next().expect("split gives at least one part");
-    let names: Vec<&str> =
-        section.lines().filter_map(|line| line.split('.').next()).filter(|name| !name.is_empty()).collect();
-    assert_eq!(names, ["tandem-model", "serde", "thiserror"]);
-}
-
-fn sources(folder: &Path, files: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).expect("the source is there") {
-        let path = entry.expect("readable").path();
-        if path.is_dir() { sources(&path, files) } else { files.push(path) }
-    }
+    assert_eq!(dependencies(env!("CARGO_MANIFEST_DIR")), ["tandem-model", "serde", "thiserror"]);
 }

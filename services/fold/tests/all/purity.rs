@@ -1,6 +1,6 @@
 //! The fold reads no clock, does no I/O, knows no async, no randomness and no float.
 
-use std::path::Path;
+use tandem_purity::{check_source, dependencies};
 
 /// What may not occur in the source of a pure core, and why.
 const BANNED: [(&str, &str); 16] = [
@@ -28,36 +28,17 @@ const ALLOWED: [&str; 7] =
 
 #[test]
 fn the_source_holds_nothing_impure() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut files = 0;
-    for entry in std::fs::read_dir(folder).expect("the source is there") {
-        let path = entry.expect("readable").path();
-        let text = std::fs::read_to_string(&path).expect("readable");
-        let code = text.split("#[cfg(test)]").next().expect("split gives at least one part");
-        for (number, line) in code.lines().enumerate() {
-            let code = line.split("//").next().expect("split gives at least one part");
-            for (word, reason) in BANNED {
-                assert!(!code.contains(word), "{}:{}: `{word}`: {reason}", path.display(), number + 1);
-            }
-        }
-        files += 1;
-    }
-    assert!(files > 5, "only {files} files were looked at");
+    check_source(env!("CARGO_MANIFEST_DIR"), 6, &BANNED);
 }
 
 #[test]
 fn the_dependencies_are_the_allowed_ones() {
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
-    let text = std::fs::read_to_string(manifest).expect("readable");
-    let section = text.split("[dependencies]").nth(1).expect("a section of dependencies");
-    let section = section.split("\n[").next().expect("split gives at least one part");
-    let names: Vec<&str> = section
-        .lines()
-        .filter_map(|line| line.split(['.', ' ', '=']).next())
-        .filter(|name| !name.is_empty())
-        .collect();
-    assert!(names.contains(&"tandem-model"), "read: {names:?}");
+    let names = dependencies(env!("CARGO_MANIFEST_DIR"));
+    assert!(names.iter().any(|name| name == "tandem-model"), "read: {names:?}");
     for name in names {
-        assert!(ALLOWED.contains(&name), "{name} is not among the allowed dependencies of a pure core");
+        assert!(
+            ALLOWED.contains(&name.as_str()),
+            "{name} is not among the allowed dependencies of a pure core"
+        );
     }
 }

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use anyhow::anyhow;
-use tandem_control::{Control, ControlError, Node, NodeOptions, Prober, Remote, RemoteOptions, api};
+use tandem_control::{ControlError, Node, NodeOptions, Prober, Teller, api};
 use tandem_gateway::{Pool, serve_http};
-use tandem_telemetry::parts::{self, ControlState};
 
 use super::stage::{Ending, Stage, bind, local_address};
 use crate::config::ControlConfig;
 use crate::failure::Failure;
 use crate::system::control::{ByServices, LIMITS, drills};
+use crate::system::metrics;
 
 pub(super) async fn run(config: ControlConfig) -> Result<(), Failure> {
     let stage = Stage::begin("control", config.admin).await?;
@@ -27,17 +27,7 @@ pub(super) async fn run(config: ControlConfig) -> Result<(), Failure> {
         Ok(prober) => prober,
         Err(failure) => return stage.give_up(Ending::Failed(failure)).await,
     };
-    let route = node.route();
-    let first_epoch = route.borrow().epoch;
-    parts::control(&stage.telemetry, move || {
-        let route = route.borrow();
-        // One that has just joined hears of all earlier decisions at once.
-        ControlState {
-            active: route.active,
-            epoch: route.epoch,
-            decisions: route.epoch.saturating_sub(first_epoch),
-        }
-    });
+    metrics::control(&stage.telemetry, node.view());
     stage.health.check("group", {
         let view = node.view();
         move || std::future::ready(standing(&view.borrow()))
@@ -102,16 +92,13 @@ fn look(config: &ControlConfig, node: &Node) -> Result<Prober, Failure> {
     // A node that is the only one of its group has nobody else to tell.
     let others = match others.is_empty() {
         true => None,
-        false => {
-            let options = RemoteOptions { nodes: others, key: config.key.clone(), memory: None };
-            Some(Remote::start(options).map_err(|error| refused(anyhow!(error)))?)
-        }
+        false => Some(Teller::start(others, &config.key).map_err(|error| refused(anyhow!(error)))?),
     };
     let reader = Arc::new(ByServices(chains.map(|chain| chain.service())));
     let own = node.clone();
     Ok(Prober::start(format!("control-{}", config.id), reader, None, move |seen| {
         if let Some(others) = &others {
-            others.observe(&seen);
+            others.tell(&seen);
         }
         own.observe(seen);
     }))

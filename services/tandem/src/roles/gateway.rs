@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use http::Request;
-use tandem_control::{Control, Remote};
+use tandem_control::Remote;
 use tandem_failover::Observation;
 use tandem_gateway::{ChainService, Gateway, Pool};
 use tandem_ingest::{Ingest, forget_receipts, wall_ms};
@@ -52,6 +52,7 @@ pub(super) async fn run(config: GatewayRoleConfig) -> Result<(), Failure> {
     let (auditor, parity) =
         Auditor::new(views, Arc::clone(&log), AuditorSettings::default(), wall_ms, stage.stop_flag());
     gateway.show_parity(parity.clone());
+    metrics::parity(&stage.telemetry, parity.clone());
     let auditing = tokio::spawn(auditor.run());
     let forgetting = tokio::spawn(forget_receipts(log, stage.stop_flag(), wall_ms));
     let serving = tokio::spawn({
@@ -88,7 +89,6 @@ async fn start(stage: &Stage, config: GatewayRoleConfig) -> Result<Started, Endi
     let pools = [a.map_err(|error| refused(anyhow!(error)))?, b.map_err(|error| refused(anyhow!(error)))?];
     let control = follow_control(&config.control, config.route_memory)?;
     check_control(&*control).await?;
-    metrics::route(&stage.telemetry, control.route());
 
     let chains = [pools[0].service(), pools[1].service()];
     let views = Chain::ALL.map(|chain| -> Box<dyn ChainView> {

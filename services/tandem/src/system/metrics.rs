@@ -6,10 +6,12 @@
 
 use tandem_compute::publish::{State, Status as PublisherStatus};
 use tandem_compute::{Hot, Phase, Status};
+use tandem_control::View;
 use tandem_gateway::{BreakerState, ClockMode, Gateway, Pool, Verdict};
 use tandem_ingest::{Ingest, MetronomeCounts};
 use tandem_model::route::{Chain, Route};
 use tandem_model::time::SECOND_MS;
+use tandem_parity::{Culprit, Level, ParityReport};
 use tandem_storage::EventLog;
 use tandem_telemetry::{Health, Telemetry, parts};
 use tokio::sync::watch;
@@ -56,6 +58,7 @@ fn partition(status: &Status, ends: &[u64]) -> parts::ComputePartition {
         records: status.records,
         rows: status.rows,
         restored_from: status.restored_from,
+        repairs: [status.repairs_done, status.repairs_failed],
         usage: parts::Usage {
             live_sessions: usage.live_sessions,
             closed_sessions: usage.closed_sessions,
@@ -117,7 +120,7 @@ pub fn publisher(telemetry: &Telemetry, chain: Chain, statuses: &[watch::Receive
     });
 }
 
-/// What the gateway counts, and how it sees both chains.
+/// What the gateway counts, which route it uses, and how it sees both chains.
 pub fn gateway(telemetry: &Telemetry, gateway: &Gateway) {
     let counting = gateway.clone();
     parts::gateway(telemetry, move || {
@@ -152,9 +155,12 @@ pub fn gateway(telemetry: &Telemetry, gateway: &Gateway) {
             waited: reads.waited,
             stale: reads.stale,
             unavailable: reads.unavailable,
+            repairs_ordered: counts.repairs_ordered,
             chains,
         }
     });
+    let routed = gateway.clone();
+    parts::route(telemetry, move || routed.route());
     let comparing = gateway.clone();
     parts::agreement(telemetry, move || {
         let gateway = comparing.clone();
@@ -207,9 +213,49 @@ pub fn nodes(telemetry: &Telemetry, chain: Chain, pool: &Pool) {
     });
 }
 
-/// Which route is followed.
+/// Which route is followed by whom control tells it: a gateway knows better ([`gateway`]).
 pub fn route(telemetry: &Telemetry, route: watch::Receiver<Route>) {
     parts::route(telemetry, move || route.borrow().clone());
+}
+
+/// What comparing both chains gives.
+pub fn parity(telemetry: &Telemetry, reports: watch::Receiver<ParityReport>) {
+    parts::parity(telemetry, move || {
+        let report = reports.borrow();
+        let count = |wrong: Culprit, level: Level| {
+            report.findings.iter().filter(|one| (one.wrong, one.level) == (wrong, level)).count()
+        };
+        let named = [(Culprit::A, "a"), (Culprit::B, "b"), (Culprit::Both, "both")];
+        let levels = [(Level::Computed, "computed"), (Level::Stored, "stored")];
+        let findings = named.into_iter().flat_map(|(wrong, name)| {
+            levels.map(|(level, level_name)| (name, level_name, count(wrong, level)))
+        });
+        parts::ParityState {
+            findings: findings.collect(),
+            rounds: report.scan.rounds,
+            last_round_ms: report.scan.last_round_at_ms,
+            sessions: report.scan.sessions_compared,
+            votes: report.scan.votes,
+        }
+    });
+}
+
+/// How a control node stands.
+pub fn control(telemetry: &Telemetry, view: watch::Receiver<View>) {
+    parts::control(telemetry, move || {
+        let view = view.borrow();
+        let voters = view.members.values().filter(|member| member.is_voter).count();
+        parts::ControlState {
+            active: view.decided.active(),
+            epoch: view.decided.epoch(),
+            leads: view.standing.is_leader(),
+            term: view.standing.term,
+            members: [voters, view.members.len() - voters],
+            decisions: view.decisions,
+            committed: view.standing.committed,
+            applied: view.applied,
+        }
+    });
 }
 
 /// What ingest counts.

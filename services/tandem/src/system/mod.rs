@@ -164,7 +164,6 @@ impl System {
         });
         let (verdict, verdicts) = watch::channel(DigestVerdict::Indeterminate);
         control.watch(&services, &verdicts);
-        let route = control.control().route();
         let views = Chain::ALL.map(|chain| -> Box<dyn ChainView> {
             Box::new(ServiceView::new(chain, services[chain as usize].clone()))
         });
@@ -198,7 +197,7 @@ impl System {
                 metrics::compute(telemetry, chain, options.clock, &*data.log, compute.statuses());
             }
             metrics::gateway(telemetry, &gateway);
-            metrics::route(telemetry, route);
+            metrics::parity(telemetry, parity.clone());
             metrics::ingest(telemetry, &ingest);
             metrics::check_gateway(health, &gateway, &ingest);
             if options.clock == ClockMode::Live {

@@ -28,6 +28,8 @@ pub struct ComputePartition {
     pub rows: u64,
     /// Where the snapshot it started from ended; 0 without one.
     pub restored_from: u64,
+    /// Repairs since the start: done, and failed.
+    pub repairs: [u64; 2],
     /// What the fold keeps in memory.
     pub usage: Usage,
 }
@@ -101,6 +103,9 @@ pub fn compute(
             samples.set(&COMPUTE_RECORDS, &labels, part.records as f64);
             samples.set(&COMPUTE_ROWS, &labels, part.rows as f64);
             samples.set(&COMPUTE_RESTORED, &labels, part.restored_from as f64);
+            for (outcome, count) in ["done", "failed"].into_iter().zip(part.repairs) {
+                samples.set(&COMPUTE_REPAIRS, &[labels[0], labels[1], outcome], count as f64);
+            }
             samples.set(&COMPUTE_HOT, &labels, f64::from(u8::from(part.hot.is_some())));
             if let Some((cut, missing)) = part.hot {
                 samples.set(&COMPUTE_HOT_NEXT, &labels, cut.next as f64);

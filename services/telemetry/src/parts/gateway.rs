@@ -34,6 +34,8 @@ pub struct Reads {
     pub stale: u64,
     /// Answered with 503 by the gateway.
     pub unavailable: u64,
+    /// Orders to repair, no reads, that a chain has kept.
+    pub repairs_ordered: u64,
     /// What was counted about chains a and b.
     pub chains: [ChainReads; 2],
 }
@@ -130,6 +132,7 @@ pub fn gateway(telemetry: &Telemetry, reads: impl Fn() -> Reads + Send + Sync + 
             (&GATEWAY_WAITED, reads.waited),
             (&GATEWAY_STALE, reads.stale),
             (&GATEWAY_UNAVAILABLE, reads.unavailable),
+            (&GATEWAY_REPAIRS_ORDERED, reads.repairs_ordered),
         ] {
             samples.set(metric, &[], value as f64);
         }
@@ -168,7 +171,7 @@ pub fn gateway_nodes(
     });
 }
 
-/// Shows which route is followed here: by a gateway, or by a publisher.
+/// Shows which route is used here: by a gateway, or by a publisher.
 pub fn route(telemetry: &Telemetry, route: impl Fn() -> Route + Send + Sync + 'static) {
     telemetry.source(move |samples| {
         let route = route();

@@ -9,6 +9,7 @@ mod control;
 mod gateway;
 mod ingest;
 mod metronome;
+mod parity;
 mod process;
 mod publisher;
 
@@ -19,6 +20,7 @@ pub use gateway::{
 };
 pub use ingest::{IngestCounts, ingest};
 pub use metronome::{MetronomeState, metronome};
+pub use parity::{ParityState, parity};
 pub(crate) use process::process;
 pub use publisher::{PublisherPartition, PublisherState, publisher};
 

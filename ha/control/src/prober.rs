@@ -4,8 +4,6 @@
 //! session, as a gateway would put it; several times per beat it is asked how far it is. What is
 //! seen goes to the judges of all members; only the leader's listens.
 
-mod usual;
-
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,14 +11,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use serde::Deserialize;
-use tandem_failover::{DigestVerdict, Observation, Probe, ProbeOutcome, Progress};
+use tandem_failover::{DigestVerdict, Observation, Probe, ProbeOutcome, Progress, Usual};
 use tandem_model::route::Chain;
 use tandem_model::status::{ChainStatus, PATH};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
-
-use self::usual::Usual;
 
 /// How often each chain is queried.
 const PROBE_EVERY: Duration = Duration::from_millis(100);
@@ -123,7 +119,7 @@ impl Eye {
 
     async fn probe(self, chosen: Arc<Mutex<Option<String>>>) {
         let mut ticks = every(PROBE_EVERY);
-        let mut usual = Usual::default();
+        let (mut usual, clock) = (Usual::default(), Instant::now());
         let mut newest_ms = 0;
         loop {
             ticks.tick().await;
@@ -139,10 +135,12 @@ impl Eye {
                 Ok(Ok(body)) => judged(&body, &mut newest_ms),
                 Ok(Err(_)) | Err(_) => ProbeOutcome::Failed,
             };
-            let usual_us = usual.get();
-            if outcome == ProbeOutcome::Good {
-                usual.note(took_us, begun.into_std());
+            let usual_us = usual.typical().map(|typical| typical.p50_us);
+            match outcome {
+                ProbeOutcome::Good => usual.answered(took_us),
+                _ => usual.failed(),
             }
+            usual.advance(clock.elapsed().as_micros() as u64, false);
             let (observer, chain) = (self.observer.clone(), self.chain);
             (self.tell)(vec![Observation::Probe(Probe { observer, chain, outcome, took_us, usual_us })]);
         }

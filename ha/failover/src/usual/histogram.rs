@@ -15,7 +15,7 @@ const BUCKETS: usize = 16 + (27 - EXACT_BITS as usize) * (1 << PART_BITS);
 
 /// Counts of times.
 #[derive(Clone, Debug)]
-pub(super) struct Histogram {
+pub struct Histogram {
     buckets: [u32; BUCKETS],
     count: u64,
 }
@@ -28,19 +28,19 @@ impl Default for Histogram {
 
 impl Histogram {
     /// Notes one time, in microseconds.
-    pub(super) fn note(&mut self, us: u64) {
+    pub fn note(&mut self, us: u64) {
         let bucket = &mut self.buckets[bucket_of(us)];
         *bucket = bucket.saturating_add(1);
         self.count += 1;
     }
 
     /// How many were noted.
-    pub(super) fn count(&self) -> u64 {
+    pub fn count(&self) -> u64 {
         self.count
     }
 
     /// Takes over what another one counted.
-    pub(super) fn add(&mut self, other: &Histogram) {
+    pub fn add(&mut self, other: &Histogram) {
         for (own, others) in self.buckets.iter_mut().zip(&other.buckets) {
             *own = own.saturating_add(*others);
         }
@@ -48,7 +48,7 @@ impl Histogram {
     }
 
     /// The time that so many of 100 do not exceed, in microseconds; 0 while nothing was noted.
-    pub(super) fn quantile_us(&self, percent: u64) -> u64 {
+    pub fn quantile_us(&self, percent: u64) -> u64 {
         let rank = (self.count * percent).div_ceil(100).max(1);
         let mut seen = 0;
         for (index, count) in self.buckets.iter().enumerate() {

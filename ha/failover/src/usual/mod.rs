@@ -4,8 +4,12 @@
 //! kept out, or was far slower than usual is thrown away, so that a sick chain is not learnt as
 //! normal. The rest goes into slots of five minutes, of which twelve are kept. A chain that is slow
 //! for good is learnt once the last good slot has passed.
+//!
+//! Gateways keep one for each chain from what their reads meet, control nodes from their probes.
 
-use super::histogram::Histogram;
+mod histogram;
+
+pub use self::histogram::Histogram;
 
 /// A stretch is at least so long, in microseconds...
 const STRETCH_US: u64 = 1_000_000;
@@ -27,14 +31,16 @@ const SLOW_FLOOR_US: u64 = 5_000;
 
 /// Quantiles of the usual time to an answer, in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Typical {
-    pub(super) p50_us: u64,
-    pub(super) p99_us: u64,
+pub struct Typical {
+    /// The median.
+    pub p50_us: u64,
+    /// What one of 100 exceeds.
+    pub p99_us: u64,
 }
 
-/// What is usual.
+/// What is usual. Times are those of a clock that only goes forward, in microseconds.
 #[derive(Debug, Default)]
-pub(super) struct Usual {
+pub struct Usual {
     slots: [Slot; SLOTS],
     stretch: Stretch,
     typical: Option<Typical>,
@@ -57,22 +63,23 @@ struct Stretch {
 
 impl Usual {
     /// What is usual; nothing while too little is known.
-    pub(super) fn typical(&self) -> Option<Typical> {
+    pub fn typical(&self) -> Option<Typical> {
         self.typical
     }
 
-    /// Notes an answer and how long it took.
-    pub(super) fn answered(&mut self, us: u64) {
+    /// Notes an answer and how long it took, in microseconds.
+    pub fn answered(&mut self, us: u64) {
         self.stretch.times.note(us);
     }
 
     /// Notes a failure.
-    pub(super) fn failed(&mut self) {
+    pub fn failed(&mut self) {
         self.stretch.failures += 1;
     }
 
-    /// Closes the stretch when it is time. `is_kept_out`: the chain's breaker is open.
-    pub(super) fn advance(&mut self, now_us: u64, is_kept_out: bool) {
+    /// Closes the stretch when it is time. `is_kept_out`: the chain is not asked in earnest (a
+    /// gateway's breaker is open).
+    pub fn advance(&mut self, now_us: u64, is_kept_out: bool) {
         self.stretch.is_kept_out |= is_kept_out;
         let (age_us, count) = (now_us.saturating_sub(self.stretch.begin_us), self.stretch.times.count());
         if age_us < STRETCH_US || (count < STRETCH_ANSWERS && age_us < STRETCH_US_MAX) {
