@@ -1,0 +1,172 @@
+//! `tandem drill run --stand processes`: drills on processes of the program, on real servers.
+//!
+//! What is asserted is safety, that every fault bit, and that nothing of it is left: no process, no
+//! topic, no key. How fast anything was noticed is for the benchmark.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+use tandem_tests::program::{DEADLINE, Process, binary, lines_of, run, until};
+use tandem_tests::services::{Addresses, Services};
+
+use crate::alone;
+
+/// The drills that are run, one after the other on one set of servers.
+const DRILLS: [&str; 9] = [
+    "crash",
+    "pause",
+    "blackhole",
+    "errors",
+    "stuck-compute",
+    "wrong-data",
+    "crash-without-leader",
+    "switch",
+    "rolling-restart",
+];
+/// Stands at the same time: they mostly wait.
+const AT_ONCE: &str = "2";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn drills_on_processes_lose_and_double_nothing_and_leave_nothing() {
+    let _alone = alone().await;
+    let services =
+        tokio::task::block_in_place(Services::start).unwrap_or_else(|error| panic!("the servers: {error}"));
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = configuration(services.addresses(), folder.path());
+    let config = file.to_str().expect("temporary folders have plain names");
+    let reports = folder.path().join("reports");
+    let report = reports.to_str().expect("temporary folders have plain names");
+
+    let arguments = ["--stand", "processes", "--config", config, "--gateways", "1", "--at-once", AT_ONCE];
+    let options = ["--length", "brief", "--readers", "4", "--seed", "42", "--report", report];
+    let ran = run(&[&["drill", "run"], &DRILLS[..], &arguments, &options].concat()).await;
+    // Whether every aim was reached is not asked here.
+    assert!(matches!(ran.code, Some(0 | 1)), "a verdict, and nothing else: {ran:?}");
+    let mut drills = BTreeSet::new();
+    for entry in fs::read_dir(&reports).expect("the folder of the reports") {
+        let path = entry.expect("it can be listed").path();
+        if path.extension().is_some_and(|ending| ending == "json") {
+            drills.insert(check(&path));
+        }
+    }
+    assert_eq!(drills, DRILLS.map(str::to_owned).into(), "{ran:?}");
+    assert_eq!(processes_with(config), Vec::<String>::new(), "every process ends with its drill");
+    assert!(!ran.stderr.contains("could not be removed"), "{}", ran.stderr);
+
+    a_killed_drill_takes_its_processes_along(config, report).await;
+    what_cannot_be_done_is_said(config, report).await;
+}
+
+/// SIGKILL to the drill itself, while a process of its stand stands still.
+async fn a_killed_drill_takes_its_processes_along(config: &str, report: &str) {
+    let mut command = Command::new(binary());
+    command.args(["drill", "run", "pause", "--stand", "processes", "--config", config, "--gateways", "1"]);
+    command.args(["--length", "full", "--seed", "43", "--report", report]);
+    command.env("RUST_LOG", "off,tandem_chaos=info").stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut process = Process::spawn(&mut command);
+    let lines = lines_of(process.child().stderr.take().expect("it is piped"));
+    while !lines.recv_timeout(DEADLINE).expect("it says when the fault is in force").contains("in force") {}
+    assert!(processes_with(config).len() > 8, "a drill runs: {:?}", processes_with(config));
+    process.kill();
+    until("all processes of a killed drill have ended", async || {
+        processes_with(config).is_empty().then_some(())
+    })
+    .await;
+}
+
+/// A fault that this stand can't do is a verdict, a server that is not there a sentence.
+async fn what_cannot_be_done_is_said(config: &str, report: &str) {
+    let arguments = ["--stand", "processes", "--gateways", "1", "--length", "brief", "--seed", "44"];
+    let options = ["--report", report, "--config", config];
+    let ran = run(&[&["drill", "run", "log-cut"], &arguments[..], &options].concat()).await;
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let blocked = read(&Path::new(report).join("log-cut-a-44.json"));
+    assert_eq!(blocked["verdict"], "BLOCKED");
+    assert!(
+        blocked["reasons"][0].as_str().is_some_and(|why| why.contains("Kafka")),
+        "{}",
+        blocked["reasons"]
+    );
+}
+
+#[tokio::test]
+async fn servers_that_are_not_there_are_named() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    // Nobody listens at port 1.
+    let nowhere = || "127.0.0.1:1".to_owned();
+    let of_both = || tandem_tests::services::PerChain { a: nowhere(), b: nowhere() };
+    let addresses = Addresses {
+        kafka: nowhere(),
+        cql: of_both(),
+        redis: of_both(),
+        folder: folder.path().to_owned(),
+        engine: "none".to_owned(),
+    };
+    let file = configuration(&addresses, folder.path());
+    let config = file.to_str().expect("temporary folders have plain names");
+    let ran = run(&["drill", "run", "crash", "--stand", "processes", "--config", config]).await;
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    for missing in ["[log] brokers", "[chains.a.rows] addresses", "[chains.b.hot] addresses"] {
+        assert!(ran.stderr.contains(missing), "{missing}: {}", ran.stderr);
+    }
+    assert_eq!(run(&["drill", "run", "crash", "--stand", "processes"]).await.code, Some(2));
+    let nothing = ["drill", "run", "crash", "--stand", "processes", "--config", "no-such-file"];
+    assert_eq!(run(&nothing).await.code, Some(64));
+    // By hand, in a group of somebody else, the guard ends nobody.
+    assert_eq!(run(&["drill", "guard"]).await.code, Some(2));
+}
+
+/// The operator's file: where the servers are, and that they have one copy of everything.
+fn configuration(servers: &Addresses, folder: &Path) -> PathBuf {
+    let chain = |chain: &str, cql: &str, redis: &str| {
+        format!(
+            "[chains.{chain}.rows]\naddresses = [\"{cql}\"]\nreplicas = 1\n\
+             [chains.{chain}.hot]\naddresses = [\"{redis}\"]\n"
+        )
+    };
+    let text = format!(
+        "[log]\nbrokers = [\"{}\"]\nreplicas = 1\nin_sync_replicas = 1\n{}{}",
+        servers.kafka,
+        chain("a", &servers.cql.a, &servers.redis.a),
+        chain("b", &servers.cql.b, &servers.redis.b),
+    );
+    let file = folder.join("operator.toml");
+    fs::write(&file, text).expect("a file in our own folder");
+    file
+}
+
+/// Command lines of processes that were given this file.
+fn processes_with(config: &str) -> Vec<String> {
+    let entries = fs::read_dir("/proc").expect("Linux lists its processes");
+    let lines = entries.filter_map(|entry| fs::read(entry.ok()?.path().join("cmdline")).ok());
+    let lines = lines.map(|line| String::from_utf8_lossy(&line).replace('\0', " "));
+    lines.filter(|line| line.contains(config)).collect()
+}
+
+/// Safety and coverage of a report; returns the drill's name.
+fn check(path: &Path) -> String {
+    let report = read(path);
+    let whole = || format!("{path:?}: {} {}", report["verdict"], report["reasons"]);
+    assert!(matches!(report["verdict"].as_str(), Some("PASS" | "FAIL")), "{}", whole());
+    assert_eq!(report["ending"]["how"], "done", "{}", whole());
+    assert_eq!(report["backwards"]["count"], 0, "{}", whole());
+    for kind in ["lost", "doubled", "ahead", "unread"] {
+        assert_eq!(report["counted"][kind]["count"], 0, "{}", whole());
+    }
+    assert!(report["counted"]["events_acknowledged"].as_u64() > Some(0), "{}", whole());
+    for check in report["checks"].as_array().expect("checks") {
+        assert!(check["class"] == "aim" || check["held"] == true, "{}: {check}", whole());
+    }
+    for strike in report["strikes"].as_array().expect("strikes") {
+        assert!(strike["to_us"].is_u64(), "every fault is ended: {}", whole());
+    }
+    report["drill"].as_str().expect("a name").to_owned()
+}
+
+fn read(path: &Path) -> Value {
+    let bytes = fs::read(path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+    serde_json::from_slice(&bytes).expect("JSON")
+}
