@@ -14,8 +14,8 @@ use tandem_tests::services::{Addresses, Services};
 
 use crate::alone;
 
-/// The drills that are run, one after the other on one set of servers.
-const DRILLS: [&str; 9] = [
+/// The drills that are run on one set of servers, and one that can't be.
+const DRILLS: [&str; 10] = [
     "crash",
     "pause",
     "blackhole",
@@ -25,9 +25,12 @@ const DRILLS: [&str; 9] = [
     "crash-without-leader",
     "switch",
     "rolling-restart",
+    BLOCKED,
 ];
+/// What processes and proxies can't do.
+const BLOCKED: &str = "log-cut";
 /// Stands at the same time: they mostly wait.
-const AT_ONCE: &str = "2";
+const AT_ONCE: usize = 2;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn drills_on_processes_lose_and_double_nothing_and_leave_nothing() {
@@ -40,11 +43,16 @@ async fn drills_on_processes_lose_and_double_nothing_and_leave_nothing() {
     let reports = folder.path().join("reports");
     let report = reports.to_str().expect("temporary folders have plain names");
 
-    let arguments = ["--stand", "processes", "--config", config, "--gateways", "1", "--at-once", AT_ONCE];
+    let at_once = AT_ONCE.to_string();
+    let arguments = ["--stand", "processes", "--config", config, "--gateways", "1", "--at-once", &at_once];
     let options = ["--length", "brief", "--readers", "4", "--seed", "42", "--report", report];
-    let ran = run(&[&["drill", "run"], &DRILLS[..], &arguments, &options].concat()).await;
-    // Whether every aim was reached is not asked here.
-    assert!(matches!(ran.code, Some(0 | 1)), "a verdict, and nothing else: {ran:?}");
+    for drills in DRILLS.chunks(AT_ONCE) {
+        let ran = run(&[&["drill", "run"], drills, &arguments, &options].concat()).await;
+        // Whether every aim was reached is not asked here.
+        assert!(matches!(ran.code, Some(0 | 1)), "a verdict, and nothing else: {ran:?}");
+        assert!(!ran.stderr.contains("could not be removed"), "{}", ran.stderr);
+        assert_eq!(processes_with(config), Vec::<String>::new(), "every process ends with its drill");
+    }
     let mut drills = BTreeSet::new();
     for entry in fs::read_dir(&reports).expect("the folder of the reports") {
         let path = entry.expect("it can be listed").path();
@@ -52,19 +60,15 @@ async fn drills_on_processes_lose_and_double_nothing_and_leave_nothing() {
             drills.insert(check(&path));
         }
     }
-    assert_eq!(drills, DRILLS.map(str::to_owned).into(), "{ran:?}");
-    assert_eq!(processes_with(config), Vec::<String>::new(), "every process ends with its drill");
-    assert!(!ran.stderr.contains("could not be removed"), "{}", ran.stderr);
-
+    assert_eq!(drills, DRILLS.map(str::to_owned).into());
     a_killed_drill_takes_its_processes_along(config, report).await;
-    what_cannot_be_done_is_said(config, report).await;
 }
 
 /// SIGKILL to the drill itself, while a process of its stand stands still.
 async fn a_killed_drill_takes_its_processes_along(config: &str, report: &str) {
     let mut command = Command::new(binary());
     command.args(["drill", "run", "pause", "--stand", "processes", "--config", config, "--gateways", "1"]);
-    command.args(["--length", "full", "--seed", "43", "--report", report]);
+    command.args(["--length", "brief", "--seed", "43", "--report", report]);
     command.env("RUST_LOG", "off,tandem_chaos=info").stdout(Stdio::null()).stderr(Stdio::piped());
     let mut process = Process::spawn(&mut command);
     let lines = lines_of(process.child().stderr.take().expect("it is piped"));
@@ -75,21 +79,6 @@ async fn a_killed_drill_takes_its_processes_along(config: &str, report: &str) {
         processes_with(config).is_empty().then_some(())
     })
     .await;
-}
-
-/// A fault that this stand can't do is a verdict, a server that is not there a sentence.
-async fn what_cannot_be_done_is_said(config: &str, report: &str) {
-    let arguments = ["--stand", "processes", "--gateways", "1", "--length", "brief", "--seed", "44"];
-    let options = ["--report", report, "--config", config];
-    let ran = run(&[&["drill", "run", "log-cut"], &arguments[..], &options].concat()).await;
-    assert_eq!(ran.code, Some(1), "{ran:?}");
-    let blocked = read(&Path::new(report).join("log-cut-a-44.json"));
-    assert_eq!(blocked["verdict"], "BLOCKED");
-    assert!(
-        blocked["reasons"][0].as_str().is_some_and(|why| why.contains("Kafka")),
-        "{}",
-        blocked["reasons"]
-    );
 }
 
 #[tokio::test]
@@ -150,20 +139,34 @@ fn processes_with(config: &str) -> Vec<String> {
 fn check(path: &Path) -> String {
     let report = read(path);
     let whole = || format!("{path:?}: {} {}", report["verdict"], report["reasons"]);
-    assert!(matches!(report["verdict"].as_str(), Some("PASS" | "FAIL")), "{}", whole());
+    let drill = report["drill"].as_str().expect("a name").to_owned();
+    if drill == BLOCKED {
+        assert_eq!(report["verdict"], "BLOCKED", "{}", whole());
+        assert!(report["reasons"].to_string().contains("Kafka"), "it says why: {}", whole());
+        return drill;
+    }
+    // A crowded machine answers too little in a moment to judge how fast it was.
+    let verdict = report["verdict"].as_str();
+    assert!(matches!(verdict, Some("PASS" | "FAIL" | "INCONCLUSIVE")), "{}", whole());
     assert_eq!(report["ending"]["how"], "done", "{}", whole());
     assert_eq!(report["backwards"]["count"], 0, "{}", whole());
     for kind in ["lost", "doubled", "ahead", "unread"] {
         assert_eq!(report["counted"][kind]["count"], 0, "{}", whole());
     }
     assert!(report["counted"]["events_acknowledged"].as_u64() > Some(0), "{}", whole());
+    let mut bites = 0;
     for check in report["checks"].as_array().expect("checks") {
-        assert!(check["class"] == "aim" || check["held"] == true, "{}: {check}", whole());
+        let is_bite = check["name"].as_str().is_some_and(|name| name.contains(" bit "));
+        bites += usize::from(is_bite);
+        let must_hold = is_bite || check["class"] == "safety" || check["name"] == "the end was counted";
+        assert!(!must_hold || check["held"] == true, "{}: {check}", whole());
     }
-    for strike in report["strikes"].as_array().expect("strikes") {
+    let strikes = report["strikes"].as_array().expect("strikes");
+    assert_eq!(bites, strikes.len(), "{}", whole());
+    for strike in strikes {
         assert!(strike["to_us"].is_u64(), "every fault is ended: {}", whole());
     }
-    report["drill"].as_str().expect("a name").to_owned()
+    drill
 }
 
 fn read(path: &Path) -> Value {

@@ -116,6 +116,11 @@ impl Node {
         Ok(())
     }
 
+    /// Whether it was started and neither killed nor seen to end.
+    pub(super) const fn is_started(&self) -> bool {
+        self.child.is_some()
+    }
+
     /// SIGKILL, and its end.
     pub(super) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {

@@ -45,13 +45,20 @@ pub(super) struct Fleet {
     group: Group,
 }
 
+impl Who {
+    /// Whether it belongs to a chain.
+    pub(super) const fn is_of_a_chain(self) -> bool {
+        matches!(self, Who::Compute(_) | Who::Query(_))
+    }
+}
+
 impl Fleet {
-    /// Starts all of them. They need not be ready yet.
-    pub(super) fn start(options: &Options, site: &Site, proxies: &Proxies) -> anyhow::Result<Self> {
+    /// Prepares all of them, without starting any.
+    pub(super) fn new(options: &Options, site: &Site, proxies: &Proxies) -> anyhow::Result<Self> {
         let logs = options.logs.as_deref().map(|folder| folder.join(&site.name));
         let logs = logs.as_deref().unwrap_or(site.folder());
         std::fs::create_dir_all(logs)?;
-        let mut fleet = Self {
+        Ok(Self {
             nodes: nodes(&options.config, site, proxies, logs),
             killed: Vec::new(),
             programs: Programs {
@@ -59,11 +66,15 @@ impl Fleet {
                 next: options.next_program.clone().unwrap_or_else(|| options.program.clone()),
             },
             group: Group::start(&options.program)?,
-        };
-        for (_, node) in &mut fleet.nodes {
-            node.start(&fleet.programs, &fleet.group)?;
+        })
+    }
+
+    /// Starts those that are wanted. They need not be ready yet.
+    pub(super) fn start(&mut self, is_wanted: impl Fn(Who) -> bool) -> anyhow::Result<()> {
+        for (_, node) in self.nodes.iter_mut().filter(|(who, _)| is_wanted(*who)) {
+            node.start(&self.programs, &self.group)?;
         }
-        Ok(fleet)
+        Ok(())
     }
 
     pub(super) fn len(&self) -> usize {
@@ -115,9 +126,10 @@ impl Fleet {
         told
     }
 
-    /// What is missing until `name`s of all are ready: its name and admin port, and what it said.
+    /// One that runs and is not among those that are ready: its name and admin port, and what it said.
     fn waiting(&self, ready: &[String]) -> Option<(String, std::net::SocketAddr, String)> {
-        let (_, node) = self.nodes.iter().find(|(_, node)| !ready.contains(&node.name))?;
+        let is_missing = |node: &Node| node.is_started() && !ready.contains(&node.name);
+        let (_, node) = self.nodes.iter().find(|(_, node)| is_missing(node))?;
         Some((node.name.clone(), node.admin, node.said()))
     }
 
@@ -130,7 +142,7 @@ impl Fleet {
     }
 }
 
-/// Waits until all of them say that they are ready.
+/// Waits until all that were started say that they are ready.
 ///
 /// # Errors
 ///

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use tandem_model::LogId;
 use tandem_model::route::Chain;
 use tandem_redis::Hot;
 use tandem_storage::StoreError;
 use tokio::net::TcpStream;
 
 use super::site::Site;
+use crate::config::ComputeConfig;
 use crate::failure::Failure;
 use crate::servers;
 use crate::terminal::remark;
@@ -71,24 +73,29 @@ pub(super) async fn create(site: &Site) -> Result<[bool; 2], Failure> {
         let Some(identity) = applied.status.identity else {
             return Err(Failure::failed(anyhow!("the event log ([log]) does not say which one it is")));
         };
-        let mut is_alone = [true; 2];
-        // One after the other: tables that are created at once on one cluster hinder each other.
-        for config in &site.chains {
-            let chain = config.chain;
-            tandem_scylla::schema::apply(&config.rows)
-                .await
-                .map_err(|error| of_store(chain, "rows", error))?;
-            let nodes = servers::cql_nodes(&config.rows).await;
-            is_alone[chain as usize] = nodes.with_context(|| format!("[chains.{chain}.rows]"))? == 1;
-            let hot = Hot::open(config.hot.clone(), chain, identity.log_id, identity.generation).await;
-            hot.map_err(|error| of_store(chain, "hot", error))?;
+        let log = (identity.log_id, identity.generation);
+        let [a, b] = &site.chains;
+        if a.rows.addresses == b.rows.addresses {
+            // Tables that are created at once on one cluster hinder each other.
+            return Ok([of_chain(a, log).await?, of_chain(b, log).await?]);
         }
-        Ok(is_alone)
+        let (a, b) = futures::try_join!(of_chain(a, log), of_chain(b, log))?;
+        Ok([a, b])
     };
     tokio::time::timeout(CREATE_WITHIN, Box::pin(creating)).await.unwrap_or_else(|_| {
         let seconds = CREATE_WITHIN.as_secs();
         Err(Failure::failed(anyhow!("the servers did not create topics and tables within {seconds} s")))
     })
+}
+
+/// Creates the tables of a chain; whether its CQL cluster has one node only.
+async fn of_chain(config: &ComputeConfig, (log, generation): (LogId, u32)) -> Result<bool, Failure> {
+    let chain = config.chain;
+    tandem_scylla::schema::apply(&config.rows).await.map_err(|error| of_store(chain, "rows", error))?;
+    let nodes = servers::cql_nodes(&config.rows).await;
+    let hot = Hot::open(config.hot.clone(), chain, log, generation).await;
+    hot.map_err(|error| of_store(chain, "hot", error))?;
+    Ok(nodes.with_context(|| format!("[chains.{chain}.rows]"))? == 1)
 }
 
 /// Removes what was created and what came after. What can't be removed is said, with its name; two
@@ -100,13 +107,16 @@ pub(super) async fn remove(site: &Site) {
         }
     };
     let removing = async {
-        for config in &site.chains {
+        let of_chains = site.chains.iter().map(|config| async {
             let (rows, hot) = (&config.rows, &config.hot);
             said(format!("keyspace {}", rows.keyspace), Box::pin(servers::drop_keyspace(rows)).await);
             said(format!("keys {{{}:*", hot.key_prefix), servers::remove_keys(hot).await);
-        }
+        });
         let log = &site.chains[0].log;
-        said(format!("topics {}.*", log.prefix), servers::remove_topics(log).await);
+        let topics = async {
+            said(format!("topics {}.*", log.prefix), servers::remove_topics(log).await);
+        };
+        futures::join!(futures::future::join_all(of_chains), topics);
     };
     if tokio::time::timeout(REMOVE_WITHIN, removing).await.is_err() {
         let (name, seconds) = (&site.name, REMOVE_WITHIN.as_secs());

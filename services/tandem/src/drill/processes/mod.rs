@@ -42,7 +42,7 @@ use tandem_model::route::{Chain, Route};
 use tokio::task::JoinHandle;
 
 use self::faults::InForce;
-use self::fleet::{Fleet, Shared};
+use self::fleet::{Fleet, Shared, Who};
 use self::proxies::{Door, Proxies};
 use self::site::Site;
 use super::decided::{self, said};
@@ -185,7 +185,12 @@ struct Started {
 /// Doors and processes, ready.
 async fn started(options: &Options, site: &Site, rows_alone: [bool; 2]) -> anyhow::Result<Started> {
     let proxies = Arc::new(Proxies::start(site, rows_alone).await?);
-    let fleet = Arc::new(Mutex::new(Fleet::start(options, site, &proxies)?));
+    let fleet = Arc::new(Mutex::new(Fleet::new(options, site, &proxies)?));
+    // The chains first: a group that finds one of them a moment before the other begins with a
+    // switch, and with the cool-down of one.
+    fleet.lock().start(Who::is_of_a_chain)?;
+    fleet::ready(&fleet).await?;
+    fleet.lock().start(|who| !who.is_of_a_chain())?;
     fleet::ready(&fleet).await?;
     let watching = tokio::spawn(fleet::watch(Arc::downgrade(&fleet)));
     let key = OperatorKey::new(site.key.as_str());
