@@ -5,12 +5,14 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use tandem_tests::program::{DEADLINE, Process, binary, lines_of, run, until};
-use tandem_tests::services::{Addresses, Services};
+use tandem_tests::services::{Addresses, PerChain, Services};
 
 use crate::alone;
 
@@ -61,6 +63,8 @@ async fn drills_on_processes_lose_and_double_nothing_and_leave_nothing() {
         }
     }
     assert_eq!(drills, DRILLS.map(str::to_owned).into());
+    let PerChain { a, b } = &services.addresses().redis;
+    assert_eq!([keys(a), keys(b)], [0, 0], "what was on the servers is removed");
     a_killed_drill_takes_its_processes_along(config, report).await;
 }
 
@@ -86,7 +90,7 @@ async fn servers_that_are_not_there_are_named() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     // Nobody listens at port 1.
     let nowhere = || "127.0.0.1:1".to_owned();
-    let of_both = || tandem_tests::services::PerChain { a: nowhere(), b: nowhere() };
+    let of_both = || PerChain { a: nowhere(), b: nowhere() };
     let addresses = Addresses {
         kafka: nowhere(),
         cql: of_both(),
@@ -125,6 +129,15 @@ fn configuration(servers: &Addresses, folder: &Path) -> PathBuf {
     let file = folder.join("operator.toml");
     fs::write(&file, text).expect("a file in our own folder");
     file
+}
+
+/// How many keys a Redis has.
+fn keys(address: &str) -> u64 {
+    let mut stream = TcpStream::connect(address).expect("the server runs");
+    stream.write_all(b"DBSIZE\r\n").expect("it takes a question");
+    let mut answer = String::new();
+    BufReader::new(stream).read_line(&mut answer).expect("it answers");
+    answer.trim().trim_start_matches(':').parse().unwrap_or_else(|_| panic!("{answer}"))
 }
 
 /// Command lines of processes that were given this file.

@@ -117,9 +117,10 @@ impl StandOption {
         let (StandKind::Processes, Some(config)) = (self.stand, &self.config) else {
             return Ok(Place::Embedded);
         };
-        // Processes must find them from wherever they stand.
+        // As they are named: what stands beside the file is found beside it.
         let found = |path: &PathBuf| {
-            let absolute = path.canonicalize().with_context(|| format!("can't use {}", path.display()));
+            let absolute = std::fs::metadata(path).and_then(|_| std::path::absolute(path));
+            let absolute = absolute.with_context(|| format!("can't use {}", path.display()));
             absolute.map_err(Failure::configuration)
         };
         let program = std::env::current_exe().context("this program does not know where it is")?;

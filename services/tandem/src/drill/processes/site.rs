@@ -232,3 +232,58 @@ fn url(address: SocketAddr) -> String {
 fn variable(section: &str, key: &str) -> String {
     format!("TANDEM__{}__{key}", section.replace('.', "__")).to_uppercase()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Values;
+
+    /// What a process reads of `file` and these variables.
+    fn read(file: &Path, variables: Variables, role: Role, chain: Option<Chain>) -> RoleConfig {
+        let values = Values::load(file, variables).expect("sound");
+        values.of(role, chain).expect("complete")
+    }
+
+    #[tokio::test]
+    async fn processes_are_told_of_doors_and_keep_the_rest_of_the_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("operator.toml");
+        let text = "[log]\nevents_topic = \"precious\"\nappend_timeout_ms = 1234\n\
+                    [chains.a.rows]\nkeyspace = \"precious\"\nrequest_timeout_ms = 777\n\
+                    [chains.b.hot]\nmode = \"sentinel\"\nkey_prefix = \"precious\"\n\
+                    [gateway]\nhedge_delay_ms = 33\nclock = \"replay\"\n";
+        std::fs::write(&file, text).expect("a file");
+        let site = Site::new(&file, 2).expect("a site");
+        let proxies = super::super::proxies::Proxies::start(&site, [true, false]).await.expect("doors");
+
+        let doors = proxies.doors(Chain::A);
+        let RoleConfig::Compute(compute) =
+            read(&file, site.compute(Chain::A, &doors), Role::Compute, Some(Chain::A))
+        else {
+            panic!("of compute")
+        };
+        assert_eq!(compute.rows.addresses, [doors.compute_rows.expect("a door").to_string()]);
+        assert_eq!(compute.hot.addresses, [doors.compute_hot.expect("a door").to_string()]);
+        assert_ne!(doors.compute_rows, doors.query_rows, "a stalled disk is not one that can't be read");
+        assert_eq!((compute.rows.request_timeout_ms, compute.log.append_timeout_ms), (777, 1234));
+        let ours = [&compute.log.events_topic, &compute.rows.keyspace, &compute.hot.key_prefix];
+        assert!(ours.iter().all(|name| name.starts_with(&site.name)), "{ours:?}");
+
+        let RoleConfig::Gateway(gateway) =
+            read(&file, site.gateway(1, &proxies.controls(1), proxies.queries()), Role::Gateway, None)
+        else {
+            panic!("of a gateway")
+        };
+        let nodes: Vec<String> = gateway.control.nodes.iter().map(ToString::to_string).collect();
+        let doors: Vec<String> = proxies.controls(1).iter().map(|door| format!("{}/", url(*door))).collect();
+        assert_eq!(nodes, doors);
+        assert_eq!(gateway.listen, site.ports.gateways[1].listen);
+        assert_eq!(gateway.gateway.hedge_delay.as_millis(), 33);
+
+        // Nothing can stand before nodes that are found by others.
+        use super::super::proxies::Door;
+        assert!(proxies.has(Door::Rows(Chain::A)) && proxies.has(Door::Hot(Chain::A)));
+        assert!(!proxies.has(Door::Rows(Chain::B)) && !proxies.has(Door::Hot(Chain::B)));
+        assert_ne!(site.name, Site::new(&file, 1).expect("another").name);
+    }
+}
