@@ -5,6 +5,7 @@
 //! | killed, paused and emptied under load, nothing is lost, doubled or taken back | `drills.rs` |
 //! | a figure that changes behind a chain's back is found, left and computed again | `parity.rs` |
 //! | what can't be is refused with exit code 64 and what to do | `refusals.rs` |
+//! | `tandem drill` on processes: nothing lost, and nothing left behind | `stand.rs` |
 //! | what fails on the way is said, and nothing is lost by it | `troubles.rs` |
 //!
 //! What the drills stand on: the library of this package (servers, processes, a user), `writers.rs`
@@ -27,6 +28,7 @@ mod faults;
 mod parity;
 mod readers;
 mod refusals;
+mod stand;
 mod troubles;
 mod writers;
 

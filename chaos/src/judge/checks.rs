@@ -127,6 +127,12 @@ fn coverage(evidence: &Evidence, report: &Report) -> Vec<Check> {
     checks.push(check(Class::Coverage, "reads to judge by", expected, observed, is_enough));
     let steady = format!("{} errors", before.errors());
     checks.push(check(Class::Coverage, "steady before the fault", "0 errors", steady, before.errors() == 0));
+    // Who has left the chain by itself is not struck by what comes.
+    let early = evidence.decisions.iter().find(|decision| decision.at_us + 1_000 < evidence.marks.began_us);
+    let observed = early.map_or("none".to_owned(), |decision| {
+        format!("epoch {}, chain {} ({})", decision.epoch, decision.active, decision.reason)
+    });
+    checks.push(check(Class::Coverage, "switches before the fault", "none", observed, early.is_none()));
     let is_equal = report.parity_before == "equal";
     checks.push(check(Class::Coverage, "digests before", "equal", &report.parity_before, is_equal));
     if evidence.history.dropped > 0 {

@@ -156,6 +156,12 @@ fn aims_that_are_missed_fail_it() {
     check_verdict(Verdict::Fail, "errors in the fault minute", |evidence| {
         evidence.history.entries[150].outcome = Outcome::Unavailable;
     });
+    // Under way when the fault began: its work, and no want of calm before.
+    check_verdict(Verdict::Fail, "errors in the fault minute", |evidence| {
+        let first = evidence.history.entries.iter().position(|entry| entry.answered_us > 1_000 * MS);
+        let entry = &mut evidence.history.entries[first.expect("there are later ones")];
+        (entry.sent_us, entry.outcome) = (990 * MS, Outcome::Unavailable);
+    });
     check_verdict(Verdict::Fail, "digests at the end", |evidence| evidence.marks.settled_us = None);
 }
 
@@ -164,6 +170,9 @@ fn a_drill_that_shows_nothing_is_not_passed() {
     check_verdict(Verdict::Inconclusive, "bit chain a", |evidence| evidence.strikes[0].struck = Some(0));
     check_verdict(Verdict::Inconclusive, "reads to judge by", |evidence| {
         evidence.history.entries.truncate(20);
+    });
+    check_verdict(Verdict::Inconclusive, "switches before the fault", |evidence| {
+        evidence.decisions[0].at_us = 600 * MS;
     });
     check_verdict(Verdict::Inconclusive, "the end was counted", |evidence| evidence.finals.clear());
     check_verdict(Verdict::Inconclusive, "written down", |evidence| evidence.history.dropped = 1);

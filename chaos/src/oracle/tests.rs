@@ -167,10 +167,12 @@ fn gaps_reach_over_bad_answers_and_to_both_ends() {
 }
 
 #[test]
-fn requests_are_counted_where_they_were_sent() {
+fn requests_are_counted_where_they_ended() {
     let mut history = good();
     history.entries[5].outcome = Outcome::Failed;
-    let totals = totals(&history, Window { from_us: 0, to_us: 395 });
+    let early = totals(&history, Window { from_us: 0, to_us: 395 });
+    assert_eq!((early.reads, early.errors()), (3, 0), "one that was under way is of what came then");
+    let totals = totals(&history, Window { from_us: 0, to_us: 405 });
     assert_eq!((totals.reads, totals.good, totals.errors(), totals.writes), (4, 3, 1, 2));
     assert_eq!((totals.errors_ppm(), totals.by_chain), (250_000, [3, 0]));
     let latency = latency(&history, Window { from_us: 0, to_us: 395 }).expect("there are reads");

@@ -102,10 +102,11 @@ impl Totals {
     }
 }
 
-/// The requests that were sent within `window`.
+/// The requests that came to their end within `window`: one that was under way when a fault began
+/// is the fault's, whatever became of it.
 pub fn totals(history: &History, window: Window) -> Totals {
     let mut totals = Totals::default();
-    for entry in history.entries.iter().filter(|entry| window.has(entry.sent_us)) {
+    for entry in history.entries.iter().filter(|entry| window.has(entry.answered_us)) {
         if !entry.is_read() {
             totals.writes += 1;
             totals.writes_failed += u64::from(entry.outcome != Outcome::Good);

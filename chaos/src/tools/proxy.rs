@@ -50,6 +50,13 @@ pub enum ProxyFault {
     Reset,
     /// New connections are taken, and nobody is behind them; open ones go on.
     HalfOpen,
+    /// What passes waits until the fault is over, and is lost by nobody.
+    Hang,
+    /// Some of what clients send resets the connection instead of passing: a question in the middle.
+    Cut {
+        /// So many of a hundred chunks.
+        percent: u32,
+    },
 }
 
 impl ProxyFault {
@@ -81,6 +88,8 @@ struct Shared {
     fault: watch::Sender<ProxyFault>,
     /// Chunks and connections that were disturbed.
     struck: AtomicU64,
+    /// Chunks that clients sent, and connections that the server did not take.
+    asked: AtomicU64,
     room: Semaphore,
 }
 
@@ -97,6 +106,7 @@ impl Proxy {
             server,
             fault: watch::Sender::default(),
             struck: AtomicU64::new(0),
+            asked: AtomicU64::new(0),
             room: Semaphore::new(CONNECTIONS_MAX),
         });
         let accepting = tokio::spawn(accept(listener, Arc::clone(&shared)));
@@ -106,6 +116,12 @@ impl Proxy {
     /// Where to connect.
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// How often clients have asked something of the server since the start, answered or not:
+    /// chunks they sent, and connections that could not be made.
+    pub fn asked(&self) -> u64 {
+        self.shared.asked.load(Ordering::Relaxed)
     }
 
     /// Puts a fault in force, until the guard ends.
@@ -178,7 +194,11 @@ async fn connect(client: TcpStream, shared: Arc<Shared>) {
         let _ = fault.changed().await;
         return;
     }
-    let Ok(server) = TcpStream::connect(shared.server).await else { return };
+    let Ok(server) = TcpStream::connect(shared.server).await else {
+        // Nobody is there, and the client is to hear it as it would without us: at once.
+        shared.asked.fetch_add(1, Ordering::Relaxed);
+        return reset(client);
+    };
     // What nodelay is for is not worth ending a connection.
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     let (from_client, to_client) = client.into_split();
@@ -186,8 +206,8 @@ async fn connect(client: TcpStream, shared: Arc<Shared>) {
     let lost = AtomicBool::new(false);
     let (mut inward, mut outward) = ((from_client, to_server), (from_server, to_client));
     let must_reset = tokio::select! {
-        () = pass(&mut inward, Way::In, &shared, &lost) => false,
-        () = pass(&mut outward, Way::Out, &shared, &lost) => false,
+        is_cut = pass(&mut inward, Way::In, &shared, &lost) => is_cut,
+        is_cut = pass(&mut outward, Way::Out, &shared, &lost) => is_cut,
         is_reset = broken(fault, &lost) => is_reset,
     };
     if must_reset {
@@ -221,27 +241,50 @@ fn reset(stream: TcpStream) {
     let _ = stream.set_zero_linger();
 }
 
-/// Passes bytes on until one side ends.
-async fn pass(ends: &mut (OwnedReadHalf, OwnedWriteHalf), way: Way, shared: &Shared, lost: &AtomicBool) {
+/// Passes bytes on until one side ends (false), or the connection is to be reset (true).
+async fn pass(
+    ends: &mut (OwnedReadHalf, OwnedWriteHalf),
+    way: Way,
+    shared: &Shared,
+    lost: &AtomicBool,
+) -> bool {
     let (from, to) = ends;
     let mut chunk = vec![0; CHUNK_BYTES];
     while let Ok(length @ 1..) = from.read(&mut chunk).await {
+        let number = match way {
+            Way::In => shared.asked.fetch_add(1, Ordering::Relaxed),
+            Way::Out => shared.struck.load(Ordering::Relaxed),
+        };
         let fault = *shared.fault.borrow();
         if fault.loses(way) {
             shared.struck.fetch_add(1, Ordering::Relaxed);
             lost.store(true, Ordering::Relaxed);
             continue;
         }
-        if let Some(pause) = pause(fault, length, shared.struck.load(Ordering::Relaxed)) {
+        if way == Way::In && is_cut(fault, number) {
+            return true;
+        }
+        let mut over = shared.fault.subscribe();
+        // A pause is over with its fault, however long it would be.
+        let over = over.wait_for(|now| *now != fault);
+        if fault == ProxyFault::Hang {
             shared.struck.fetch_add(1, Ordering::Relaxed);
-            // A pause is over with its fault, however long it would be.
-            let mut over = shared.fault.subscribe();
-            let _ = tokio::time::timeout(pause, over.wait_for(|now| *now != fault)).await;
+            let _ = over.await;
+        } else if let Some(pause) = pause(fault, length, number) {
+            shared.struck.fetch_add(1, Ordering::Relaxed);
+            let _ = tokio::time::timeout(pause, over).await;
         }
         if to.write_all(&chunk[..length]).await.is_err() {
-            return;
+            return false;
         }
     }
+    false
+}
+
+/// Whether the chunk of this number cuts its connection.
+fn is_cut(fault: ProxyFault, number: u64) -> bool {
+    let ProxyFault::Cut { percent } = fault else { return false };
+    SmallRng::seed_from_u64(number).random_range(0..100) < percent
 }
 
 /// How long the chunk of this number waits before it passes.

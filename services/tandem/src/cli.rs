@@ -106,11 +106,17 @@ Each run starts a system of its own, so nothing else is touched, and ends every 
 happens (Ctrl-C, an error, a spent error budget). It leaves a report for people (HTML), for \
 machines (JSON) and for build servers (JUnit).
 
+With --stand processes every role is a process of its own, on the servers that --config names: under \
+topics, keyspaces and keys of their own (drill_…), which are removed afterwards. Faults are signals \
+(kill, stop) and TCP proxies between the processes; what these can't do is BLOCKED, with the reason.
+
 Examples:
 
   tandem drill list
   tandem drill run crash slow --chain both
   tandem drill run --all --length brief --report ./drills
+  tandem drill run crash slow --stand processes --config tandem.toml
+  tandem drill run release --stand processes --config tandem.toml --next-program ./tandem-next
   tandem drill report ./drills")]
     Drill(drill::Args),
     /// Run the compute of a chain against real backends

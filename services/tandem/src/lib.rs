@@ -25,6 +25,7 @@ pub mod logging;
 pub mod parity;
 pub mod progress;
 pub mod roles;
+mod servers;
 pub mod status;
 pub mod system;
 pub mod terminal;

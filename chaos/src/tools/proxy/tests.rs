@@ -96,6 +96,50 @@ async fn connections_are_reset_half_open_or_slow() {
 }
 
 #[tokio::test]
+async fn what_hangs_is_late_and_not_lost() {
+    let (server, heard) = echo().await;
+    let proxy = Proxy::start(server).await.unwrap();
+    let mut stream = TcpStream::connect(proxy.address()).await.unwrap();
+    say(&mut stream, b"before").await.unwrap();
+    let (before, asked) = (heard.load(Ordering::Relaxed), proxy.asked());
+    let guard = proxy.begin(ProxyFault::Hang);
+    stream.write_all(b"late").await.unwrap();
+    assert!(is_silent(&mut stream).await);
+    assert_eq!(heard.load(Ordering::Relaxed), before);
+    assert_eq!((guard.struck(), proxy.asked() - asked), (1, 1));
+    drop(guard);
+    let mut answer = [0; 4];
+    tokio::time::timeout(PATIENCE, stream.read_exact(&mut answer)).await.unwrap().unwrap();
+    assert_eq!(&answer, b"late", "on the connection it was sent on");
+}
+
+#[tokio::test]
+async fn some_questions_cut_their_connection() {
+    let (server, _) = echo().await;
+    let proxy = Proxy::start(server).await.unwrap();
+    let guard = proxy.begin(ProxyFault::Cut { percent: 20 });
+    let mut cut = 0;
+    for _ in 0..200 {
+        let mut stream = TcpStream::connect(proxy.address()).await.unwrap();
+        cut += u32::from(say(&mut stream, b"?").await.is_err());
+    }
+    assert!((20..=65).contains(&cut), "{cut} of 200");
+    assert_eq!(guard.struck(), u64::from(cut));
+}
+
+#[tokio::test]
+async fn a_server_that_is_gone_refuses_and_is_asked_all_the_same() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let gone = listener.local_addr().unwrap();
+    drop(listener);
+    let proxy = Proxy::start(gone).await.unwrap();
+    let mut stream = TcpStream::connect(proxy.address()).await.unwrap();
+    let ended = tokio::time::timeout(PATIENCE, stream.read_u8()).await.unwrap();
+    assert_eq!(ended.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
+    assert_eq!(proxy.asked(), 1);
+}
+
+#[tokio::test]
 async fn a_dropped_proxy_leaves_nothing_behind() {
     let (server, _) = echo().await;
     let proxy = Proxy::start(server).await.unwrap();

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
 use clap::Subcommand;
 use comfy_table::{ContentArrangement, Table, presets};
 use futures::StreamExt;
@@ -12,7 +12,7 @@ use tandem_chaos::report::{Class, Report, Verdict};
 use tandem_model::route::Chain;
 use tokio::sync::watch;
 
-use crate::drill::{Plan, keep, keep_junit, kept, run_one};
+use crate::drill::{Place, Plan, ProcessOptions, keep, keep_junit, kept, run_one};
 use crate::failure::Failure;
 use crate::terminal::{counted, remark, say};
 
@@ -35,6 +35,9 @@ enum What {
         #[arg(value_name = "DIR")]
         folder: PathBuf,
     },
+    /// End a group of processes with the drill that started them
+    #[command(hide = true)]
+    Guard,
 }
 
 #[derive(Debug, clap::Args)]
@@ -45,9 +48,8 @@ struct Run {
     /// Run every drill
     #[arg(long)]
     all: bool,
-    /// Where: a system of its own in this process, on embedded storage
-    #[arg(long, value_enum, default_value_t = StandKind::Embedded)]
-    stand: StandKind,
+    #[command(flatten)]
+    stand: StandOption,
     /// Chain to strike
     #[arg(long, value_enum, default_value_t = Direction::A)]
     chain: Direction,
@@ -72,10 +74,65 @@ struct Run {
 }
 
 /// Where drills run.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct StandOption {
+    /// Where: a system of its own in this process on embedded storage; or processes of this program
+    /// on the servers that --config names, with topics, keyspaces and keys of their own
+    #[arg(long, value_enum, default_value_t = StandKind::Embedded)]
+    stand: StandKind,
+    /// Configuration file that names the servers for --stand processes; its other settings are drilled
+    /// as they are
+    #[arg(long, value_name = "FILE", env = "TANDEM_CONFIG", required_if_eq("stand", "processes"))]
+    config: Option<PathBuf>,
+    /// With processes: how many gateways
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=8))]
+    gateways: u8,
+    /// With processes: the program with which a process that was killed comes back, so that drill
+    /// `release` brings a second version [default: this one]
+    #[arg(long, value_name = "PATH")]
+    next_program: Option<PathBuf>,
+    /// With processes: the only broker's process on this machine, which drill `log-lost` stops and wakes
+    #[arg(long, value_name = "PID")]
+    kafka_pid: Option<u32>,
+    /// With processes: a folder in which to keep what they say
+    #[arg(long, value_name = "DIR")]
+    logs: Option<PathBuf>,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum StandKind {
     /// All in this process
     Embedded,
+    /// Real processes on real servers
+    Processes,
+}
+
+impl StandOption {
+    /// Where that is.
+    ///
+    /// # Errors
+    ///
+    /// When a program or a file is not there.
+    pub(crate) fn place(&self) -> Result<Place, Failure> {
+        let (StandKind::Processes, Some(config)) = (self.stand, &self.config) else {
+            return Ok(Place::Embedded);
+        };
+        // As they are named: what stands beside the file is found beside it.
+        let found = |path: &PathBuf| {
+            let absolute = std::fs::metadata(path).and_then(|_| std::path::absolute(path));
+            let absolute = absolute.with_context(|| format!("can't use {}", path.display()));
+            absolute.map_err(Failure::configuration)
+        };
+        let program = std::env::current_exe().context("this program does not know where it is")?;
+        Ok(Place::Processes(ProcessOptions {
+            config: found(config)?,
+            program,
+            next_program: self.next_program.as_ref().map(found).transpose()?,
+            gateways: self.gateways,
+            kafka_pid: self.kafka_pid,
+            logs: self.logs.clone(),
+        }))
+    }
 }
 
 /// Which chain is struck.
@@ -143,6 +200,7 @@ pub async fn run(args: Args) -> Result<(), Failure> {
             say(table(&reports));
             Ok(())
         }
+        What::Guard => crate::drill::guard(),
     }
 }
 
@@ -181,7 +239,7 @@ pub(crate) fn chosen(names: &[String], all: bool) -> Result<Vec<Drill>, Failure>
 
 async fn run_all(args: Run) -> Result<(), Failure> {
     let drills = chosen(&args.names, args.all)?;
-    let StandKind::Embedded = args.stand;
+    let place = args.stand.place()?;
     let seed = args.seed.unwrap_or_else(tandem_chaos::load::wall_ms);
     let plan = Plan {
         timing: args.length.timing(),
@@ -196,14 +254,14 @@ async fn run_all(args: Run) -> Result<(), Failure> {
     let interrupted = interrupted();
     let mut running = stream::iter(runs)
         .map(|(drill, chain)| {
-            let mut stop = interrupted.clone();
+            let (mut stop, place) = (interrupted.clone(), &place);
             async move {
                 if *stop.borrow() {
                     return None;
                 }
                 let name = drill.id.clone();
                 let broken_off = async move { _ = stop.wait_for(|stop| *stop).await };
-                let report = Box::pin(run_one(drill, chain, seed, plan, broken_off)).await;
+                let report = Box::pin(run_one(place, drill, chain, seed, plan, broken_off)).await;
                 Some((name, report))
             }
         })

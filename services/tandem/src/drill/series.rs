@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 
 use anyhow::Context;
 use tandem_chaos::drill::{Drill, ErrorBudget, LoadPlan, Timing};
@@ -10,7 +11,7 @@ use tandem_chaos::run::Request;
 use tandem_chaos::{judge, run};
 use tandem_model::route::Chain;
 
-use super::Embedded;
+use super::{Embedded, ProcessOptions, Processes};
 use crate::failure::Failure;
 
 /// The commit this was built from, where the build says so.
@@ -29,27 +30,63 @@ pub struct Plan {
     pub budget: ErrorBudget,
 }
 
-/// Runs a drill about `struck` on an embedded system of its own.
+/// Where drills run. Each has a system of its own there.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// All in this process, on embedded storage.
+    Embedded,
+    /// Real processes on real servers.
+    Processes(ProcessOptions),
+}
+
+impl Place {
+    /// Its name, as commands take it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Place::Embedded => "embedded",
+            Place::Processes(_) => "processes",
+        }
+    }
+}
+
+/// Runs a drill about `struck` on a system of its own.
 ///
 /// # Errors
 ///
 /// When there can be no such system.
 pub async fn run_one(
+    place: &Place,
     drill: Drill,
     struck: Chain,
     seed: u64,
     plan: Plan,
     broken_off: impl Future<Output = ()> + Send,
 ) -> Result<Report, Failure> {
-    let stand = Embedded::start(seed).await?;
     let Plan { timing, load, budget } = plan;
-    // A brief one only asks whether it is safe.
-    if timing != Timing::BRIEF {
-        stand.settle().await;
-    }
     let request = Request { drill, struck, seed, timing, load, budget };
-    let evidence = Box::pin(run(&stand, request, broken_off)).await;
-    stand.stop().await;
+    let mut broken_off = pin!(broken_off);
+    // A brief one only asks whether it is safe.
+    let is_hurried = timing == Timing::BRIEF;
+    let evidence = match place {
+        Place::Embedded => {
+            let stand = Embedded::start(seed).await?;
+            if !is_hurried {
+                stand.settle().await;
+            }
+            let evidence = Box::pin(run(&stand, request, broken_off)).await;
+            stand.stop().await;
+            evidence
+        }
+        Place::Processes(options) => {
+            let stand = Box::pin(Processes::start(options, &mut broken_off)).await?;
+            if !is_hurried {
+                stand.settle().await;
+            }
+            let evidence = Box::pin(run(&stand, request, broken_off)).await;
+            stand.stop().await;
+            evidence
+        }
+    };
     Ok(judge(&evidence, env!("CARGO_PKG_VERSION"), COMMIT.unwrap_or("commit not told by the build")))
 }
 

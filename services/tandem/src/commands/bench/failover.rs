@@ -15,14 +15,16 @@ use tandem_chaos::drill::{Drill, ErrorBudget, LoadPlan, Switch, by_id};
 use tandem_chaos::report::{Class, Report, Verdict};
 use tandem_model::route::Chain;
 
-use crate::commands::drill::{Direction, Length, chosen, interrupted};
-use crate::drill::{Plan, keep, run_one};
+use crate::commands::drill::{Direction, Length, StandOption, chosen, interrupted};
+use crate::drill::{Place, Plan, keep, run_one};
 use crate::failure::Failure;
 use crate::terminal::{remark, say};
 
 /// `tandem bench failover`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
+    #[command(flatten)]
+    stand: StandOption,
     /// Drills to measure [default: every one]
     #[arg(long = "drill", value_name = "NAME")]
     drills: Vec<String>,
@@ -59,6 +61,8 @@ struct Line {
     struck: Chain,
     repeat: u32,
     length: String,
+    #[serde(default = "embedded")]
+    stand: String,
     seed: u64,
     verdict: Verdict,
     safe: bool,
@@ -78,14 +82,25 @@ struct Line {
     reasons: Vec<String>,
 }
 
+/// What lines of older files are of.
+fn embedded() -> String {
+    Place::Embedded.name().to_owned()
+}
+
 impl Line {
-    fn of(report: &Report, repeat: u32, length: &str) -> Self {
+    /// Whether it is to be counted with others of this length and stand.
+    fn is_of(&self, length: &str, stand: &str) -> bool {
+        self.length == length && self.stand == stand
+    }
+
+    fn of(report: &Report, repeat: u32, (length, stand): (&str, &str)) -> Self {
         let measured = &report.measured;
         Self {
             drill: report.drill.clone(),
             struck: report.struck,
             repeat,
             length: length.to_owned(),
+            stand: stand.to_owned(),
             seed: report.seed,
             verdict: report.verdict,
             safe: report.holds(Class::Safety),
@@ -154,11 +169,12 @@ impl Slowest {
 /// Makes the runs that are still to be made, and shows the worst of all.
 pub(super) async fn run(args: Args) -> Result<(), Failure> {
     let drills = chosen(&args.drills, args.drills.is_empty())?;
+    let place = args.stand.place()?;
     let length = format!("{:?}", args.length).to_lowercase();
     let mut lines = read(&args.results)?;
     let done: BTreeSet<(String, Chain, u32)> = lines
         .iter()
-        .filter(|line| line.length == length)
+        .filter(|line| line.is_of(&length, place.name()))
         .map(|line| (line.drill.clone(), line.struck, line.repeat))
         .collect();
     let mut to_do: Vec<(u32, &Drill, Chain)> = Vec::new();
@@ -187,12 +203,12 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
         let mut stopping = stop.clone();
         let broken_off = async move { _ = stopping.wait_for(|stop| *stop).await };
         let seed = seed(args.seed, &drill.id, chain, repeat);
-        let report = Box::pin(run_one(drill.clone(), chain, seed, plan, broken_off)).await?;
+        let report = Box::pin(run_one(&place, drill.clone(), chain, seed, plan, broken_off)).await?;
         // What was broken off is made again the next time.
         if report.verdict == Verdict::Interrupted || *stop.borrow() {
             break;
         }
-        let line = Line::of(&report, repeat, &length);
+        let line = Line::of(&report, repeat, (&length, place.name()));
         append(&args.results, &line)?;
         remark(format_args!("{}/{all} {:12} {} on {chain}", number + 1, report.verdict, drill.id));
         if let Some(folder) = args.report.as_ref().filter(|_| report.verdict != Verdict::Pass) {
@@ -200,7 +216,7 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
         }
         lines.push(line);
     }
-    lines.retain(|line| line.length == length);
+    lines.retain(|line| line.is_of(&length, place.name()));
     let worst = worst(&lines);
     let table = markdown(&worst);
     if let Some(path) = &args.table {
@@ -322,6 +338,7 @@ mod tests {
             struck: Chain::A,
             repeat,
             length: "short".to_owned(),
+            stand: embedded(),
             seed: 1,
             verdict: Verdict::Pass,
             safe: true,

@@ -15,11 +15,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tandem_chaos::fault::Fault;
 use tandem_chaos::stand::{Decided, Injected, Stand, StandError};
-use tandem_control::{Decision, Node};
-use tandem_failover::{Action, Condition, Evidence};
+use tandem_control::Node;
+use tandem_failover::{Condition, Evidence};
 use tandem_gateway::ClockMode;
 use tandem_model::route::{Chain, Route};
 
+use super::decided::{self, said};
 use crate::failure::Failure;
 use crate::key::Key;
 use crate::system::hooks::Between;
@@ -32,8 +33,6 @@ const PARTITIONS: u32 = 2;
 /// How long the control group may take to find both chains well, and how often that is looked at.
 const SETTLE_MAX: Duration = Duration::from_secs(60);
 const LOOK_PAUSE: Duration = Duration::from_millis(200);
-/// Decisions that are looked at.
-const DECISIONS_MAX: usize = 200;
 
 /// A whole system in this process.
 pub struct Embedded {
@@ -127,24 +126,12 @@ impl Stand for Embedded {
     }
 
     async fn decisions(&self) -> Result<Vec<Decided>, StandError> {
-        let decisions = self.system.control().history(DECISIONS_MAX).await.map_err(said)?;
-        Ok(decisions.iter().filter_map(switched).collect())
+        decided::decisions(&*self.system.control()).await
     }
 
     async fn rules(&self) -> Vec<String> {
-        let decisions = self.system.control().history(DECISIONS_MAX).await.unwrap_or_default();
-        let newest = decisions.iter().find(|decision| switched(decision).is_some());
-        newest.map_or_else(Vec::new, |decision| {
-            decision.rulings.iter().map(|ruling| format!("{:?}: {ruling}", ruling.standing)).collect()
-        })
+        decided::rules(&*self.system.control()).await
     }
-}
-
-/// A decision that changed the route.
-fn switched(decision: &Decision) -> Option<Decided> {
-    let Action::Switch(_) = decision.entry.action else { return None };
-    let (active, epoch, reason) = (decision.active, decision.epoch, decision.entry.reason.clone());
-    Some(Decided { route: Route { active, epoch, reason }, decided_ms: decision.at_ms })
 }
 
 /// The leader of the control group is cut off from everybody.
@@ -184,10 +171,6 @@ impl Drop for Leaderless {
     fn drop(&mut self) {
         self.leader.cut_off(false);
     }
-}
-
-fn said(error: impl std::fmt::Display) -> StandError {
-    StandError(error.to_string())
 }
 
 #[cfg(test)]

@@ -14,11 +14,11 @@ use tandem_redis::{Hot, Mode};
 use tandem_scylla::{LogIdentity, ScyllaStore};
 use tandem_storage::{ChainStores, SnapshotStore, StoreError};
 
-use super::servers;
 use super::site::Site;
 use crate::config::{ComputeConfig, Role, RoleConfig};
 use crate::failure::Failure;
 use crate::roles::configured;
+use crate::servers;
 use crate::terminal::remark;
 
 /// What is used of the servers. Made before anything is created, so that all of it can be removed.

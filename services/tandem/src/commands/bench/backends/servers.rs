@@ -1,32 +1,22 @@
-//! The servers themselves, past our adapters: what they can do alone (yardsticks), what they keep
-//! for us (sizes), and the removal of it.
+//! The servers themselves, past our adapters: what they can do alone (yardsticks), and what they
+//! keep for us (sizes).
 
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, ensure};
-use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions};
-use rdkafka::client::DefaultClientContext;
-use redis::aio::MultiplexedConnection;
-use redis::{ConnectionAddr, IntoConnectionInfo, RedisConnectionInfo};
-use scylla::client::session::Session;
-use scylla::client::session_builder::SessionBuilder;
 use serde::Serialize;
-use tandem_kafka::Security;
 
 use super::node::CLIENTS;
 use crate::commands::bench::latency::{Latencies, Percentiles};
+use crate::servers::{KEYS_AT_ONCE, cql, host_and_port, keys, redis};
 
 /// How long `redis-benchmark` may take; it is told to do so little that it takes a second.
 const REDIS_BENCHMARK_WITHIN: Duration = Duration::from_secs(30);
 const REDIS_BENCHMARK_REQUESTS: &str = "40000";
-/// Keys that are asked for at once.
-const KEYS_AT_ONCE: usize = 500;
 /// Until a CQL store has written its tables to files, after it was told to do so every second.
 const FLUSHED_WITHIN: Duration = Duration::from_secs(4);
-const ADMIN_WITHIN: Duration = Duration::from_secs(20);
 
 /// What `redis-benchmark` reaches with GET, against the same server.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -71,46 +61,6 @@ async fn redis_benchmark(settings: &tandem_redis::Settings, clients: usize) -> a
     }
 }
 
-fn host_and_port(settings: &tandem_redis::Settings) -> anyhow::Result<(String, u16)> {
-    let address = settings.addresses.first().map(String::as_str).unwrap_or_default();
-    let (host, port) = address.rsplit_once(':').context("an address of Redis is host:port")?;
-    Ok((host.trim_matches(['[', ']']).to_owned(), port.parse()?))
-}
-
-async fn redis(settings: &tandem_redis::Settings) -> anyhow::Result<MultiplexedConnection> {
-    let (host, port) = host_and_port(settings)?;
-    let mut login = RedisConnectionInfo::default().set_db(settings.database.into());
-    if !settings.user.is_empty() {
-        login = login.set_username(&settings.user);
-    }
-    if let Some(password) = &settings.password {
-        login = login.set_password(password);
-    }
-    let info = ConnectionAddr::Tcp(host, port).into_connection_info()?.set_redis_settings(login);
-    Ok(redis::Client::open(info)?.get_multiplexed_async_connection().await?)
-}
-
-/// Keys of ours that match; `rest` comes behind the hash tag.
-async fn keys(
-    connection: &mut MultiplexedConnection,
-    settings: &tandem_redis::Settings,
-    rest: &str,
-) -> anyhow::Result<Vec<String>> {
-    let (mut found, mut cursor) = (Vec::new(), 0_u64);
-    loop {
-        let mut scan = redis::cmd("SCAN");
-        scan.arg(cursor).arg("MATCH").arg(format!("{{{}:*}}:{rest}", settings.key_prefix));
-        let (next, keys): (u64, Vec<String>) = scan.arg("COUNT").arg(1_000).query_async(connection).await?;
-        found.extend(keys);
-        cursor = next;
-        if cursor == 0 {
-            found.sort_unstable();
-            found.dedup();
-            return Ok(found);
-        }
-    }
-}
-
 /// What the sessions take in Redis, their keys and all overhead included; and how many there are.
 pub(super) async fn redis_bytes(settings: &tandem_redis::Settings) -> anyhow::Result<(u64, u64)> {
     let mut connection = redis(settings).await?;
@@ -126,25 +76,6 @@ pub(super) async fn redis_bytes(settings: &tandem_redis::Settings) -> anyhow::Re
         bytes += sizes.into_iter().flatten().sum::<u64>();
     }
     Ok((bytes, keys.len() as u64))
-}
-
-pub(super) async fn remove_keys(settings: &tandem_redis::Settings) -> anyhow::Result<()> {
-    let mut connection = redis(settings).await?;
-    let keys = keys(&mut connection, settings, "*").await?;
-    for some in keys.chunks(KEYS_AT_ONCE) {
-        redis::cmd("UNLINK").arg(some).exec_async(&mut connection).await?;
-    }
-    Ok(())
-}
-
-async fn cql(settings: &tandem_scylla::Settings) -> anyhow::Result<Session> {
-    let mut builder = SessionBuilder::new()
-        .known_nodes(&settings.addresses)
-        .connection_timeout(Duration::from_millis(settings.connect_timeout_ms));
-    if !settings.user.is_empty() {
-        builder = builder.user(&settings.user, settings.password.as_deref().unwrap_or_default());
-    }
-    Ok(Box::pin(builder.build()).await?)
 }
 
 /// The yardstick of the row store: the driver reads the totals of a session, and nobody makes
@@ -224,39 +155,6 @@ pub(super) fn folder_bytes(folder: &Path) -> anyhow::Result<u64> {
         bytes += if metadata.is_dir() { folder_bytes(&entry.path())? } else { metadata.len() };
     }
     Ok(bytes)
-}
-
-pub(super) async fn drop_keyspace(settings: &tandem_scylla::Settings) -> anyhow::Result<()> {
-    let session = Box::pin(cql(settings)).await?;
-    let mut text = scylla::statement::unprepared::Statement::new(format!(
-        "DROP KEYSPACE IF EXISTS {}",
-        settings.keyspace
-    ));
-    text.set_request_timeout(Some(ADMIN_WITHIN));
-    session.query_unpaged(text, ()).await?;
-    Ok(())
-}
-
-pub(super) async fn remove_topics(settings: &tandem_kafka::Settings) -> anyhow::Result<()> {
-    let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", settings.brokers.join(","));
-    if settings.security == Security::SaslPlaintext {
-        config
-            .set("security.protocol", "sasl_plaintext")
-            .set("sasl.mechanisms", "PLAIN")
-            .set("sasl.username", &settings.user)
-            .set("sasl.password", settings.password.as_deref().unwrap_or_default());
-    }
-    let admin: AdminClient<DefaultClientContext> = config.create()?;
-    let topics =
-        [&settings.events_topic, &settings.summaries_topic, &settings.receipts_topic, &settings.meta_topic];
-    let topics = topics.map(String::as_str);
-    let options =
-        AdminOptions::new().request_timeout(Some(ADMIN_WITHIN)).operation_timeout(Some(ADMIN_WITHIN));
-    for outcome in admin.delete_topics(&topics, &options).await? {
-        outcome.map_err(|(topic, code)| anyhow!("{topic}: {code}"))?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]
