@@ -110,6 +110,7 @@ async fn try_recover(context: &Context) -> Result<Result<Recovered, (Failed, Ver
 }
 
 /// What a fold is worth once all verdicts are known.
+#[allow(clippy::large_enum_variant, reason = "there is one of it at a time, and not for long")]
 enum Known {
     /// It knows them.
     Fold(Fold),
@@ -190,6 +191,7 @@ pub(crate) fn unpack(
     None
 }
 
+#[allow(clippy::large_enum_variant, reason = "there is one of it at a time, and not for long")]
 enum Replayed {
     There(Fold),
     /// The first beat whose digests are not those written down before.

@@ -52,6 +52,7 @@ pub(crate) async fn order(context: &Context) -> Option<RepairOrder> {
 }
 
 /// What came of an order.
+#[allow(clippy::large_enum_variant, reason = "there is one of it at a time, and not for long")]
 pub(crate) enum Repaired {
     /// The fold as it stands where the row store stands.
     Done(Fold),

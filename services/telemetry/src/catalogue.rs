@@ -56,6 +56,8 @@ metrics! {
     /// Repairs since the start, by how they ended: done (computed again from the log), failed (a store refused some
     /// of it for good).
     COMPUTE_REPAIRS = Counter, "tandem_compute_repairs_total", "repairs", ["chain", "partition", "outcome"], 2 * PARTITIONS;
+    /// Events that made the computation fail and are in quarantine, as of when the partition was begun.
+    COMPUTE_QUARANTINED = Gauge, "tandem_compute_quarantined_events", "events", ["chain", "partition"], PARTITIONS;
     /// 1 for what the partition is doing, 0 for the rest: elsewhere (another process works on it), recovering,
     /// following, stalled (a store is away), restarting, stopped, failed (needs somebody).
     COMPUTE_PHASE = Gauge, "tandem_compute_phase", "", ["chain", "partition", "phase"], 7 * PARTITIONS;

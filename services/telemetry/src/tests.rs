@@ -39,6 +39,7 @@ fn partition(number: u32) -> ComputePartition {
         rows: 70,
         restored_from: 40,
         repairs: [3, 1],
+        quarantined: 2,
         usage: Usage { live_sessions: 2, viewers: 9, ..Usage::default() },
     }
 }
@@ -150,6 +151,7 @@ async fn a_scrape_has_what_the_parts_say() {
             (r#"tandem_parity_scan_last_round_seconds"#, 9.5),
             (r#"tandem_parity_votes_total"#, 5.0),
             (r#"tandem_compute_repairs_total{chain="a",outcome="failed",partition="1"}"#, 1.0),
+            (r#"tandem_compute_quarantined_events{chain="a",partition="1"}"#, 2.0),
             (r#"tandem_control_leads"#, 1.0),
             (r#"tandem_control_term"#, 6.0),
             (r#"tandem_control_members{kind="learner"}"#, 1.0),

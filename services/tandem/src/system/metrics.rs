@@ -59,6 +59,7 @@ fn partition(status: &Status, ends: &[u64]) -> parts::ComputePartition {
         rows: status.rows,
         restored_from: status.restored_from,
         repairs: [status.repairs_done, status.repairs_failed],
+        quarantined: status.quarantined,
         usage: parts::Usage {
             live_sessions: usage.live_sessions,
             closed_sessions: usage.closed_sessions,

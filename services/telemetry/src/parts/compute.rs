@@ -30,6 +30,8 @@ pub struct ComputePartition {
     pub restored_from: u64,
     /// Repairs since the start: done, and failed.
     pub repairs: [u64; 2],
+    /// Events in quarantine.
+    pub quarantined: usize,
     /// What the fold keeps in memory.
     pub usage: Usage,
 }
@@ -106,6 +108,7 @@ pub fn compute(
             for (outcome, count) in ["done", "failed"].into_iter().zip(part.repairs) {
                 samples.set(&COMPUTE_REPAIRS, &[labels[0], labels[1], outcome], count as f64);
             }
+            samples.set(&COMPUTE_QUARANTINED, &labels, part.quarantined as f64);
             samples.set(&COMPUTE_HOT, &labels, f64::from(u8::from(part.hot.is_some())));
             if let Some((cut, missing)) = part.hot {
                 samples.set(&COMPUTE_HOT_NEXT, &labels, cut.next as f64);
