@@ -41,7 +41,7 @@ where
             answer::json(StatusCode::ACCEPTED, &VerdictSpoken { partition, offset, ruling, at })
         }
         Ok(Ok(None)) => problem(&Problem::bad_parameter(format!(
-            "there is no record at offset {offset} of partition {partition}"
+            "there is no event at offset {offset} of partition {partition}"
         ))),
         Ok(Err(error)) => problem(&error.problem()),
         Err(_) => problem(&Problem::unavailable(
@@ -80,6 +80,8 @@ mod tests {
         }
         let cases = [
             json!({"partition": partition, "offset": 9, "ruling": "release", "reason": "x"}),
+            // A verdict.
+            json!({"partition": partition, "offset": 1, "ruling": "release", "reason": "x"}),
             json!({"partition": 999, "offset": 0, "ruling": "release", "reason": "x"}),
             json!({"partition": partition, "offset": 0, "ruling": "release", "reason": " "}),
             json!({"partition": partition, "offset": 0, "ruling": "forget", "reason": "x"}),

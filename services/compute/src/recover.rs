@@ -1,13 +1,12 @@
 //! From what a process left behind to a fold that may go on.
 
 use std::collections::BTreeMap;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use tandem_fold::Fold;
 use tandem_model::digest::Digests;
 use tandem_model::row::BeatDigest;
-use tandem_model::{PartitionId, PseudonymKey, Verdicts};
-use tandem_storage::{BEATS_KEPT, RepairOrder, Snapshot, StoreError};
+use tandem_model::{Cut, PartitionId, PseudonymKey, Verdicts};
+use tandem_storage::{BEATS_KEPT, Snapshot, StoreError};
 
 use crate::partition::{Context, is_over, persistently};
 use crate::poison::{self, Failed, Interruption, fold_on};
@@ -65,9 +64,9 @@ async fn try_recover(context: &Context) -> Result<Result<Recovered, (Failed, Ver
             Repaired::Failed(failed, known) => return Ok(Err((failed, known))),
         }
     }
-    let target = persistently(context, async || stores.rows.progress(partition).await)
-        .await?
-        .map_or(0, |cut| cut.next);
+    let cut =
+        persistently(context, async || stores.rows.progress(partition).await).await?.unwrap_or_default();
+    let target = cut.next;
     let written: BTreeMap<u64, Digests> =
         persistently(context, async || stores.rows.beats(partition, 0, BEATS_KEPT).await)
             .await?
@@ -84,7 +83,7 @@ async fn try_recover(context: &Context) -> Result<Result<Recovered, (Failed, Ver
                 tracing::warn!(%partition, next, offset, "snapshot left out: there is a verdict about what it counts");
                 continue;
             }
-            Known::Unheard => return compute_again(context, target).await,
+            Known::Unheard => return compute_again(context, cut).await,
         };
         match replay(context, fold, target, &written).await? {
             Replayed::There(fold) => return Ok(Ok(Recovered { fold, restored_from: next })),
@@ -97,7 +96,7 @@ async fn try_recover(context: &Context) -> Result<Result<Recovered, (Failed, Ver
     let fold = Fold::new(partition, context.log.partitions(), context.key);
     let fold = match knowing(context, fold, target).await? {
         Known::Fold(fold) => fold,
-        Known::Otherwise(_) | Known::Unheard => return compute_again(context, target).await,
+        Known::Otherwise(_) | Known::Unheard => return compute_again(context, cut).await,
     };
     match replay(context, fold, target, &written).await? {
         Replayed::There(fold) => Ok(Ok(Recovered { fold, restored_from: 0 })),
@@ -136,26 +135,18 @@ async fn knowing(context: &Context, fold: Fold, target: u64) -> Result<Known, St
     })
 }
 
-/// A verdict came about what the rows have counted: they are computed again as after an order of
-/// an operator, so that readers are told, and a crash on the way is made good.
+/// A verdict came about what the rows have counted.
 async fn compute_again(
     context: &Context,
-    target: u64,
+    cut: Cut,
 ) -> Result<Result<Recovered, (Failed, Verdicts)>, StoreError> {
-    let partition = context.partition;
-    let order = RepairOrder {
-        partition,
-        session_id: None,
-        reason: format!("a verdict about an event below offset {target}"),
-        ordered_ms: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64,
-    };
-    persistently(context, async || context.stores.rows.order_repair(&order).await).await?;
-    match repair::rebuild(context, &order).await? {
+    match repair::revise(context, cut).await? {
         Repaired::Done(fold) => Ok(Ok(Recovered { fold, restored_from: 0 })),
         Repaired::Failed(failed, known) => Ok(Err((failed, known))),
         Repaired::Nothing => Err(StoreError::Damaged(format!(
-            "partition {partition}: a verdict says that an event below offset {target} is to be counted otherwise, \
-             and the log can't be read from its beginning"
+            "partition {}: a verdict says that an event below offset {} is to be counted otherwise, and the log can't \
+             be read from its beginning",
+            context.partition, cut.next
         ))),
     }
 }

@@ -77,23 +77,48 @@ pub(crate) async fn rebuild(context: &Context, order: &RepairOrder) -> Result<Re
     tracing::warn!(%partition, session = ?session_id, reason, "computing again from the beginning of the log");
     let rows = &context.stores.rows;
     let cut = persistently(context, async || rows.progress(partition).await).await?.unwrap_or_default();
+    let (repaired, ending) = compute_all(context, order.session_id.as_ref(), cut).await?;
+    if !matches!(repaired, Repaired::Failed(..)) {
+        persistently(context, async || rows.end_repair(order, &ending).await).await?;
+    }
+    Ok(repaired)
+}
+
+/// Computes everything again that a verdict changes: about an event that is counted, and should not
+/// be, or the other way round. No order is needed, since the store's own position says that it has
+/// not heard of the verdict ([`Verdicts::unheard`]), also after a crash. And readers stay: the rows
+/// are those of the log before the verdict, and both chains do this at the same time.
+///
+/// # Errors
+///
+/// As for [`rebuild`].
+pub(crate) async fn revise(context: &Context, cut: Cut) -> Result<Repaired, StoreError> {
+    tracing::warn!(partition = %context.partition, "a verdict came about what is counted: computing again");
+    Ok(compute_all(context, None, cut).await?.0)
+}
+
+async fn compute_all(
+    context: &Context,
+    only: Option<&SessionId>,
+    cut: Cut,
+) -> Result<(Repaired, RepairState), StoreError> {
+    let partition = context.partition;
     let (mut fold, mut failures) = (None, Failures::default());
-    match compute_again(context, order, cut, &mut fold, &mut failures).await {
+    match compute_again(context, only, cut, &mut fold, &mut failures).await {
         Ok(None) => {}
-        Ok(Some((failed, known))) => return Ok(Repaired::Failed(failed, known)),
+        Ok(Some((failed, known))) => return Ok((Repaired::Failed(failed, known), failures.ending())),
         Err(error) if error.is_retryable() => return Err(error),
         Err(error) => _ = failures.add(&error),
     }
     let ending = failures.ending();
-    persistently(context, async || rows.end_repair(order, &ending).await).await?;
     if let RepairState::Failed(why) = &ending {
-        tracing::error!(%partition, why, "the repair failed: somebody must look");
+        tracing::error!(%partition, why, "not all could be put right: somebody must look");
         context.status.send_modify(|status| status.repairs_failed += 1);
     } else {
         tracing::warn!(%partition, next = cut.next, "computed again");
         context.status.send_modify(|status| status.repairs_done += 1);
     }
-    Ok(fold.map_or(Repaired::Nothing, Repaired::Done))
+    Ok((fold.map_or(Repaired::Nothing, Repaired::Done), ending))
 }
 
 /// Puts everything right that can be, and answers in `fold` the state to go on with: from the moment
@@ -101,7 +126,7 @@ pub(crate) async fn rebuild(context: &Context, order: &RepairOrder) -> Result<Re
 /// touched.
 async fn compute_again(
     context: &Context,
-    order: &RepairOrder,
+    only: Option<&SessionId>,
     cut: Cut,
     fold: &mut Option<Fold>,
     failures: &mut Failures,
@@ -114,7 +139,7 @@ async fn compute_again(
     .await?;
     // Where rows reflect less than what is known now, those of one session are not enough.
     let is_whole = known.unheard(cut.next).is_some();
-    let only = order.session_id.as_ref().filter(|_| !is_whole);
+    let only = only.filter(|_| !is_whole);
     let mut after = None;
     loop {
         // Where its beginning went with its retention, say, nothing is touched.

@@ -116,15 +116,24 @@ impl Ingest {
         taking.await.unwrap_or_else(|error| refused(IngestError::Internal(error.to_string())))
     }
 
-    /// Writes a verdict about a record behind it in the log. Answers where it stands; nothing where
-    /// there is no such record.
+    /// Writes a verdict about an event behind it in the log. Answers where it stands; nothing where
+    /// there is no such event: about beats and verdicts there are none.
     ///
     /// # Errors
     ///
     /// When the log does not answer well; the verdict may stand there or not. Again does no harm.
     pub async fn rule(&self, partition: PartitionId, verdict: &Verdict) -> Result<Option<u64>, IngestError> {
         let end = self.inner.log.ends().borrow().get(partition.0 as usize).copied().unwrap_or(0);
-        if verdict.offset >= end {
+        let records = match verdict.offset < end {
+            true => self.inner.log.read(partition, verdict.offset, 1).await,
+            false => return Ok(None),
+        };
+        let records = records.map_err(|error| self.inner.failed(error))?;
+        let Some((_, record)) = records.first().filter(|(offset, _)| *offset == verdict.offset) else {
+            return Ok(None);
+        };
+        let line = tandem_model::decode::decode(&record.value);
+        if record.malformed.is_none() && matches!(line, Ok(Line::Beat { .. } | Line::Verdict(_))) {
             return Ok(None);
         }
         let records = vec![(partition, verdict.to_record())];

@@ -273,7 +273,8 @@ mod tests {
         assert!(writes.len() >= 18);
         for (name, _, text) in writes {
             assert!(text.contains(" USING TIMESTAMP ?"), "{name}: {text}");
-            assert!(text.starts_with("INSERT INTO ") || text.starts_with("DELETE FROM "), "{name}: {text}");
+            let verbs = ["INSERT INTO ", "UPDATE {k}.", "DELETE FROM "];
+            assert!(verbs.iter().any(|verb| text.starts_with(verb)), "{name}: {text}");
         }
         for (name, what_for, text) in &texts {
             assert_eq!(*what_for == Use::Read, text.starts_with("SELECT "), "{name}: {text}");

@@ -23,7 +23,7 @@ fn with_verdicts(log: &Log, rng: &mut SmallRng) -> Log {
     let mut offsets: Vec<u64> = Vec::new();
     let mut shift = 0;
     for (offset, record) in log {
-        if rng.random_bool(0.01) {
+        if rng.random_bool(0.02) {
             let about = match rng.random_range(0..10) {
                 // Often the same record again.
                 0..3 => offsets.last().copied(),
@@ -100,7 +100,7 @@ fn what_is_in_quarantine_counts_nowhere_and_what_is_released_does() {
             rounds_max = rounds_max.max(rounds);
         }
     }
-    assert!(quarantined > 1_000 && released > 100, "{quarantined} {released}");
+    assert!(quarantined > 400 && released > 25, "{quarantined} {released}");
     assert!(rounds_max > 3, "chains had to go back");
 }
 

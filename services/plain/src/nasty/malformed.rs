@@ -98,12 +98,12 @@ impl Maker<'_> {
                 pairs[0].1 = value.to_owned();
                 self.write(pairs, EventType::Enter)
             }
-            Problem::BadControl => Bytes::from_static(br#"{"tandem":"forget","offset":0,"reason":""}"#),
             // the others are not a matter of the line alone, see `log.rs`
             Problem::BadBeat
             | Problem::BeatNotAllowed
             | Problem::Misplaced
             | Problem::Quarantined
+            | Problem::BadControl
             | Problem::ControlNotAllowed => self.bad_beat(),
         }
     }

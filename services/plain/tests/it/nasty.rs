@@ -43,7 +43,7 @@ fn every_type_and_every_problem_of_a_line_occurs() {
         }
     }
     assert_eq!(types, EventType::ALL.iter().copied().collect());
-    assert_eq!(problems.len(), 14, "all but beat_not_allowed and misplaced: {problems:?}");
+    assert_eq!(problems.len(), 13, "all but beat_not_allowed and misplaced: {problems:?}");
 }
 
 #[test]
@@ -86,11 +86,7 @@ fn everything_that_can_become_of_a_line_occurs() {
     let reasons = ["session late", "session future", "session duplicate"];
     let problems = PROBLEMS.map(|problem| match problem {
         // what is not JSON or not an object can't name a session
-        Problem::NotJson
-        | Problem::NotAnObject
-        | Problem::BeatNotAllowed
-        | Problem::Misplaced
-        | Problem::BadControl => {
+        Problem::NotJson | Problem::NotAnObject | Problem::BeatNotAllowed | Problem::Misplaced => {
             format!("partition {}", problem.name())
         }
         _ => format!("session {}", problem.name()),
@@ -105,7 +101,7 @@ fn everything_that_can_become_of_a_line_occurs() {
     assert!(missing.is_empty(), "never seen: {missing:?} in {seen:#?}");
 }
 
-const PROBLEMS: [Problem; 16] = [
+const PROBLEMS: [Problem; 15] = [
     Problem::NotJson,
     Problem::NotAnObject,
     Problem::LineTooLong,
@@ -121,7 +117,6 @@ const PROBLEMS: [Problem; 16] = [
     Problem::BadBeat,
     Problem::BeatNotAllowed,
     Problem::Misplaced,
-    Problem::BadControl,
 ];
 
 /// Rules 6 and 9: each window's buckets add up to those of the next coarser one and, unless a

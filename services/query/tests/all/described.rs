@@ -7,8 +7,15 @@ use serde_json::{Value, json};
 use crate::world::{BEGIN, BEGIN_MS, World};
 
 /// What is described and answered elsewhere, or has no parameters.
-const ELSEWHERE: [&str; 6] =
-    ["/v1/events", "/v1/repairs", "/v1/status", "/v1/openapi.json", "/v1/asyncapi.json", "/v1/docs"];
+const ELSEWHERE: [&str; 7] = [
+    "/v1/events",
+    "/v1/repairs",
+    "/v1/verdicts",
+    "/v1/status",
+    "/v1/openapi.json",
+    "/v1/asyncapi.json",
+    "/v1/docs",
+];
 
 fn document() -> Value {
     serde_json::to_value(tandem_query::openapi()).unwrap()
