@@ -11,6 +11,7 @@ use tandem_storage::{BEATS_KEPT, Snapshot, StoreError};
 use crate::partition::{Context, is_over, persistently};
 use crate::poison::{self, Failed, Interruption, fold_on};
 use crate::repair::{self, Repaired};
+use crate::revise::{Revised, revise};
 
 /// A fold that stands where the row store stands.
 pub(crate) struct Recovered {
@@ -140,18 +141,14 @@ async fn compute_again(
     context: &Context,
     cut: Cut,
 ) -> Result<Result<Recovered, (Failed, Verdicts)>, StoreError> {
-    match repair::revise(context, cut).await? {
-        Repaired::Done(fold) => Ok(Ok(Recovered { fold, restored_from: 0 })),
-        Repaired::Failed(failed, known) => Ok(Err((failed, known))),
-        Repaired::Nothing => Err(StoreError::Damaged(format!(
-            "partition {}: a verdict says that an event below offset {} is to be counted otherwise, and the log can't \
-             be read from its beginning",
-            context.partition, cut.next
-        ))),
-    }
+    Ok(match revise(context, cut).await? {
+        Revised::Done(recovered) => Ok(recovered),
+        Revised::Failed(failed, known) => Err((failed, known)),
+    })
 }
 
-async fn restore(context: &Context, next: u64) -> Result<Option<Fold>, StoreError> {
+/// The fold of the snapshot that ends at `next`, if it can be had.
+pub(crate) async fn restore(context: &Context, next: u64) -> Result<Option<Fold>, StoreError> {
     let partition = context.partition;
     let loaded = persistently(context, async || context.stores.snapshots.load(partition, next).await).await;
     let snapshot = match loaded {

@@ -77,48 +77,16 @@ pub(crate) async fn rebuild(context: &Context, order: &RepairOrder) -> Result<Re
     tracing::warn!(%partition, session = ?session_id, reason, "computing again from the beginning of the log");
     let rows = &context.stores.rows;
     let cut = persistently(context, async || rows.progress(partition).await).await?.unwrap_or_default();
-    let (repaired, ending) = compute_all(context, order.session_id.as_ref(), cut).await?;
-    if !matches!(repaired, Repaired::Failed(..)) {
-        persistently(context, async || rows.end_repair(order, &ending).await).await?;
-    }
-    Ok(repaired)
-}
-
-/// Computes everything again that a verdict changes: about an event that is counted, and should not
-/// be, or the other way round. No order is needed, since the store's own position says that it has
-/// not heard of the verdict ([`Verdicts::unheard`]), also after a crash. And readers stay: the rows
-/// are those of the log before the verdict, and both chains do this at the same time.
-///
-/// # Errors
-///
-/// As for [`rebuild`].
-pub(crate) async fn revise(context: &Context, cut: Cut) -> Result<Repaired, StoreError> {
-    tracing::warn!(partition = %context.partition, "a verdict came about what is counted: computing again");
-    Ok(compute_all(context, None, cut).await?.0)
-}
-
-async fn compute_all(
-    context: &Context,
-    only: Option<&SessionId>,
-    cut: Cut,
-) -> Result<(Repaired, RepairState), StoreError> {
-    let partition = context.partition;
     let (mut fold, mut failures) = (None, Failures::default());
-    match compute_again(context, only, cut, &mut fold, &mut failures).await {
+    match compute_again(context, order, cut, &mut fold, &mut failures).await {
         Ok(None) => {}
-        Ok(Some((failed, known))) => return Ok((Repaired::Failed(failed, known), failures.ending())),
+        Ok(Some((failed, known))) => return Ok(Repaired::Failed(failed, known)),
         Err(error) if error.is_retryable() => return Err(error),
         Err(error) => _ = failures.add(&error),
     }
-    let ending = failures.ending();
-    if let RepairState::Failed(why) = &ending {
-        tracing::error!(%partition, why, "not all could be put right: somebody must look");
-        context.status.send_modify(|status| status.repairs_failed += 1);
-    } else {
-        tracing::warn!(%partition, next = cut.next, "computed again");
-        context.status.send_modify(|status| status.repairs_done += 1);
-    }
-    Ok((fold.map_or(Repaired::Nothing, Repaired::Done), ending))
+    let ending = failures.note(context);
+    persistently(context, async || rows.end_repair(order, &ending).await).await?;
+    Ok(fold.map_or(Repaired::Nothing, Repaired::Done))
 }
 
 /// Puts everything right that can be, and answers in `fold` the state to go on with: from the moment
@@ -126,7 +94,7 @@ async fn compute_all(
 /// touched.
 async fn compute_again(
     context: &Context,
-    only: Option<&SessionId>,
+    order: &RepairOrder,
     cut: Cut,
     fold: &mut Option<Fold>,
     failures: &mut Failures,
@@ -139,7 +107,7 @@ async fn compute_again(
     .await?;
     // Where rows reflect less than what is known now, those of one session are not enough.
     let is_whole = known.unheard(cut.next).is_some();
-    let only = only.filter(|_| !is_whole);
+    let only = order.session_id.as_ref().filter(|_| !is_whole);
     let mut after = None;
     loop {
         // Where its beginning went with its retention, say, nothing is touched.
@@ -174,7 +142,7 @@ async fn compute_again(
 
 /// What could not be put right.
 #[derive(Default)]
-struct Failures {
+pub(crate) struct Failures {
     count: usize,
     first: Vec<String>,
 }
@@ -187,6 +155,19 @@ impl Failures {
             self.first.push(error.to_string().chars().take(FAILURE_CHARS_MAX).collect());
         }
         self.count >= FAILURES_MAX
+    }
+
+    /// Counts and tells how it ended.
+    pub(crate) fn note(self, context: &Context) -> RepairState {
+        let (partition, ending) = (context.partition, self.ending());
+        if let RepairState::Failed(why) = &ending {
+            tracing::error!(%partition, why, "not all could be put right: somebody must look");
+            context.status.send_modify(|status| status.repairs_failed += 1);
+        } else {
+            tracing::warn!(%partition, "computed again");
+            context.status.send_modify(|status| status.repairs_done += 1);
+        }
+        ending
     }
 
     fn ending(self) -> RepairState {
@@ -203,7 +184,7 @@ impl Failures {
 
 /// What the hot store holds of the partition counts as absent from here on. One that is away holds
 /// nobody up: it is begun anew before it is written again.
-async fn empty_hot(context: &Context, cut: Cut) {
+pub(crate) async fn empty_hot(context: &Context, cut: Cut) {
     let limit = context.settings.hot_timeout;
     let begin = context.stores.hot.begin(context.partition, cut);
     match tokio::time::timeout(limit, begin).await {
@@ -380,13 +361,14 @@ async fn write(
     }
 }
 
-fn is_here(context: &Context, id: &SessionId) -> bool {
+/// Whether a session belongs to the partition.
+pub(crate) fn is_here(context: &Context, id: &SessionId) -> bool {
     partition_of(id.as_str().as_bytes(), context.log.partitions()) == context.partition
 }
 
 /// Replaces sessions; those that the store refuses for good are noted, and the others replaced all
 /// the same.
-async fn replace(
+pub(crate) async fn replace(
     context: &Context,
     cut: Cut,
     sessions: Vec<(SessionId, Option<SessionRows>)>,

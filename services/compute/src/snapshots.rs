@@ -49,8 +49,11 @@ impl Keeper {
         let store = Arc::clone(&context.stores.snapshots);
         let pin = context.settings.pins.of(partition);
         let kept = context.settings.snapshots_kept;
+        // A release of what is in quarantine goes back to before it.
+        let quarantines = fold.verdicts().iter().filter(|(_, known)| known.quarantine.is_some());
+        let held = quarantines.map(|(offset, _)| offset).next();
         self.under_way = Some(tokio::spawn(async move {
-            if let Err(error) = keep(&*store, partition, snapshot, kept, pin).await {
+            if let Err(error) = keep(&*store, partition, snapshot, kept, pin, held).await {
                 tracing::warn!(%partition, %error, "the snapshot was not kept; the next restart replays more");
             }
         }));
@@ -84,12 +87,13 @@ async fn keep(
     snapshot: Snapshot,
     kept: usize,
     pin: Pin,
+    held: Option<u64>,
 ) -> Result<(), StoreError> {
     store.put(partition, snapshot).await?;
     let (kept, pinned) = match pin {
-        Pin::Nothing => (kept, None),
-        Pin::At(next) => (kept, Some(next)),
-        Pin::Unknown => (KEPT_UNKNOWN, None),
+        Pin::Nothing => (kept, held),
+        Pin::At(next) => (kept, Some(held.map_or(next, |held| held.min(next)))),
+        Pin::Unknown => (KEPT_UNKNOWN, held),
     };
     store.prune(partition, kept, pinned).await
 }

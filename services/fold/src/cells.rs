@@ -103,6 +103,15 @@ impl Cells {
         }
     }
 
+    /// All of them count as changed.
+    pub(crate) fn mark(&mut self) {
+        for (place, cell) in (0..).zip(&mut self.cells) {
+            if !std::mem::replace(&mut cell.is_changed, true) {
+                self.changed.push(place);
+            }
+        }
+    }
+
     /// The rows that changed since they were last taken.
     pub(crate) fn take_changed(&mut self, keys: &Keys, rows: &mut Vec<Row>) {
         for place in self.changed.drain(..) {

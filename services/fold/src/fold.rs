@@ -204,6 +204,22 @@ impl Fold {
         }
     }
 
+    /// All rows of a session that an event can still change count as changed, whatever their version:
+    /// the session's own, its totals, its open buckets. For whoever has to put right what was folded
+    /// otherwise from here on.
+    pub fn mark(&mut self, id: &SessionId) {
+        let session = match self.state.closed.get_mut(id) {
+            Some(parked) => Some(parked.load()),
+            None => self.state.live.get_mut(id),
+        };
+        let Some(session) = session else { return };
+        session.mark();
+        if !session.is_listed {
+            session.is_listed = true;
+            self.changed.sessions.push(id.clone());
+        }
+    }
+
     /// Whether records were applied since changes were last taken.
     pub const fn has_changes(&self) -> bool {
         self.taken_next < self.state.next
@@ -374,7 +390,8 @@ impl Fold {
         }
     }
 
-    fn is_over(&self, id: &str) -> bool {
+    /// Whether only the mark is left that a session is over: nothing changes its rows any more.
+    pub fn is_over(&self, id: &str) -> bool {
         !self.state.over.is_empty() && self.state.over.contains_key(&over_mark(id))
     }
 }

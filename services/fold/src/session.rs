@@ -174,6 +174,15 @@ impl Session {
         self.closed_rows.len() + self.totals.changed() + trends
     }
 
+    /// Everything that an event can still change counts as changed.
+    pub(crate) fn mark(&mut self) {
+        self.is_row_changed = true;
+        self.totals.mark();
+        if let Some(live) = &mut self.live {
+            live.windows.iter_mut().for_each(Buckets::mark);
+        }
+    }
+
     /// What changed since changes were last taken.
     pub(crate) fn take_change(&mut self) -> SessionChange {
         let changed = self.changed();

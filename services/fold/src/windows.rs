@@ -87,6 +87,11 @@ impl Buckets {
         self.open.iter().map(|bucket| bucket.cells.changed()).sum()
     }
 
+    /// All open ones count as changed.
+    pub(crate) fn mark(&mut self) {
+        self.open.iter_mut().for_each(|bucket| bucket.cells.mark());
+    }
+
     pub(crate) fn take_changed(&mut self, keys: &Keys, rows: &mut Vec<Row>) {
         for bucket in &mut self.open {
             bucket.cells.take_changed(keys, rows);

@@ -73,6 +73,7 @@ impl Counters {
                 IngestError::TooManyBytes
                 | IngestError::TooManyLines
                 | IngestError::BadKey
+                | IngestError::BeginningGone
                 | IngestError::KeyReused,
             ) => &self.refused,
         };

@@ -35,6 +35,9 @@ pub enum IngestError {
         "the event log can't be written at the moment: try again, with an Idempotency-Key nothing counts twice"
     )]
     Log(#[source] StoreError),
+    /// An event can't be taken out of what was counted, since that can't be counted again.
+    #[error("the log does not reach back to its beginning any more: what was counted can't be counted again")]
+    BeginningGone,
     /// A receipt is unreadable, or taking the body broke down: our own fault.
     #[error("taking the body failed on our side: {0}")]
     Internal(String),
@@ -46,7 +49,7 @@ impl IngestError {
         let detail = self.to_string();
         match self {
             IngestError::TooManyBytes | IngestError::TooManyLines => Problem::too_large(detail),
-            IngestError::BadKey => Problem::bad_request(detail),
+            IngestError::BadKey | IngestError::BeginningGone => Problem::bad_request(detail),
             IngestError::KeyReused => Problem::key_reused(detail),
             IngestError::UnderWay => Problem::conflict(detail),
             IngestError::Busy => Problem::unavailable(detail),

@@ -14,6 +14,7 @@ use tandem_model::malformed::{Malformed, Problem};
 use tandem_model::partition::partition_of;
 use tandem_model::record::partition_of_refused;
 use tandem_model::time::SECOND_MS;
+use tandem_model::verdict::Ruling;
 use tandem_model::{PartitionId, Record, Token, Verdict};
 use tandem_storage::{Append, EventLog, Receipt, StoreError, StoredReceipt};
 use tokio::sync::Semaphore;
@@ -121,7 +122,8 @@ impl Ingest {
     ///
     /// # Errors
     ///
-    /// When the log does not answer well; the verdict may stand there or not. Again does no harm.
+    /// When an event can't be taken out, since the log's beginning is gone. When the log does not answer
+    /// well; the verdict may stand there or not, and again does no harm.
     pub async fn rule(&self, partition: PartitionId, verdict: &Verdict) -> Result<Option<u64>, IngestError> {
         let end = self.inner.log.ends().borrow().get(partition.0 as usize).copied().unwrap_or(0);
         let records = match verdict.offset < end {
@@ -135,6 +137,12 @@ impl Ingest {
         let line = tandem_model::decode::decode(&record.value);
         if record.malformed.is_none() && matches!(line, Ok(Line::Beat { .. } | Line::Verdict(_))) {
             return Ok(None);
+        }
+        // Before what is in quarantine already, chains keep a snapshot; before anything else they need not.
+        if verdict.ruling == Ruling::Quarantine
+            && let Err(StoreError::Damaged(_)) = self.inner.log.read(partition, 0, 1).await
+        {
+            return Err(IngestError::BeginningGone);
         }
         let records = vec![(partition, verdict.to_record())];
         let appended = self.inner.log.append(Append { records, receipt: None }).await;

@@ -50,7 +50,8 @@ impl Follower {
     }
 
     /// The same, where what is published of some sessions may be wrong: all their rows come with the
-    /// next beat, and what is `published` and should not be is withdrawn. `fold` has folded nothing yet.
+    /// next beat, and what is `published` and should not be is withdrawn. `fold` has not folded yet
+    /// what is in question, and has them marked.
     pub(super) fn correcting(fold: Fold, corrected: BTreeSet<SessionId>, published: Published) -> Self {
         Self { corrected, published, ..Self::new(fold) }
     }

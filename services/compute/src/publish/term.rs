@@ -169,11 +169,9 @@ async fn restore(context: &Context, base: Cut) -> Result<Follower, End> {
             Ok(Some(snapshot)) => {
                 let Some(fold) = unpack(&snapshot, partition, partitions, parts.key) else { continue };
                 let known = ahead(&fold).await?;
-                if known.unheard(base.next).is_some() {
-                    break;
-                }
-                if let Ok(fold) = fold.knowing(&known) {
-                    return Ok(Follower::new(fold));
+                let is_early = known.unheard(base.next).is_none_or(|first| first >= next);
+                if is_early && let Some(follower) = follower(context, fold, &known, base).await? {
+                    return Ok(follower);
                 }
             }
             Ok(None) => {}
@@ -185,16 +183,30 @@ async fn restore(context: &Context, base: Cut) -> Result<Follower, End> {
     }
     let fold = Fold::new(partition, partitions, parts.key);
     let known = ahead(&fold).await?;
-    let corrected = corrected(context, &known, base).await?;
-    let published = published(context, &known, base, &corrected).await?;
-    let Ok(fold) = fold.knowing(&known) else { return Err(End::Again("a verdict came just now".to_owned())) };
-    Ok(Follower::correcting(fold, corrected, published))
+    let follower = follower(context, fold, &known, base).await?;
+    follower.ok_or_else(|| End::Again("a verdict came just now".to_owned()))
 }
 
-/// The keys under which something of these sessions is published: what is folded up to `base` without
-/// what has been said since. A build that fails at that withdraws nothing.
+/// A follower that goes on from `fold`, which has not applied anything about which something was said
+/// since `base`; nothing where it has.
+async fn follower(
+    context: &Context,
+    fold: Fold,
+    known: &Verdicts,
+    base: Cut,
+) -> Result<Option<Follower>, End> {
+    let corrected = corrected(context, known, base).await?;
+    let published = published(context, &fold, known, base, &corrected).await?;
+    let Ok(mut fold) = fold.knowing(known) else { return Ok(None) };
+    corrected.iter().for_each(|id| fold.mark(id));
+    Ok(Some(Follower::correcting(fold, corrected, published)))
+}
+
+/// The keys under which something of these sessions is published since `from`: what is folded up to
+/// `base` without what has been said since. A build that fails at that withdraws nothing.
 async fn published(
     context: &Context,
+    from: &Fold,
     known: &Verdicts,
     base: Cut,
     of: &BTreeSet<SessionId>,
@@ -205,8 +217,8 @@ async fn published(
         return Ok(published);
     }
     let heard = known.heard(base.next);
-    let fold = Fold::new(partition, parts.log.partitions(), parts.key);
-    let Ok(mut fold) = fold.knowing(&heard) else { return Ok(published) };
+    let copy = Fold::restore(&from.snapshot(), partition, parts.log.partitions(), parts.key);
+    let Some(mut fold) = copy.ok().and_then(|copy| copy.knowing(&heard).ok()) else { return Ok(published) };
     while fold.cut().next < base.next {
         let records = read(context, fold.cut().next, context.settings.batch_bytes).await?;
         let next = fold.cut().next;

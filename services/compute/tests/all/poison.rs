@@ -3,20 +3,72 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
+use parking_lot::Mutex;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use tandem_compute::{Compute, Phase, QUARANTINED_MAX, SeededFault, Settings};
 use tandem_model::malformed::Problem;
 use tandem_model::rejected::{Reason, Rejected};
 use tandem_model::route::Chain;
-use tandem_model::{PartitionId, Verdict, Verdicts};
+use tandem_model::{LogId, PartitionId, Record, Verdict, Verdicts};
 use tandem_storage::memory::{self, MemoryEventLog};
-use tandem_storage::{All, Append, BEATS_KEPT, ChainStores, DeadLetterQuery, EventLog};
+use tandem_storage::{
+    All, Append, Appended, BEATS_KEPT, ChainStores, DeadLetterQuery, EventLog, StoreError, StoredReceipt,
+};
+use tokio::sync::watch;
 
-use crate::world::{PARTITIONS, append, append_live, caught_up, check, settings, start_with, until};
+use crate::world::{KEY, PARTITIONS, append, append_live, caught_up, check, settings, until};
+
+/// A log whose retention has passed its beginning.
+struct Trimmed {
+    log: Arc<MemoryEventLog>,
+    /// Per partition the first offset that is left.
+    begins: Mutex<[u64; PARTITIONS as usize]>,
+}
+
+#[async_trait]
+impl EventLog for Trimmed {
+    fn id(&self) -> LogId {
+        self.log.id()
+    }
+
+    fn partitions(&self) -> u32 {
+        self.log.partitions()
+    }
+
+    async fn append(&self, append: Append) -> tandem_storage::Result<Appended> {
+        self.log.append(append).await
+    }
+
+    async fn read(
+        &self,
+        partition: PartitionId,
+        from: u64,
+        bytes_max: usize,
+    ) -> tandem_storage::Result<Vec<(u64, Record)>> {
+        if from < self.begins.lock()[partition.0 as usize] {
+            return Err(StoreError::Damaged(format!("{from} is gone")));
+        }
+        self.log.read(partition, from, bytes_max).await
+    }
+
+    fn ends(&self) -> watch::Receiver<Arc<[u64]>> {
+        self.log.ends()
+    }
+
+    async fn receipt(&self, scope: &str, key: &str) -> tandem_storage::Result<Option<StoredReceipt>> {
+        self.log.receipt(scope, key).await
+    }
+
+    async fn forget_receipts(&self, written_before_ms: u64) -> tandem_storage::Result<()> {
+        self.log.forget_receipts(written_before_ms).await
+    }
+}
 
 /// Both chains on one log.
 struct World {
+    trimmed: Arc<Trimmed>,
     log: Arc<MemoryEventLog>,
     stores: [ChainStores; 2],
     faults: [SeededFault; 2],
@@ -25,8 +77,10 @@ struct World {
 
 impl World {
     async fn new(faults: [&str; 2]) -> Self {
+        let log = Arc::new(MemoryEventLog::with_holes(PARTITIONS, 2));
         let mut world = Self {
-            log: Arc::new(MemoryEventLog::with_holes(PARTITIONS, 2)),
+            trimmed: Arc::new(Trimmed { log: log.clone(), begins: Mutex::default() }),
+            log,
             stores: [memory::chain_stores(), memory::chain_stores()],
             faults: faults.map(SeededFault::at),
             chains: [None, None],
@@ -40,7 +94,9 @@ impl World {
         let at = chain as usize;
         let settings = Settings { seeded_fault: self.faults[at].clone(), ..settings(chain) };
         let all = Arc::new(All::of(PARTITIONS));
-        self.chains[at] = Some(start_with(settings, &self.log, &self.stores[at], all));
+        let log: Arc<dyn EventLog> = self.trimmed.clone();
+        self.chains[at] =
+            Some(Compute::start(settings, log, self.stores[at].clone(), KEY, all).expect("threads"));
     }
 
     /// Another build: with or without a fault.
@@ -182,6 +238,41 @@ async fn who_has_counted_it_goes_back_and_a_release_lets_both_count_it() {
         for chain in Chain::ALL {
             assert!(world.letters(chain).await.is_empty(), "it counts now");
         }
+    }
+}
+
+/// Then snapshots are what chains go back to, and the one before a quarantine is kept for its release.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_beginning_of_the_log_need_not_be_there() {
+    for faulty in Chain::ALL {
+        let faults = Chain::ALL.map(|chain| if chain == faulty { POISON } else { "" });
+        let mut world = World::new(faults).await;
+        append_live(&world.log, 1).await;
+        world.check("before").await;
+        for chain in Chain::ALL {
+            // In order, with a last snapshot.
+            world.stop(chain).await;
+            world.start(chain);
+        }
+        let ends = world.log.ends().borrow().clone();
+        world.trimmed.begins.lock().copy_from_slice(&ends);
+        append_live(&world.log, 2).await;
+        let quarantined = async {
+            while world.quarantined().await == 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), quarantined).await.expect("in quarantine");
+        world.check("one fails").await;
+        for round in 3..9 {
+            append_live(&world.log, round).await;
+        }
+        world.check("later").await;
+        world.release(faulty, "").await;
+        world.release_all().await;
+        append_live(&world.log, 9).await;
+        world.check("released").await;
+        assert_eq!(world.quarantined().await, 0);
     }
 }
 

@@ -44,17 +44,7 @@ pub(crate) fn start_for(
     stores: &ChainStores,
     ownership: Arc<dyn Ownership>,
 ) -> Compute {
-    start_with(settings(chain), log, stores, ownership)
-}
-
-/// The same, with these settings.
-pub(crate) fn start_with(
-    settings: Settings,
-    log: &Arc<MemoryEventLog>,
-    stores: &ChainStores,
-    ownership: Arc<dyn Ownership>,
-) -> Compute {
-    Compute::start(settings, Arc::clone(log) as Arc<dyn EventLog>, stores.clone(), KEY, ownership)
+    Compute::start(settings(chain), Arc::clone(log) as Arc<dyn EventLog>, stores.clone(), KEY, ownership)
         .expect("threads")
 }
 
