@@ -17,8 +17,9 @@ use crate::settings::Settings;
 use crate::snapshots::Keeper;
 use crate::status::{Phase, Status};
 
-/// First pause before a store is tried again, and the longest.
-const RETRY_PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
+/// First pause before a store is tried again, and the longest. Short: two chains that wait for the
+/// same log must go on at nearly the same moment, or one of them is taken for stuck.
+const RETRY_PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(250));
 
 /// How long an idle partition waits for a snapshot that is under way.
 const SNAPSHOT_PAUSE: Duration = Duration::from_millis(250);
