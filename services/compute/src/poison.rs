@@ -8,8 +8,8 @@
 //! - Who meets a record that makes its fold fail looks ahead for a verdict about it, and writes one
 //!   if there is none. Then the partition begins again from what is stored: a fold that panicked is
 //!   in no known state. The record becomes a dead letter, `quarantined`.
-//! - Who has counted the record already, because its build can, goes back: the partition is computed
-//!   again without it ([`crate::repair`]), and goes on where it stood.
+//! - Who has counted the record already, because its build can, goes back: to the newest snapshot before
+//!   it, and from there on without it ([`crate::revise`]); then it goes on where it stood.
 //! - A person releases the record by another verdict, once a build is running that can take it.
 //!   Where that fails again, it is in quarantine again.
 //!

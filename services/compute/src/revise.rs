@@ -121,8 +121,7 @@ async fn base(context: &Context, cut: Cut) -> Result<(Fold, Verdicts), StoreErro
 /// The sessions of the events in question.
 async fn sessions(context: &Context, known: &Verdicts, cut: Cut) -> Result<BTreeSet<SessionId>, StoreError> {
     let mut sessions = BTreeSet::new();
-    let in_question = known.iter().filter(|(offset, one)| *offset < cut.next && one.at >= cut.next);
-    for (offset, one) in in_question {
+    for (offset, one) in known.in_question(cut.next) {
         sessions.extend(one.quarantine.as_ref().and_then(|quarantine| quarantine.session_id.clone()));
         let records =
             persistently(context, async || context.log.read(context.partition, offset, 1).await).await?;

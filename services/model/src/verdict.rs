@@ -200,7 +200,15 @@ impl Verdicts {
     /// The first record before `next` about which something was said at `next` or later: who has
     /// read up to there can't know it.
     pub fn unheard(&self, next: u64) -> Option<u64> {
-        self.0.range(..next).find(|(_, known)| known.at >= next).map(|(offset, _)| *offset)
+        self.in_question(next).next().map(|(offset, _)| offset)
+    }
+
+    /// All such records, with what is known of them.
+    pub fn in_question(&self, next: u64) -> impl Iterator<Item = (u64, &Known)> {
+        self.0
+            .range(..next)
+            .filter(move |(_, known)| known.at >= next)
+            .map(|(offset, known)| (*offset, known))
     }
 
     /// The first record before `next` that `other` treats otherwise.

@@ -9,7 +9,6 @@ use tandem_fold::Fold;
 use tandem_model::catalogue::DEFINITIONS;
 use tandem_model::route::Route;
 use tandem_model::summary::Marker;
-use tandem_model::verdict::Known;
 use tandem_model::{Cut, Record, SessionId, Verdicts};
 use tandem_storage::{PublishError, StoreError, SummaryWriter};
 use tokio::time::Instant;
@@ -238,8 +237,7 @@ async fn published(
 /// The sessions of records that are published up to `base` and about which something was said since.
 async fn corrected(context: &Context, known: &Verdicts, base: Cut) -> Result<BTreeSet<SessionId>, End> {
     let mut sessions = BTreeSet::new();
-    let is_unheard = |(offset, one): &(u64, &Known)| *offset < base.next && one.at >= base.next;
-    for (offset, one) in known.iter().filter(is_unheard) {
+    for (offset, one) in known.in_question(base.next) {
         sessions.extend(one.quarantine.as_ref().and_then(|quarantine| quarantine.session_id.clone()));
         let records = read(context, offset, 1).await?;
         sessions
