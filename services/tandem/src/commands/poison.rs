@@ -16,14 +16,12 @@ const PAGE: usize = 1_000;
 pub struct Args {
     #[command(subcommand)]
     action: Action,
-    #[command(flatten)]
-    connection: Connection,
 }
 
 #[derive(Debug, clap::Subcommand)]
 enum Action {
     /// Show the events that are in quarantine
-    List,
+    List(Connection),
     /// Let an event count again, on both chains, at its own place
     Release(Place),
     /// Let an event not count, on both chains
@@ -44,6 +42,8 @@ struct Place {
     /// Do not ask
     #[arg(long)]
     yes: bool,
+    #[command(flatten)]
+    connection: Connection,
 }
 
 #[derive(Deserialize)]
@@ -71,14 +71,18 @@ struct Detail {
 ///
 /// When the server can't be asked or refuses, or when it is not meant.
 pub async fn run(args: Args) -> Result<(), Failure> {
-    let client = args.connection.client()?;
+    let connection = match &args.action {
+        Action::List(connection) => connection,
+        Action::Release(place) | Action::Quarantine(place) => &place.connection,
+    };
+    let client = connection.client()?;
     if !client.has_key() {
         return Err(Failure::configuration(anyhow!(
             "only operators see and judge events in quarantine: set TANDEM_KEY to the operator's key"
         )));
     }
     let (place, ruling) = match args.action {
-        Action::List => return list(&client).await,
+        Action::List(_) => return list(&client).await,
         Action::Release(place) => (place, Ruling::Release),
         Action::Quarantine(place) => (place, Ruling::Quarantine),
     };
@@ -86,7 +90,7 @@ pub async fn run(args: Args) -> Result<(), Failure> {
         Ruling::Release => "counts again",
         Ruling::Quarantine => "does not count any more",
     };
-    let Place { partition, offset, reason, yes } = place;
+    let Place { partition, offset, reason, yes, .. } = place;
     let question = format!(
         "The event at offset {offset} of partition {partition} {what}, and both chains compute that partition again. \
          Go on?"
