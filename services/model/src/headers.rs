@@ -7,6 +7,9 @@ pub const CHAIN: &str = "tandem-chain";
 /// Between gateways and query nodes, both ways: the newest route that the sender knows, as a
 /// [`Signpost`](crate::route::Signpost). Never from or to clients.
 pub const ROUTE: &str = "tandem-route";
+/// To query nodes: what the caller may see, as a [`Scope`](crate::Scope). Without it: nothing but what
+/// is public.
+pub const SCOPE: &str = "tandem-scope";
 /// To query nodes: how long they may wait for their chain to reach the token, in milliseconds; at
 /// most [`WAIT_MS_MAX`], 0 when absent.
 pub const WAIT_MS: &str = "tandem-wait-ms";
