@@ -41,9 +41,11 @@ pub struct Settings {
     /// Whatever is faster is not slow, in microseconds. Default 5,000: the budget of a hot report.
     pub slow_floor_us: u64,
     /// Beats that stand still for so long while the other chain is two beats on are a symptom.
-    /// Default 2,200 ms: two beats, and some time for reading.
+    /// Default 2,200 ms: two beats, and some time for reading. One beat less of it must have passed
+    /// since the other chain went beyond, so that both may stand still for any time.
     pub stuck_after_ms: u64,
-    /// So much event time behind the other chain is a symptom, moving or not. Default 5 s.
+    /// So much event time behind the other chain is a symptom, moving or not, once it has lasted for
+    /// `stuck_after_ms` less one beat. Default 5 s.
     pub lag_ms_max: u64,
     /// A store lost for so long is a symptom. Default 3 s: a restart of Redis is shorter.
     pub degraded_after_ms: u64,

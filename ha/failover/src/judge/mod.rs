@@ -100,8 +100,8 @@ impl Judge {
                 observer.answers.of_mut(probe.chain).note_probe(now_ms, &probe, settings);
             }
             Observation::Progress(progress) => {
-                let Some((observer, _)) = self.observer(progress.observer.clone()) else { return };
-                observer.progress.note(now_ms, &progress);
+                let Some((observer, settings)) = self.observer(progress.observer.clone()) else { return };
+                observer.progress.note(now_ms, &progress, settings);
             }
             Observation::Digest(DigestVerdict::Equal) => self.wrong = Chains::default(),
             Observation::Digest(DigestVerdict::Indeterminate) => {}

@@ -30,11 +30,14 @@ struct Place {
     /// has not moved until it is beyond.
     highest_ms: u64,
     moved_ms: u64,
+    /// Since when the other chain is seen beyond that beat, and far beyond this chain's.
+    passed_ms: Option<u64>,
+    lagging_ms: Option<u64>,
     unread_records: u64,
 }
 
 impl Record {
-    pub(super) fn note(&mut self, now_ms: u64, progress: &Progress) {
+    pub(super) fn note(&mut self, now_ms: u64, progress: &Progress, settings: &Settings) {
         if progress.partition >= PARTITIONS_MAX {
             return;
         }
@@ -48,14 +51,25 @@ impl Record {
             beat_ms,
             highest_ms: beat_ms,
             moved_ms: now_ms,
+            passed_ms: None,
+            lagging_ms: None,
             unread_records: progress.unread_records,
         });
         if beat_ms > place.highest_ms {
             (place.highest_ms, place.moved_ms) = (beat_ms, now_ms);
+            place.passed_ms = None;
         }
         place.heard_ms = now_ms;
         place.beat_ms = beat_ms;
         place.unread_records = progress.unread_records;
+        let noted = *place;
+        if let Some(other) = self.0.of_mut(progress.chain.other()).partitions.get_mut(&progress.partition) {
+            other.measure(now_ms, &noted, settings);
+            let other = *other;
+            if let Some(place) = self.0.of_mut(progress.chain).partitions.get_mut(&progress.partition) {
+                place.measure(now_ms, &other, settings);
+            }
+        }
     }
 
     /// Whether beats stand still while the other chain is two beats on.
@@ -63,15 +77,14 @@ impl Record {
         let two_beats_ms = settings.beat_every_ms.saturating_mul(2);
         self.compare(now_ms, chain, settings, |place, other| {
             now_ms.saturating_sub(place.moved_ms) >= settings.stuck_after_ms
+                && has_lasted(now_ms, place.passed_ms, settings)
                 && other.beat_ms >= place.beat_ms.saturating_add(two_beats_ms)
         })
     }
 
     /// Whether the chain is far behind the other.
     pub(super) fn lagging(&self, now_ms: u64, chain: Chain, settings: &Settings) -> Option<bool> {
-        self.compare(now_ms, chain, settings, |place, other| {
-            other.beat_ms >= place.beat_ms.saturating_add(settings.lag_ms_max)
-        })
+        self.compare(now_ms, chain, settings, |place, _| has_lasted(now_ms, place.lagging_ms, settings))
     }
 
     /// Whether it is so in any partition; nothing unless both chains were read just now.
@@ -117,4 +130,22 @@ impl Record {
             (*number, place.beat_ms, place.unread_records, is_fresh)
         })
     }
+}
+
+impl Place {
+    /// Notes how far the other chain is.
+    fn measure(&mut self, now_ms: u64, other: &Place, settings: &Settings) {
+        let since = |is_so: bool, before: Option<u64>| is_so.then(|| before.unwrap_or(now_ms));
+        self.passed_ms = since(other.highest_ms > self.highest_ms, self.passed_ms);
+        let is_far = other.beat_ms >= self.beat_ms.saturating_add(settings.lag_ms_max);
+        self.lagging_ms = since(is_far, self.lagging_ms);
+    }
+}
+
+/// Whether a chain had time to follow the other. After both stood still for long (the log was away)
+/// the one that finds its way back first is far ahead at once: that says nothing about the other,
+/// which gets as much time as it would have had if beats had come all the while.
+fn has_lasted(now_ms: u64, since_ms: Option<u64>, settings: &Settings) -> bool {
+    let needed_ms = settings.stuck_after_ms.saturating_sub(settings.beat_every_ms);
+    since_ms.is_some_and(|since_ms| now_ms.saturating_sub(since_ms) >= needed_ms)
 }

@@ -168,6 +168,11 @@ fn see(world: &mut World, what: &str, for_ms: u64, observers: &Range<usize>, is_
     }
     let (name, ill) = what.split_once(": ").unwrap_or_else(|| panic!("`{what}` is not known"));
     let number = |text: &str| text.parse::<u64>().expect("a number");
+    // What lasts shorter than the rest of the row says so.
+    let (ill, for_ms) = match ill.split_once(" for ") {
+        Some((ill, lasts)) => (ill, seconds_ms(lasts)),
+        None => (ill, for_ms),
+    };
     let ill = match ill {
         "no answers" => Ill::NoAnswers,
         "nobody reports" => Ill::Unseen,
