@@ -26,6 +26,7 @@ mod poison;
 pub mod publish;
 mod recover;
 mod repair;
+mod replay;
 mod revise;
 mod settings;
 mod snapshots;

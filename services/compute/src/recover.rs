@@ -1,6 +1,7 @@
 //! From what a process left behind to a fold that may go on.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use tandem_fold::Fold;
 use tandem_model::digest::Digests;
@@ -8,9 +9,10 @@ use tandem_model::row::BeatDigest;
 use tandem_model::{Cut, PartitionId, PseudonymKey, Verdicts};
 use tandem_storage::{BEATS_KEPT, Snapshot, StoreError};
 
-use crate::partition::{Context, is_over, persistently};
-use crate::poison::{self, Failed, Interruption, fold_on};
+use crate::partition::{Context, persistently};
+use crate::poison::{self, Failed};
 use crate::repair::{self, Repaired};
+use crate::replay::{look_ahead, replay};
 use crate::revise::{Revised, revise};
 
 /// A fold that stands where the row store stands.
@@ -86,7 +88,7 @@ async fn try_recover(context: &Context) -> Result<Result<Recovered, (Failed, Ver
             }
             Known::Unheard => return compute_again(context, cut).await,
         };
-        match replay(context, fold, target, &written).await? {
+        match compared(context, fold, target, &written).await? {
             Replayed::There(fold) => return Ok(Ok(Recovered { fold, restored_from: next })),
             Replayed::Failed(failed, known) => return Ok(Err((failed, known))),
             Replayed::Differs(beat) => {
@@ -99,7 +101,7 @@ async fn try_recover(context: &Context) -> Result<Result<Recovered, (Failed, Ver
         Known::Fold(fold) => fold,
         Known::Otherwise(_) | Known::Unheard => return compute_again(context, cut).await,
     };
-    match replay(context, fold, target, &written).await? {
+    match compared(context, fold, target, &written).await? {
         Replayed::There(fold) => Ok(Ok(Recovered { fold, restored_from: 0 })),
         Replayed::Failed(failed, known) => Ok(Err((failed, known))),
         Replayed::Differs(beat) => Err(StoreError::Damaged(format!(
@@ -122,11 +124,7 @@ enum Known {
 
 /// Looks ahead for verdicts. The rows reflect everything below `target`.
 async fn knowing(context: &Context, fold: Fold, target: u64) -> Result<Known, StoreError> {
-    let next = fold.cut().next;
-    let known = persistently(context, async || {
-        tandem_storage::verdicts(&*context.log, context.partition, fold.verdicts().clone(), next).await
-    })
-    .await?;
+    let known = look_ahead(context, &fold).await?;
     if known.unheard(target).is_some() {
         return Ok(Known::Unheard);
     }
@@ -188,41 +186,24 @@ enum Replayed {
 }
 
 /// Replays the log up to `target`, writing nothing: the stores have all of that.
-async fn replay(
+async fn compared(
     context: &Context,
     mut fold: Fold,
     target: u64,
     written: &BTreeMap<u64, Digests>,
 ) -> Result<Replayed, StoreError> {
-    while fold.cut().next < target {
-        if is_over(&context.stopped) {
-            return Err(StoreError::Unavailable("told to stop before it had recovered".to_owned()));
-        }
-        let records = persistently(context, async || {
-            context.log.read(context.partition, fold.cut().next, context.settings.batch_bytes).await
-        })
-        .await?;
-        let before = fold.cut().next;
-        let known = fold.verdicts().clone();
-        let records = records.iter().take_while(|(offset, _)| *offset < target);
-        match fold_on(&mut fold, records, &context.settings.seeded_fault) {
-            // All verdicts below the target were known before it began.
-            Ok(()) | Err(Interruption::Revised) => {}
-            Err(Interruption::Failed(failed)) => return Ok(Replayed::Failed(failed, known)),
-        }
-        let passed = fold.take_changes().beats;
-        if let Some(wrong) = passed
-            .into_iter()
-            .find(|beat| written.get(&beat.offset).is_some_and(|digests| *digests != beat.digests))
-        {
-            return Ok(Replayed::Differs(wrong));
-        }
-        if fold.cut().next == before {
-            return Err(StoreError::Damaged(format!(
-                "partition {}: the log ends at {before}, before the rows that came of it ({target})",
-                context.partition
-            )));
-        }
-    }
-    Ok(Replayed::There(fold))
+    let known = fold.verdicts().clone();
+    let mut differs = None;
+    let is_wrong =
+        |beat: &BeatDigest| written.get(&beat.offset).is_some_and(|digests| *digests != beat.digests);
+    let outcome = replay(context, &mut fold, target, |fold| {
+        differs = fold.take_changes().beats.into_iter().find(is_wrong);
+        if differs.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })
+    .await?;
+    Ok(match (outcome, differs) {
+        (Err(failed), _) => Replayed::Failed(failed, known),
+        (Ok(()), Some(wrong)) => Replayed::Differs(wrong),
+        (Ok(()), None) => Replayed::There(fold),
+    })
 }

@@ -19,17 +19,21 @@
 //! The thread goes on with the fold that was computed anew. So a state that was wrong is gone, too.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use tandem_fold::Fold;
 use tandem_model::partition::partition_of;
 use tandem_model::rejected::Rejected;
 use tandem_model::row::{BeatDigest, PartitionRow};
-use tandem_model::{Cut, PartitionId, Row, RowKey, SessionChange, SessionId, SessionRow, Values, Verdicts};
+use tandem_model::{
+    Changes, Cut, PartitionId, Row, RowKey, SessionChange, SessionId, SessionRow, Values, Verdicts,
+};
 use tandem_storage::{BEATS_KEPT, Place, RepairOrder, RepairState, Replacement, SessionRows, StoreError};
 
-use crate::partition::{Context, is_over, persistently};
-use crate::poison::{Failed, Interruption, fold_on};
+use crate::partition::{Context, persistently};
+use crate::poison::Failed;
+use crate::replay::replay;
 
 /// How many sessions are replaced, or listed, by one call.
 const SESSIONS_AT_ONCE: usize = 50;
@@ -111,8 +115,8 @@ async fn compute_again(
     let mut after = None;
     loop {
         // Where its beginning went with its retention, say, nothing is touched.
-        let pass = match Pass::read(context, cut, only, after.clone(), &known).await? {
-            Ok(pass) => pass,
+        let (pass, anew) = match Pass::read(context, cut, only, after.clone(), &known).await? {
+            Ok(read) => read,
             Err(failed) => return Ok(Some((failed, known))),
         };
         if after.is_none() {
@@ -122,7 +126,7 @@ async fn compute_again(
         }
         let reach = pass.reach();
         let written = write(context, cut, only, &pass, after.as_ref(), failures).await;
-        let Pass { fold: anew, partition_row, beats, judged, letters, .. } = pass;
+        let Pass { partition_row, beats, judged, letters, .. } = pass;
         *fold = Some(anew);
         written?;
         if reach.is_some() {
@@ -198,7 +202,6 @@ pub(crate) async fn empty_hot(context: &Context, cut: Cut) {
 
 /// One way through the log.
 struct Pass {
-    fold: Fold,
     sessions: BTreeMap<SessionId, Gathered>,
     rows: usize,
     /// Sessions from this one on come in another pass.
@@ -225,11 +228,11 @@ impl Pass {
         only: Option<&SessionId>,
         after: Option<SessionId>,
         known: &Verdicts,
-    ) -> Result<Result<Self, Failed>, StoreError> {
+    ) -> Result<Result<(Self, Fold), Failed>, StoreError> {
         let partition = context.partition;
         let fold = Fold::new(partition, context.log.partitions(), context.key);
+        let mut fold = fold.knowing(known).expect("a fold that has applied nothing contradicts nothing");
         let mut pass = Self {
-            fold: fold.knowing(known).expect("a fold that has applied nothing contradicts nothing"),
             judged: judged(partition, known, cut),
             letters: BTreeMap::new(),
             sessions: BTreeMap::new(),
@@ -238,33 +241,21 @@ impl Pass {
             partition_row: PartitionRow::default(),
             beats: VecDeque::new(),
         };
-        while pass.fold.cut().next < cut.next {
-            if is_over(&context.stopped) {
-                return Err(StoreError::Unavailable("told to stop in the middle of a repair".to_owned()));
-            }
-            let from = pass.fold.cut().next;
-            let bytes = context.settings.batch_bytes;
-            let records =
-                persistently(context, async || context.log.read(partition, from, bytes).await).await?;
-            let records = records.iter().take_while(|(offset, _)| *offset < cut.next);
-            match fold_on(&mut pass.fold, records, &context.settings.seeded_fault) {
-                // All verdicts below the cut were known before it began.
-                Ok(()) | Err(Interruption::Revised) => {}
-                Err(Interruption::Failed(failed)) => return Ok(Err(failed)),
-            }
-            if pass.fold.cut().next == from {
-                return Err(StoreError::Damaged(format!(
-                    "partition {partition}: the log ends at {from}, before the rows that came of it ({})",
-                    cut.next
-                )));
-            }
-            pass.gather(only, after.as_ref(), context.settings.repair_rows_max);
-        }
-        Ok(Ok(pass))
+        let outcome = replay(context, &mut fold, cut.next, |fold| {
+            pass.gather(fold.take_changes(), only, after.as_ref(), context.settings.repair_rows_max);
+            ControlFlow::Continue(())
+        })
+        .await?;
+        Ok(outcome.map(|()| (pass, fold)))
     }
 
-    fn gather(&mut self, only: Option<&SessionId>, after: Option<&SessionId>, rows_max: usize) {
-        let changes = self.fold.take_changes();
+    fn gather(
+        &mut self,
+        changes: Changes,
+        only: Option<&SessionId>,
+        after: Option<&SessionId>,
+        rows_max: usize,
+    ) {
         self.partition_row = changes.partition_row;
         let is_judged = |one: &Rejected| self.judged.iter().any(|(place, _)| *place == Place::of(one));
         self.letters.extend(changes.rejected.into_iter().filter(is_judged).map(|one| (Place::of(&one), one)));

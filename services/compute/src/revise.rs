@@ -9,6 +9,7 @@
 //! before the verdict, and both chains do this at the same time.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 
 use tandem_fold::Fold;
 use tandem_model::rejected::Rejected;
@@ -16,10 +17,11 @@ use tandem_model::row::{BeatDigest, PartitionRow};
 use tandem_model::{Cut, Row, RowKey, SessionChange, SessionId, SessionRow, Values, Verdicts};
 use tandem_storage::{BEATS_KEPT, Place, Replacement, Select, SessionRows, StoreError};
 
-use crate::partition::{Context, is_over, persistently};
-use crate::poison::{Failed, Interruption, fold_on, session_of};
+use crate::partition::{Context, persistently};
+use crate::poison::{Failed, session_of};
 use crate::recover::{Recovered, restore};
 use crate::repair::{Failures, empty_hot, is_here, replace};
+use crate::replay::{look_ahead, replay};
 
 /// What came of it.
 #[allow(clippy::large_enum_variant, reason = "there is one of it at a time, and not for long")]
@@ -44,25 +46,13 @@ pub(crate) async fn revise(context: &Context, cut: Cut) -> Result<Revised, Store
     let sessions = sessions(context, &known, cut).await?;
     sessions.iter().for_each(|id| fold.mark(id));
     let mut anew = Anew::default();
-    while fold.cut().next < cut.next {
-        if is_over(&context.stopped) {
-            return Err(StoreError::Unavailable("told to stop while going back for a verdict".to_owned()));
-        }
-        let (next, bytes) = (fold.cut().next, context.settings.batch_bytes);
-        let records = persistently(context, async || context.log.read(partition, next, bytes).await).await?;
-        let records = records.iter().take_while(|(offset, _)| *offset < cut.next);
-        match fold_on(&mut fold, records, &context.settings.seeded_fault) {
-            // All verdicts below the cut were known before it began.
-            Ok(()) | Err(Interruption::Revised) => {}
-            Err(Interruption::Failed(failed)) => return Ok(Revised::Failed(failed, known)),
-        }
-        if fold.cut().next == next {
-            return Err(StoreError::Damaged(format!(
-                "partition {partition}: the log ends at {next}, before the rows that came of it ({})",
-                cut.next
-            )));
-        }
-        anew.take(&mut fold, &sessions);
+    let outcome = replay(context, &mut fold, cut.next, |fold| {
+        anew.take(fold, &sessions);
+        ControlFlow::Continue(())
+    })
+    .await?;
+    if let Err(failed) = outcome {
+        return Ok(Revised::Failed(failed, known));
     }
     empty_hot(context, cut).await;
     let mut failures = Failures::default();
@@ -93,19 +83,12 @@ pub(crate) async fn revise(context: &Context, cut: Cut) -> Result<Revised, Store
 /// A fold that has not applied the first event in question, and knows all verdicts.
 async fn base(context: &Context, cut: Cut) -> Result<(Fold, Verdicts), StoreError> {
     let (partition, stores) = (context.partition, &context.stores);
-    let ahead = async |fold: &Fold| {
-        let (known, next) = (fold.verdicts().clone(), fold.cut().next);
-        persistently(context, async || {
-            tandem_storage::verdicts(&*context.log, partition, known.clone(), next).await
-        })
-        .await
-    };
     for next in persistently(context, async || stores.snapshots.list(partition).await).await? {
         if next > cut.next {
             continue;
         }
         let Some(fold) = restore(context, next).await? else { continue };
-        let known = ahead(&fold).await?;
+        let known = look_ahead(context, &fold).await?;
         if known.unheard(cut.next).is_some_and(|first| first >= next)
             && let Ok(fold) = fold.knowing(&known)
         {
@@ -113,7 +96,7 @@ async fn base(context: &Context, cut: Cut) -> Result<(Fold, Verdicts), StoreErro
         }
     }
     let fold = Fold::new(partition, context.log.partitions(), context.key);
-    let known = ahead(&fold).await?;
+    let known = look_ahead(context, &fold).await?;
     let fold = fold.knowing(&known).expect("a fold that has applied nothing contradicts nothing");
     Ok((fold, known))
 }
