@@ -1,22 +1,42 @@
 //! Answers: JSON with what it says about itself, or a problem.
 
 use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 use tandem_model::problem::{self, Problem};
 use tandem_model::{Token, headers};
 use tandem_storage::StoreError;
+use xxhash_rust::xxh3::Xxh3;
 
 use crate::wire::Meta;
 
 /// An answer as JSON, its token in the header too.
 pub(crate) fn json<T: Serialize>(body: &T, meta: &Meta) -> Response {
     let bytes = serde_json::to_vec(body).expect("answers hold only plain data with text as keys");
-    let mut response =
-        ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], bytes).into_response();
+    let tag = entity_tag(&bytes, meta);
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        // Whoever keeps it asks whether it still stands.
+        (CACHE_CONTROL, HeaderValue::from_static("private, no-cache")),
+        (ETAG, HeaderValue::try_from(tag).expect("hexadecimal digits in quotes make a header")),
+    ];
+    let mut response = (headers, bytes).into_response();
     set_token(&mut response, &meta.token);
     response
+}
+
+/// Names what an answer says, whoever says it: everything but `meta`, which comes last, and of that
+/// what changes the meaning of figures. It is weak, since equal figures at a later beat are other bytes.
+fn entity_tag(body: &[u8], meta: &Meta) -> String {
+    let needle = b"\"meta\":{";
+    let end = body.windows(needle.len()).rposition(|window| window == needle).unwrap_or(body.len());
+    let mut hash = Xxh3::new();
+    hash.update(&body[..end]);
+    hash.update(meta.state.name().as_bytes());
+    hash.update(&meta.definitions.to_le_bytes());
+    hash.update(&[u8::from(meta.stale)]);
+    format!("W/\"{:032x}\"", hash.digest128())
 }
 
 fn set_token(response: &mut Response, token: &str) {
@@ -93,5 +113,50 @@ impl IntoResponse for Failure {
             set_token(&mut response, &token);
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use tandem_model::route::Chain;
+    use tandem_model::row::SessionState;
+
+    use super::*;
+
+    fn tag(body: Value, change: impl FnOnce(&mut Meta)) -> String {
+        let mut meta = Meta {
+            chain: Chain::A,
+            epoch: 7,
+            as_of: 1_000,
+            token: "t1".to_owned(),
+            state: SessionState::Live,
+            definitions: 1,
+            stale: false,
+            degraded: Vec::new(),
+        };
+        change(&mut meta);
+        let mut bytes = serde_json::to_vec(&body).expect("JSON");
+        bytes.pop();
+        bytes.extend(format!(",\"meta\":{}}}", serde_json::to_string(&meta).expect("JSON")).bytes());
+        entity_tag(&bytes, &meta)
+    }
+
+    #[test]
+    fn the_same_figures_have_the_same_tag_wherever_and_whenever_they_are_read() {
+        let body = || json!({"title": "\"meta\":{", "views": 1});
+        let first = tag(body(), |_| {});
+        let later = |meta: &mut Meta| {
+            (meta.chain, meta.epoch, meta.as_of, meta.token) = (Chain::B, 8, 2_000, "t2".to_owned());
+            meta.degraded.push("hot".to_owned());
+        };
+        assert_eq!(tag(body(), later), first);
+        let others = [
+            tag(json!({"title": "\"meta\":{", "views": 2}), |_| {}),
+            tag(body(), |meta| meta.state = SessionState::Final),
+            tag(body(), |meta| meta.definitions = 2),
+            tag(body(), |meta| meta.stale = true),
+        ];
+        assert!(others.iter().all(|other| *other != first), "{others:?}");
     }
 }

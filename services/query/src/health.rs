@@ -34,6 +34,7 @@ const BEHIND: Duration = Duration::from_millis(500);
 pub(crate) struct Health {
     pub(crate) hot: Breaker,
     pub(crate) rows: Breaker,
+    pub(crate) log: Breaker,
     marks: Vec<Mutex<Marks>>,
     tails: Vec<Mutex<Tail>>,
     repairs: Vec<Mutex<Repair>>,
@@ -44,6 +45,7 @@ impl Health {
         Self {
             hot: Breaker::new(),
             rows: Breaker::new(),
+            log: Breaker::new(),
             marks: (0..partitions).map(|_| Mutex::default()).collect(),
             tails: (0..partitions).map(|_| Mutex::default()).collect(),
             repairs: (0..partitions).map(|_| Mutex::default()).collect(),
