@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use tandem_ingest::BODY_BYTES_MAX;
 
+use crate::cors::is_origin;
+
 /// How the gateway behaves.
 #[derive(Clone)]
 pub struct GatewayConfig {
@@ -22,6 +24,14 @@ pub struct GatewayConfig {
     pub standby_percent: u8,
     /// How long one chain may take for one answer. Default 2 s.
     pub upstream_timeout: Duration,
+    /// How long an answer serves others who ask the same, counted from its question: up to 1 s, one
+    /// beat. Default 250 ms. At 0 only those share an answer who ask while the question is under way.
+    pub answer_kept: Duration,
+    /// Most memory for such answers, in bytes. Default 64 MiB.
+    pub answers_bytes_max: usize,
+    /// Origins of web pages that may call from a browser, as browsers send them; a single `*` for all.
+    /// Default none.
+    pub cors_origins: Vec<String>,
     /// Largest body, in bytes. Default and maximum 8 MiB.
     pub body_bytes_max: usize,
     /// How long a client may take to send a request's header, and how long a connection may idle
@@ -35,6 +45,10 @@ pub struct GatewayConfig {
     pub connections_max: usize,
     /// Most reads at one time; one more is answered with 503. Default 4,096.
     pub reads_max: usize,
+    /// Most streams at one time; one more is answered with 503. Default 10,000.
+    pub streams_max: usize,
+    /// Most streams of one key at one time. Default 1,000.
+    pub streams_per_key_max: usize,
     /// Most bodies at one time; one more is answered with 503. Default 32.
     pub bodies_max: usize,
 }
@@ -48,12 +62,17 @@ impl GatewayConfig {
             hedge_delay_min: Duration::from_millis(5),
             standby_percent: 1,
             upstream_timeout: Duration::from_secs(2),
+            answer_kept: Duration::from_millis(250),
+            answers_bytes_max: 64 << 20,
+            cors_origins: Vec::new(),
             body_bytes_max: BODY_BYTES_MAX,
             header_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(30),
             drain: Duration::from_secs(10),
             connections_max: 10_000,
             reads_max: 4_096,
+            streams_max: 10_000,
+            streams_per_key_max: 1_000,
             bodies_max: 32,
         }
     }
@@ -66,9 +85,24 @@ impl GatewayConfig {
         if !(1..=BODY_BYTES_MAX).contains(&self.body_bytes_max) {
             return Err(ConfigError::BodyBytesMax);
         }
-        let limits = [self.connections_max, self.reads_max, self.bodies_max];
+        let limits = [
+            self.connections_max,
+            self.reads_max,
+            self.bodies_max,
+            self.streams_max,
+            self.streams_per_key_max,
+        ];
         if limits.iter().any(|limit| !(1..=LIMIT_MAX).contains(limit)) {
             return Err(ConfigError::Limit);
+        }
+        if self.answer_kept > ANSWER_KEPT_MAX {
+            return Err(ConfigError::AnswerKept);
+        }
+        let origins = &self.cors_origins;
+        if let Some(wrong) =
+            origins.iter().find(|origin| !is_origin(origin) || *origin == "*" && origins.len() > 1)
+        {
+            return Err(ConfigError::Origin(wrong.clone()));
         }
         if self.standby_percent > STANDBY_PERCENT_MAX {
             return Err(ConfigError::StandbyPercent);
@@ -85,6 +119,8 @@ impl GatewayConfig {
 const KEY_BYTES_MAX: usize = 4 * 1024;
 /// More would be load rather than a look.
 const STANDBY_PERCENT_MAX: u8 = 10;
+/// One beat: what is older is not live.
+const ANSWER_KEPT_MAX: Duration = Duration::from_secs(1);
 /// No limit on things at one time may be higher.
 const LIMIT_MAX: usize = 1 << 20;
 
@@ -98,19 +134,24 @@ impl fmt::Debug for GatewayConfig {
             .field("hedge_delay_min", &self.hedge_delay_min)
             .field("standby_percent", &self.standby_percent)
             .field("upstream_timeout", &self.upstream_timeout)
+            .field("answer_kept", &self.answer_kept)
+            .field("answers_bytes_max", &self.answers_bytes_max)
+            .field("cors_origins", &self.cors_origins)
             .field("body_bytes_max", &self.body_bytes_max)
             .field("header_timeout", &self.header_timeout)
             .field("body_timeout", &self.body_timeout)
             .field("drain", &self.drain)
             .field("connections_max", &self.connections_max)
             .field("reads_max", &self.reads_max)
+            .field("streams_max", &self.streams_max)
+            .field("streams_per_key_max", &self.streams_per_key_max)
             .field("bodies_max", &self.bodies_max)
             .finish()
     }
 }
 
 /// Why a configuration can't work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// The key could not be sent in a header.
     #[error("the operator key must be 1 to {KEY_BYTES_MAX} visible ASCII characters without spaces")]
@@ -119,11 +160,17 @@ pub enum ConfigError {
     #[error("the largest body must be 1 to {BODY_BYTES_MAX} bytes")]
     BodyBytesMax,
     /// A limit is 0 or absurd.
-    #[error("limits on connections, reads and bodies must be 1 to {LIMIT_MAX}")]
+    #[error("limits on connections, reads, streams and bodies must be 1 to {LIMIT_MAX}")]
     Limit,
     /// The standby's share is too large.
     #[error("at most {STANDBY_PERCENT_MAX} of 100 reads may be copied to the standby")]
     StandbyPercent,
+    /// Answers would be old.
+    #[error("an answer may serve others for at most {} ms", ANSWER_KEPT_MAX.as_millis())]
+    AnswerKept,
+    /// No browser sends it.
+    #[error("`{0}` is no origin: write `https://host[:port]` in lower case, or `*` alone for all")]
+    Origin(String),
     /// A time is 0.
     #[error("hedge delay and timeouts must be longer than 0")]
     Time,
@@ -166,6 +213,13 @@ mod tests {
         assert_eq!(hasty.check(), Err(ConfigError::Time));
         let doubled = GatewayConfig { standby_percent: 11, ..good.clone() };
         assert_eq!(doubled.check(), Err(ConfigError::StandbyPercent));
+        let old = GatewayConfig { answer_kept: Duration::from_millis(1_001), ..good.clone() };
+        assert_eq!(old.check(), Err(ConfigError::AnswerKept));
+        for origins in [vec!["live.example"], vec!["*", "https://live.example"]] {
+            let cors_origins = origins.into_iter().map(str::to_owned).collect();
+            let foreign = GatewayConfig { cors_origins, ..good.clone() };
+            assert!(matches!(foreign.check(), Err(ConfigError::Origin(_))));
+        }
         let closed = GatewayConfig { reads_max: 0, ..good };
         assert_eq!(closed.check(), Err(ConfigError::Limit));
     }

@@ -44,8 +44,12 @@ macro_rules! counters {
 counters! {
     /// What was counted about reads since the start.
     ReadCounters => ReadCounts {
-        /// Reads that came in.
+        /// Reads that the chains were asked for. Those answered with others' answers are not among them.
         requests,
+        /// Reads answered with the answer to an equal one that was under way.
+        shared,
+        /// Reads answered from memory.
+        from_memory,
         /// Reads asked of the other chain too because the first was slow.
         hedges,
         /// Hedges whose answer came first.

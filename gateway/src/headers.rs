@@ -19,7 +19,9 @@ pub(crate) const STALE: HeaderName = HeaderName::from_static(headers::STALE);
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// To clients: this is the first answer again.
 pub(crate) const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
-const PREFER: HeaderName = HeaderName::from_static("prefer");
+pub(crate) const PREFER: HeaderName = HeaderName::from_static("prefer");
+/// From clients: the token of the last event they got of a stream.
+pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// Headers that belong to one connection and end there (RFC 9110, 7.6.1), and lengths, which the
 /// next hop works out itself.

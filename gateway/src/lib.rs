@@ -12,7 +12,9 @@
 mod answer;
 mod auth;
 mod chains;
+mod conditional;
 mod config;
+mod cors;
 mod counters;
 mod events;
 mod header_limits;
@@ -26,8 +28,10 @@ mod repairs;
 mod request_id;
 mod routes;
 mod server;
+mod sharing;
 mod stack;
 mod status;
+mod streams;
 mod verdicts;
 
 #[cfg(test)]
@@ -101,6 +105,11 @@ impl Gateway {
     /// What has been counted since the start.
     pub fn counts(&self) -> Counts {
         self.shared.counters.read()
+    }
+
+    /// How many streams are open.
+    pub fn streams(&self) -> usize {
+        self.shared.streams.count()
     }
 
     /// The newest route that is known here: from control, or learnt from answers.

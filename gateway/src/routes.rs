@@ -18,7 +18,7 @@ use tower::{BoxError, Service};
 use crate::answer::{Answer, problem, see_other};
 use crate::keys::Caller;
 use crate::stack::Shared;
-use crate::{events, health, repairs, status, verdicts};
+use crate::{conditional, events, health, repairs, status, streams, verdicts};
 
 /// The innermost service: answers every request.
 #[derive(Clone)]
@@ -73,7 +73,10 @@ where
         path if path.starts_with("/v1/") && is_read => {
             // A body on a read means nothing; it is not even read.
             let (parts, _) = request.into_parts();
-            shared.chains.answer(&parts).await
+            if let Some(report) = streams::report_of(&parts.uri) {
+                return shared.streams.open(&parts, report).await;
+            }
+            conditional::answer(&parts.headers, shared.reads.answer(&parts).await)
         }
         path if path.starts_with("/v1/") => not_allowed("GET, HEAD"),
         _ => problem(&Problem::not_found("the API is below /v1; /v1/docs describes it")),

@@ -17,7 +17,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::{Method, Request, Response};
-use http_body_util::Full;
+use http_body_util::{Either, Full};
 use hyper::body::{Body, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -31,6 +31,7 @@ use tower::{BoxError, Service, ServiceExt};
 use crate::answer::Answer;
 use crate::header_limits;
 use crate::stack::{Shared, stack};
+use crate::streams::{self, StreamBody};
 
 /// What hyper buffers of an HTTP/1 header at most, in bytes; a little more than our own limit, so
 /// that ours speaks first.
@@ -74,12 +75,17 @@ pub(crate) async fn serve(
         header_timeout: shared.config.header_timeout,
         drain: shared.config.drain,
     };
-    let stack = stack::<Incoming>(shared);
+    let stack = stack::<Incoming>(Arc::clone(&shared));
     let service = tower::service_fn(move |request: Request<Incoming>| {
         let is_head = *request.method() == Method::HEAD;
         let answering = stack.clone().oneshot(request);
         async move { answering.await.map(|answer| to_wire(answer, is_head)) }
     });
+    let shutdown = async move {
+        shutdown.await;
+        // They would go on for ever.
+        shared.streams.drain();
+    };
     serve_http(service, limits, listener, shutdown).await
 }
 
@@ -194,14 +200,22 @@ impl Connection {
     }
 }
 
+/// What goes over the wire: whole, or as it comes.
+type WireBody = Either<Full<Bytes>, StreamBody>;
+
 /// The answer to HEAD has the length of the body it leaves out.
-fn to_wire(answer: Answer, is_head: bool) -> Response<Full<Bytes>> {
+fn to_wire(mut answer: Answer, is_head: bool) -> Response<WireBody> {
+    let stream = streams::Body::take(&mut answer).filter(|_| !is_head);
     let (mut parts, body) = answer.into_parts();
-    if !is_head {
-        return Response::from_parts(parts, Full::new(body));
-    }
-    parts.headers.insert(CONTENT_LENGTH, body.len().into());
-    Response::from_parts(parts, Full::default())
+    let body = match stream {
+        Some(stream) => Either::Right(stream),
+        None if !is_head => Either::Left(Full::new(body)),
+        None => {
+            parts.headers.insert(CONTENT_LENGTH, body.len().into());
+            Either::Left(Full::default())
+        }
+    };
+    Response::from_parts(parts, body)
 }
 
 #[cfg(test)]

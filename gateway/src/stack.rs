@@ -12,7 +12,6 @@ use tandem_parity::ParityReport;
 use tokio::sync::{Semaphore, watch};
 use tower::{BoxError, Service, ServiceBuilder};
 
-use crate::ChainService;
 use crate::answer::Answer;
 use crate::auth::AuthLayer;
 use crate::chains::{ChainRouter, RouterConfig};
@@ -23,13 +22,19 @@ use crate::keys::Keys;
 use crate::panics::PanicLayer;
 use crate::request_id::RequestIdLayer;
 use crate::routes::Routes;
+use crate::sharing::Sharing;
 use crate::status::StatusCache;
+use crate::streams::Streams;
+use crate::{ChainService, cors};
 
 /// What all requests share.
 pub(crate) struct Shared {
     pub(crate) config: GatewayConfig,
     pub(crate) clock: ClockMode,
     pub(crate) chains: Arc<ChainRouter>,
+    /// In front of the chains.
+    pub(crate) reads: Arc<Sharing>,
+    pub(crate) streams: Streams,
     pub(crate) ingest: Arc<Ingest>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) status: StatusCache,
@@ -56,15 +61,24 @@ impl Shared {
             reads_max: config.reads_max,
             standby_percent: config.standby_percent,
         };
+        let chains = Arc::new(ChainRouter::new(
+            &router,
+            chains,
+            control.route(),
+            control.shunned(),
+            Arc::clone(&counters),
+        ));
+        let reads = Arc::new(Sharing::new(
+            Arc::clone(&chains),
+            Arc::clone(&counters),
+            config.answer_kept,
+            config.answers_bytes_max,
+        ));
         Self {
             clock,
-            chains: Arc::new(ChainRouter::new(
-                &router,
-                chains,
-                control.route(),
-                control.shunned(),
-                Arc::clone(&counters),
-            )),
+            streams: Streams::new(Arc::clone(&reads), config.streams_max, config.streams_per_key_max),
+            reads,
+            chains,
             ingest,
             counters,
             status: StatusCache::default(),
@@ -90,6 +104,8 @@ where
         .layer(PanicLayer)
         // Before anything looks at the header.
         .layer(HeaderLimitLayer)
+        // Before the key: browsers ask whether they may call without showing one.
+        .option_layer(cors::layer(&shared.config.cors_origins))
         // Before anything that costs something: routes read bodies and ask chains.
         .layer(AuthLayer(Arc::clone(&shared.keys)))
         .service(Routes::new(shared))

@@ -2,16 +2,18 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request};
+use http::{HeaderValue, Method, Request, Response};
 use http_body_util::Full;
 use tandem_control::{Control, ControlError, Decision, Order, wire};
 use tandem_ingest::Ingest;
-use tandem_model::LogId;
 use tandem_model::problem::Problem;
 use tandem_model::route::{Chain, Route};
+use tandem_model::{LogId, PartitionId, Token};
 use tandem_storage::memory::MemoryEventLog;
 use tokio::sync::watch;
 use tower::util::BoxCloneSyncService;
@@ -19,6 +21,7 @@ use tower::{BoxError, ServiceExt, service_fn};
 
 use crate::answer::{Answer, problem};
 use crate::config::{ClockMode, GatewayConfig};
+use crate::headers::TOKEN;
 use crate::stack::{Inner, Shared, stack};
 use crate::{ChainService, Gateway};
 
@@ -139,4 +142,76 @@ pub(crate) fn request(
         request.headers_mut().append(*name, HeaderValue::try_from(*value).unwrap());
     }
     request
+}
+
+/// How long a [`Reporter`] takes for an answer.
+pub(crate) const TAKES: Duration = Duration::from_millis(20);
+
+/// A chain whose reports change with what it has read, and what it was asked.
+#[derive(Clone, Default)]
+pub(crate) struct Reporter {
+    /// How far it has read; that many views it reports.
+    pub(crate) next: Arc<AtomicU64>,
+    pub(crate) asked: Arc<AtomicUsize>,
+    /// Questions that were dropped before their answer.
+    pub(crate) dropped: Arc<AtomicUsize>,
+    /// Whether it answers nothing of use.
+    pub(crate) is_broken: Arc<AtomicBool>,
+}
+
+struct Dropped(Arc<AtomicUsize>, bool);
+
+impl Dropped {
+    fn defuse(&mut self) {
+        self.1 = false;
+    }
+}
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        self.0.fetch_add(usize::from(self.1), Ordering::Relaxed);
+    }
+}
+
+pub(crate) fn read_up_to(next: u64) -> Token {
+    let mut token = Token::new(LOG);
+    token.advance(PartitionId(1), next);
+    token
+}
+
+impl Reporter {
+    /// Answers like a query node, with what it has read when it is asked.
+    pub(crate) fn service(&self, status: u16) -> ChainService {
+        let fake = self.clone();
+        chain(move |request| {
+            fake.asked.fetch_add(1, Ordering::Relaxed);
+            let (next, fake) = (fake.next.load(Ordering::Relaxed), fake.clone());
+            let mut dropped = Dropped(Arc::clone(&fake.dropped), true);
+            let sent =
+                request.headers().get(TOKEN).and_then(|text| Token::decode(text.to_str().unwrap()).ok());
+            async move {
+                tokio::time::sleep(TAKES).await;
+                dropped.defuse();
+                if fake.is_broken.load(Ordering::Relaxed) {
+                    return Ok(problem(&Problem::unavailable("test")));
+                }
+                if sent.as_ref().is_some_and(|sent| !sent.is_reached_by(PartitionId(1), next)) {
+                    return Ok(behind());
+                }
+                let mut joined = sent.unwrap_or_else(|| read_up_to(0));
+                joined.join(&read_up_to(next));
+                let text = joined.encode();
+                let target = request.uri().path_and_query().unwrap().as_str();
+                let body = format!(
+                    r#"{{"target":"{target}","metrics":{{"views":{next},"likes":1}},"next":{next},"meta":{{"as_of":{next},"token":"{text}"}}}}"#
+                );
+                Ok(Response::builder().status(status).header(TOKEN, text).body(Bytes::from(body)).unwrap())
+            }
+        })
+    }
+
+    /// How often it was asked.
+    pub(crate) fn asked(&self) -> usize {
+        self.asked.load(Ordering::Relaxed)
+    }
 }

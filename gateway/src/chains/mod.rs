@@ -91,6 +91,15 @@ pub(crate) struct RouterConfig {
     pub(crate) standby_percent: u8,
 }
 
+/// What decides who may be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Outlook {
+    /// The newest route's.
+    pub(crate) epoch: u64,
+    /// The one chain that may be, where the other is known to be wrong.
+    pub(crate) only: Option<Chain>,
+}
+
 /// Which chains a read may ask, in which order, and how long each may take.
 #[derive(Clone, Copy)]
 struct Order {
@@ -140,6 +149,11 @@ impl ChainRouter {
     /// The newest route. The control group may be gone: the last route stays.
     pub(crate) fn route(&self) -> Route {
         self.newest.route()
+    }
+
+    /// What decides who may be asked now.
+    pub(crate) fn outlook(&self) -> Outlook {
+        Outlook { epoch: self.newest.heading().epoch, only: self.only_trusted() }
     }
 
     /// Where that was heard of.

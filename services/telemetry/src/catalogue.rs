@@ -117,8 +117,12 @@ metrics! {
     /// Requests that a query node is answering.
     QUERY_RUNNING = Level, "tandem_query_requests_running", "requests", ["chain"], CHAINS;
 
-    /// Reads that came in.
+    /// Reads that the chains were asked for. Those answered with others' answers are not among them.
     GATEWAY_READS = Counter, "tandem_gateway_reads_total", "reads", [], 1;
+    /// Reads answered with the answer to an equal one that was under way.
+    GATEWAY_SHARED = Counter, "tandem_gateway_reads_shared_total", "reads", [], 1;
+    /// Reads answered from memory.
+    GATEWAY_FROM_MEMORY = Counter, "tandem_gateway_reads_from_memory_total", "reads", [], 1;
     /// Reads asked of the other chain too, because the first was slow.
     GATEWAY_HEDGES = Counter, "tandem_gateway_hedges_total", "reads", [], 1;
     /// Hedges whose answer came first.
@@ -143,6 +147,8 @@ metrics! {
     GATEWAY_STALE = Counter, "tandem_gateway_reads_stale_total", "reads", [], 1;
     /// Reads answered with 503 by the gateway.
     GATEWAY_UNAVAILABLE = Counter, "tandem_gateway_reads_unavailable_total", "reads", [], 1;
+    /// Streams that are open.
+    GATEWAY_STREAMS = Gauge, "tandem_gateway_streams", "streams", [], 1;
     /// Orders to repair that this gateway passed on and a chain has kept.
     GATEWAY_REPAIRS_ORDERED = Counter, "tandem_gateway_repairs_ordered_total", "repairs", [], 1;
     /// Questions put to a chain, hedges and repeats included.

@@ -381,12 +381,17 @@ impl Reading<'_> {
             hedge_delay_min: scope.duration("hedge_delay_min_ms"),
             standby_percent: u8::try_from(scope.integer("standby_percent")).unwrap_or(u8::MAX),
             upstream_timeout: scope.duration("upstream_timeout_ms"),
+            answer_kept: scope.duration("answer_kept_ms"),
+            answers_bytes_max: scope.count("answers_bytes_max"),
+            cors_origins: scope.texts("cors_origins"),
             body_bytes_max: scope.count("body_bytes_max"),
             header_timeout: scope.duration("header_timeout_ms"),
             body_timeout: scope.duration("body_timeout_ms"),
             drain: scope.duration("drain_ms"),
             connections_max: scope.count("connections_max"),
             reads_max: scope.count("reads_max"),
+            streams_max: scope.count("streams_max"),
+            streams_per_key_max: scope.count("streams_per_key_max"),
             bodies_max: scope.count("bodies_max"),
         };
         Ok(GatewayRoleConfig {

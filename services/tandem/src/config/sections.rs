@@ -151,6 +151,27 @@ const GATEWAY: Section = Section {
              are warm.",
         ),
         Opt::integer(
+            "answer_kept_ms",
+            250,
+            (0, 1_000),
+            "milliseconds",
+            "How long an answer serves others who ask the same, counted from its question; at 0 only those share it who \
+             ask while the question is under way. Nobody gets an answer that is older than the token they send.",
+        ),
+        Opt::integer(
+            "answers_bytes_max",
+            64 * MIB,
+            (0, 65_536 * MIB),
+            "bytes",
+            "Most memory for such answers.",
+        ),
+        Opt::texts(
+            "cors_origins",
+            &[],
+            (0, 64),
+            "Origins of web pages that may call from a browser, such as `https://live.example`; `*` alone for all.",
+        ),
+        Opt::integer(
             "upstream_timeout_ms",
             2_000,
             (1, MINUTE_MS),
@@ -213,6 +234,14 @@ const GATEWAY: Section = Section {
             "",
             "Most reads at one time; one more is answered with 503.",
         ),
+        Opt::integer(
+            "streams_max",
+            10_000,
+            (1, MIB),
+            "",
+            "Most streams at one time; one more is answered with 503. Each needs a connection.",
+        ),
+        Opt::integer("streams_per_key_max", 1_000, (1, MIB), "", "Most streams of one key at one time."),
         Opt::integer(
             "bodies_max",
             32,

@@ -144,6 +144,9 @@ pub fn gateway(telemetry: &Telemetry, gateway: &Gateway) {
         let reads = counts.reads;
         parts::Reads {
             requests: reads.requests,
+            shared: reads.shared,
+            from_memory: reads.from_memory,
+            streams: counting.streams() as u64,
             hedges: reads.hedges,
             hedges_won: reads.hedges_won,
             hedges_refused: reads.hedges_refused,

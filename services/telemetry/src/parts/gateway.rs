@@ -8,8 +8,14 @@ use crate::{Samples, Telemetry, catalogue};
 /// What the gateway counted about reads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reads {
-    /// Reads that came in.
+    /// Reads that the chains were asked for.
     pub requests: u64,
+    /// Answered with the answer to an equal one that was under way.
+    pub shared: u64,
+    /// Answered from memory.
+    pub from_memory: u64,
+    /// Streams that are open.
+    pub streams: u64,
     /// Asked of the other chain too because the first was slow.
     pub hedges: u64,
     /// Hedges whose answer came first.
@@ -120,6 +126,8 @@ pub fn gateway(telemetry: &Telemetry, reads: impl Fn() -> Reads + Send + Sync + 
         let reads = reads();
         for (metric, value) in [
             (&GATEWAY_READS, reads.requests),
+            (&GATEWAY_SHARED, reads.shared),
+            (&GATEWAY_FROM_MEMORY, reads.from_memory),
             (&GATEWAY_HEDGES, reads.hedges),
             (&GATEWAY_HEDGES_WON, reads.hedges_won),
             (&GATEWAY_HEDGES_REFUSED, reads.hedges_refused),
@@ -132,6 +140,7 @@ pub fn gateway(telemetry: &Telemetry, reads: impl Fn() -> Reads + Send + Sync + 
             (&GATEWAY_WAITED, reads.waited),
             (&GATEWAY_STALE, reads.stale),
             (&GATEWAY_UNAVAILABLE, reads.unavailable),
+            (&GATEWAY_STREAMS, reads.streams),
             (&GATEWAY_REPAIRS_ORDERED, reads.repairs_ordered),
         ] {
             samples.set(metric, &[], value as f64);

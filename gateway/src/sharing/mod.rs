@@ -1,0 +1,184 @@
+//! Equal reads share one question to the chains, and its answer serves for a moment.
+//!
+//! When a session goes viral, thousands ask for the same report in the same second. Here they become
+//! one question: whoever asks while it is under way waits for the same answer, and whoever asks within
+//! a moment after it gets it from memory ([`cache`]). The first caller may hang up, the others still
+//! get it; when all have hung up, the question is dropped.
+//!
+//! # Nobody goes back
+//! The question carries no token, so its answer says itself what it has read. A caller whose token has
+//! seen more of that than the answer does not take it, and asks alone, with the token: the chain
+//! router waits, looks at the other chain, or says what is missing. The others get the answer with the
+//! join of both tokens, in header and body ([`stored`]).
+//!
+//! # Who shares with whom
+//! Equal is what has the same path and query, the same scope, the same epoch, and the same chains that
+//! may be asked ([`Key`]). Reads of a chain by name, and whatever has no sound token, are never shared.
+
+mod cache;
+mod stored;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::{BoxFuture, Shared as SharedFuture, WeakShared};
+use http::Request;
+use http::request::Parts;
+use parking_lot::Mutex;
+use tandem_model::Token;
+use tandem_model::route::Chain;
+use tokio::time::Instant;
+
+use self::cache::Cache;
+use self::stored::Stored;
+use crate::answer::Answer;
+use crate::chains::ChainRouter;
+use crate::counters::Counters;
+use crate::headers::{CHAIN, TOKEN};
+use crate::keys::Caller;
+
+/// Shares what is asked of a [`ChainRouter`].
+pub(crate) struct Sharing {
+    router: Arc<ChainRouter>,
+    counters: Arc<Counters>,
+    questions: Mutex<Questions>,
+    cache: Mutex<Cache>,
+    /// How long an answer serves, counted from the question.
+    kept: Duration,
+}
+
+/// What makes two reads the same.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    target: String,
+    /// Who may see the answer.
+    audience: Arc<str>,
+    epoch: u64,
+    /// The one chain that may be asked, where the other is known to be wrong.
+    only: Option<Chain>,
+}
+
+/// A question under way, as those hold it who wait for it.
+type Question = SharedFuture<BoxFuture<'static, Arc<Stored>>>;
+
+/// Questions under way, by what they ask.
+#[derive(Default)]
+struct Questions {
+    by_key: HashMap<Key, (u64, WeakShared<BoxFuture<'static, Arc<Stored>>>)>,
+    number: u64,
+}
+
+impl Sharing {
+    /// In front of `router`. An answer serves for `kept` from its question on, not at all where that
+    /// is 0; all that is kept takes no more than `bytes_max`.
+    pub(crate) fn new(
+        router: Arc<ChainRouter>,
+        counters: Arc<Counters>,
+        kept: Duration,
+        bytes_max: usize,
+    ) -> Self {
+        let cache = Mutex::new(Cache::new(bytes_max));
+        Self { router, counters, questions: Mutex::default(), cache, kept }
+    }
+
+    /// Answers a read.
+    pub(crate) async fn answer(self: &Arc<Self>, parts: &Parts) -> Answer {
+        let Some(sent) = shareable(parts) else { return self.router.answer(parts).await };
+        let key = self.key(parts);
+        let kept = self.cache.lock().get(&key, Instant::now());
+        if let Some(answer) = kept.and_then(|stored| stored.answer_to(sent.as_ref())) {
+            self.counters.reads.from_memory.add_one();
+            return answer;
+        }
+        let (question, is_ours) = self.join(key, parts);
+        let stored = question.await;
+        match stored.answer_to(sent.as_ref()) {
+            Some(answer) => {
+                if !is_ours {
+                    self.counters.reads.shared.add_one();
+                }
+                answer
+            }
+            // It has seen more than that.
+            None => self.router.answer(parts).await,
+        }
+    }
+
+    fn key(&self, parts: &Parts) -> Key {
+        let outlook = self.router.outlook();
+        let target = parts.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
+        let audience = parts.extensions.get::<Caller>().map_or("", |caller| caller.id).into();
+        Key { target, audience, epoch: outlook.epoch, only: outlook.only }
+    }
+
+    /// The question under way, else a new one; says whether it is new.
+    fn join(self: &Arc<Self>, key: Key, parts: &Parts) -> (Question, bool) {
+        let mut questions = self.questions.lock();
+        let under_way = questions.by_key.get(&key).and_then(|(_, question)| question.upgrade());
+        if let Some(question) = under_way {
+            return (question, false);
+        }
+        questions.number += 1;
+        let number = questions.number;
+        let question = Arc::clone(self).ask(key.clone(), number, bare(parts)).boxed().shared();
+        let weak = question.downgrade().expect("it was not polled, so it has not ended");
+        questions.by_key.insert(key, (number, weak));
+        (question, true)
+    }
+
+    async fn ask(self: Arc<Self>, key: Key, number: u64, parts: Parts) -> Arc<Stored> {
+        let asked = Instant::now();
+        let end = End { sharing: &self, key, number };
+        let stored = Arc::new(Stored::new(self.router.answer(&parts).await));
+        if stored.is_worth_keeping() && !self.kept.is_zero() {
+            let now = Instant::now();
+            self.cache.lock().insert(end.key.clone(), Arc::clone(&stored), asked + self.kept, now);
+        }
+        drop(end);
+        stored
+    }
+}
+
+/// Takes a question off the list: when it was answered, and when nobody waits for it any more.
+struct End<'s> {
+    sharing: &'s Sharing,
+    key: Key,
+    number: u64,
+}
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        let mut questions = self.sharing.questions.lock();
+        if questions.by_key.get(&self.key).is_some_and(|(number, _)| *number == self.number) {
+            questions.by_key.remove(&self.key);
+        }
+    }
+}
+
+/// The token of a read that may be shared, if it has one; nothing for one that may not.
+#[allow(clippy::option_option, reason = "both mean something, and nobody keeps it")]
+fn shareable(parts: &Parts) -> Option<Option<Token>> {
+    if parts.headers.contains_key(CHAIN) {
+        return None;
+    }
+    let mut tokens = parts.headers.get_all(TOKEN).iter();
+    let Some(text) = tokens.next() else { return Some(None) };
+    // What is wrong with it is for the router and the chains to say.
+    let token = Token::decode(text.to_str().ok()?).ok()?;
+    tokens.next().is_none().then_some(Some(token))
+}
+
+/// The same read without what is the caller's own.
+fn bare(parts: &Parts) -> Parts {
+    let (mut bare, ()) = Request::new(()).into_parts();
+    bare.uri = parts.uri.clone();
+    if let Some(caller) = parts.extensions.get::<Caller>() {
+        bare.extensions.insert(caller.clone());
+    }
+    bare
+}
+
+#[cfg(test)]
+mod tests;
