@@ -11,6 +11,8 @@ pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("tandem-reques
 pub(crate) const CHAIN: HeaderName = HeaderName::from_static(headers::CHAIN);
 /// To and from query nodes: the newest route that the sender knows.
 pub(crate) const ROUTE: HeaderName = HeaderName::from_static(headers::ROUTE);
+/// To query nodes: what the caller may see.
+pub(crate) const SCOPE: HeaderName = HeaderName::from_static(headers::SCOPE);
 /// To query nodes: how long they may wait for the token, in milliseconds.
 pub(crate) const WAIT_MS: HeaderName = HeaderName::from_static(headers::WAIT_MS);
 /// To query nodes: an older answer than the token is welcome.
@@ -103,6 +105,7 @@ mod tests {
             ("tandem-stale", "1"),
             ("tandem-route", "99:b"),
             ("tandem-wait-ms", "99999"),
+            ("tandem-scope", "ImFsbCI"),
             ("tandem-anything", "x"),
             ("tandem-token", "t"),
             ("accept", "application/json"),

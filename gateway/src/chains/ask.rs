@@ -1,6 +1,7 @@
 //! One question to one chain, and what came of it.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,13 +10,15 @@ use http::header::{HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, StatusCode, Uri};
 use serde::Deserialize;
+use tandem_model::Scope;
 use tandem_model::problem::{CONTENT_TYPE, Problem};
 use tandem_model::route::Signpost;
 use tower::ServiceExt;
 
 use crate::ChainService;
 use crate::answer::Answer;
-use crate::headers::{self, ROUTE, STALE, TOKEN, WAIT_MS};
+use crate::headers::{self, ROUTE, SCOPE, STALE, TOKEN, WAIT_MS};
+use crate::keys::Caller;
 use crate::panics;
 
 /// What every chain is asked for one read.
@@ -59,12 +62,17 @@ pub(crate) struct Answered {
 }
 
 impl Ask {
-    /// The read in `parts`; chains are told the newest route that is known here.
+    /// The read in `parts`; chains are told the newest route that is known here, and what the caller
+    /// may see. Every question that comes of the read says the same: the first, the one that is asked
+    /// after it, and copies.
     pub(crate) fn new(parts: &Parts, newest: Option<Signpost>) -> Self {
         let mut headers = headers::to_chain(&parts.headers);
         if let Some(newest) = newest {
             let value = HeaderValue::try_from(newest.to_string());
             headers.insert(ROUTE, value.expect("digits, a colon and a letter are visible ASCII"));
+        }
+        if let Some(scope) = scope_of(parts) {
+            headers.insert(SCOPE, scope);
         }
         Self { uri: parts.uri.clone(), headers }
     }
@@ -99,6 +107,13 @@ impl Ask {
         };
         put(chain, self.request(leave), timeout).await
     }
+}
+
+/// What the caller may see, for query nodes. Without a caller: nothing but what is public.
+fn scope_of(parts: &Parts) -> Option<HeaderValue> {
+    static ALL: LazyLock<HeaderValue> =
+        LazyLock::new(|| HeaderValue::try_from(Scope::All.encode()).expect("base64 is visible ASCII"));
+    parts.extensions.get::<Caller>().filter(|caller| caller.is_operator).map(|_| ALL.clone())
 }
 
 async fn put(chain: ChainService, request: Request<Bytes>, timeout: Duration) -> Answered {

@@ -397,4 +397,5 @@ async fn one_read_too_many_is_answered_at_once() {
     assert!(answers.iter().all(|(answer, _)| answer.status() == 503));
 }
 
+mod scope;
 mod trouble;
