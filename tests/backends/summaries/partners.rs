@@ -8,6 +8,7 @@ use serde_json::Value;
 use tandem_compute::{Compute, Settings as ComputeSettings};
 use tandem_kafka::KafkaSummaries;
 use tandem_model::route::Chain;
+use tandem_model::{Scope, headers};
 use tandem_query::{Cql, CqlTable, Partners, Query};
 use tandem_scylla::{LogIdentity, ScyllaStore};
 use tandem_storage::memory::{self, MemoryEventLog};
@@ -36,7 +37,8 @@ async fn computed(log: &Arc<MemoryEventLog>, stores: &ChainStores) {
 }
 
 async fn get(router: &axum::Router, path: &str) -> Value {
-    let request = http::Request::get(path).body(axum::body::Body::empty()).expect("a request");
+    let request = http::Request::get(path).header(headers::SCOPE, Scope::All.encode());
+    let request = request.body(axum::body::Body::empty()).expect("a request");
     let response = router.clone().oneshot(request).await.expect("an answer");
     assert_eq!(response.status(), 200, "{path}");
     let body = response.into_body().collect().await.expect("a body").to_bytes();

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::Uri;
+use http::{HeaderValue, Uri};
 use tandem_control::{
     ChainReader, Control, Founders, MemberId, Node, NodeOptions, OperatorKey, Prober, Remote, RemoteOptions,
     api,
@@ -17,6 +17,7 @@ use tandem_control::{
 use tandem_failover::{DigestVerdict, Observation};
 use tandem_gateway::{ChainService, Gateway, PortLimits, serve_http};
 use tandem_model::route::Chain;
+use tandem_model::{Scope, headers};
 use tandem_parity::ParityReport;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -253,7 +254,8 @@ fn reached_at(address: SocketAddr) -> Uri {
     format!("http://{}", SocketAddr::new(host, address.port())).parse().expect("an address makes a URI")
 }
 
-/// Asks query nodes through their services: in this process, or pools of nodes elsewhere.
+/// Asks query nodes through their services: in this process, or pools of nodes elsewhere. They are told
+/// that who asks may see everything: any session will do for a probe.
 pub(crate) struct ByServices(pub(crate) [ChainService; 2]);
 
 #[async_trait]
@@ -261,6 +263,8 @@ impl ChainReader for ByServices {
     async fn get(&self, chain: Chain, path: &str) -> Result<Bytes, String> {
         let mut question = http::Request::new(Bytes::new());
         *question.uri_mut() = path.parse().map_err(|_| format!("{path} is no path"))?;
+        let scope = HeaderValue::try_from(Scope::All.encode()).expect("base64 is visible ASCII");
+        question.headers_mut().insert(headers::SCOPE, scope);
         let answer =
             self.0[chain as usize].clone().oneshot(question).await.map_err(|error| error.to_string())?;
         match answer.status() {

@@ -12,7 +12,7 @@ use tandem_model::time::SECOND_MS;
 use tandem_model::{PartitionId, Token, headers};
 use tandem_storage::EventLog;
 
-use super::node::Node;
+use super::node::{Node, everything};
 use super::site::Site;
 use super::traffic::Live;
 use crate::commands::bench::clock::{Meter, Took};
@@ -157,6 +157,7 @@ pub(super) async fn catch_up(
         loop {
             let wait = HeaderValue::from(headers::WAIT_MS_MAX);
             let with = [
+                everything(),
                 (HeaderName::from_static(headers::TOKEN), token.clone()),
                 (HeaderName::from_static(headers::WAIT_MS), wait),
             ];
