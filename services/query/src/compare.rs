@@ -26,7 +26,6 @@ use tandem_model::{Breakdown, Row, SessionId, Stored, Table, Values};
 use tandem_storage::{Part, Select};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::Query;
 use crate::answer::{Failure, json};
 use crate::buckets::{Points, Series, check_points, count, span};
 use crate::figures::{Number, Selection};
@@ -36,6 +35,7 @@ use crate::request::{Call, Given, Named, Parameters, given};
 use crate::schemas::{AlignName, MetricName};
 use crate::sessions::Session;
 use crate::wire::Meta;
+use crate::{Query, sight};
 
 /// How many sessions stand side by side, the first included.
 const SESSIONS_MAX: usize = 10;
@@ -96,7 +96,8 @@ pub(crate) struct Compared<'a> {
 
 /// Sessions side by side.
 ///
-/// Each session's figures are one consistent cut of their own.
+/// Each session's figures are one consistent cut of their own. The key must see all of each session,
+/// not a part.
 #[utoipa::path(
     get,
     path = "/v1/sessions/{id}/compare",
@@ -123,7 +124,9 @@ pub(crate) async fn compare(
     let select = Select::Parts(parts.to_vec());
     let mut readings = Vec::with_capacity(ids.len());
     for id in &ids {
-        readings.push(query.session(&call, id, &select).await?);
+        let reading = query.session(&call, id, &select).await?;
+        sight::check(call.asker.view(&reading.rows.session), &[Breakdown::Room])?;
+        readings.push(reading);
     }
 
     for (id, reading) in ids.iter().zip(&readings).filter(|_| at_ms.is_some()) {

@@ -1,12 +1,15 @@
 //! One chain's query node: what users read, over HTTP, from that chain's stores.
 //!
-//! The gateway asks it, users never do. So there is no authentication here and no limit on who
-//! asks; there is the token protocol, by which no reader ever goes back: see [`wire`] for its
-//! headers and `reading.rs` for how an answer comes to be one consistent cut.
+//! The gateway asks it, users never do. So there is no authentication here; there is the scope, in
+//! which the gateway says what the caller may see ([`tandem_model::scope`]): `/v1` answers within it,
+//! and without it only what is public. `/internal` is for Tandem's own programs and has none. And there
+//! is the token protocol, by which no reader ever goes back: see [`wire`] for its headers and
+//! `reading.rs` for how an answer comes to be one consistent cut.
 //!
 //! | what | where |
 //! |---|---|
 //! | headers and parameters of a request | `request.rs` |
+//! | who asks, and what of a session that is | `asker.rs` `sight.rs` `listing.rs` |
 //! | which route is the newest | `newest.rs` |
 //! | which store, which cut, how long to wait | `reading.rs` `health.rs` |
 //! | one call each | `sessions.rs` `report.rs` `trend.rs` `rejected.rs` `compare.rs` `catalogue.rs` `operator.rs` `status.rs` `copies.rs` `repairs.rs` |
@@ -15,6 +18,7 @@
 //! | the description of the whole port | `openapi.rs` `schemas.rs` `described.rs` `examples.rs` `docs.rs` |
 
 mod answer;
+mod asker;
 mod buckets;
 mod catalogue;
 mod compare;
@@ -25,6 +29,7 @@ mod docs;
 mod examples;
 mod figures;
 mod health;
+mod listing;
 mod newest;
 mod openapi;
 mod operator;
@@ -36,6 +41,7 @@ mod report;
 mod request;
 mod schemas;
 mod sessions;
+mod sight;
 mod status;
 mod trend;
 pub mod wire;
@@ -51,6 +57,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::answer::Failure;
+use crate::asker::Askers;
 use crate::health::Health;
 use crate::newest::Newest;
 
@@ -66,6 +73,7 @@ pub struct Query {
     health: Arc<Health>,
     partners: Arc<Partners>,
     newest: Arc<Newest>,
+    askers: Arc<Askers>,
 }
 
 impl Query {
@@ -73,7 +81,15 @@ impl Query {
     /// chains follow: its identity, its ends, and raw records for operators.
     pub fn new(chain: Chain, log: Arc<dyn EventLog>, stores: ChainStores) -> Self {
         let health = Arc::new(Health::new(log.partitions()));
-        Self { chain, log, stores, health, partners: Arc::default(), newest: Arc::default() }
+        Self {
+            chain,
+            log,
+            stores,
+            health,
+            partners: Arc::default(),
+            newest: Arc::default(),
+            askers: Arc::default(),
+        }
     }
 
     /// The same, which describes what there is for partner teams to read directly.

@@ -32,7 +32,13 @@ const SECURITY: &str = "bearer";
             `A-Z a-z 0-9 . _ : -`. An empty parameter is the same as none, unless it says otherwise; an unknown one \
             is refused.\n\nEvery answer carries a token, in `meta` and in the header `Tandem-Token`. Send the last \
             one back in the same header, and you never see anything older than what you have seen: not across \
-            requests, sessions, chains, or a failover. Answers may gain members; ignore those you do not know."
+            requests, sessions, chains, or a failover. Answers may gain members; ignore those you do not know.\n\n\
+            A key sees what was granted to it: an anchor's and an MCN's the sessions of their anchors, a merchant's \
+            breakdown `item` of the sessions that sold for it, an advertiser's its own keys of breakdown `channel` of \
+            the sessions these brought viewers to, an operator's everything. Who sees a part of a session reads its \
+            attributes, and its report and trend with that breakdown; for the rest there is a 403 that names it in \
+            `allowed`. What a key does not see is answered as what does not exist, and a session whose \
+            `session_start` has not come yet is seen by operators only."
     ),
     tags(
         (name = "figures", description = "What a session's figures are: as a whole, split, over time, side by side."),

@@ -1,5 +1,5 @@
-//! What operators and `tandem verify` read: raw records, all rows, progress. The gateway lets only
-//! operators at it.
+//! What operators and `tandem verify` read: raw records, all rows, progress. Others are refused,
+//! before anything else is looked at.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use utoipa::IntoParams;
 use crate::Query;
 use crate::answer::{Failure, json};
 use crate::reading::{farther, numbered};
-use crate::request::{Call, Named, Parameters, given};
+use crate::request::{Named, OperatorCall, Parameters, given};
 use crate::sessions::NoParameters;
 use crate::wire::{FigureRow, LogPage, LogRecord, PartitionDump, PartitionsPage, RowsPage, SessionDump};
 
@@ -54,7 +54,7 @@ pub(crate) struct LogParameters {
 )]
 pub(crate) async fn log(
     State(query): State<Arc<Query>>,
-    call: Call,
+    OperatorCall(call): OperatorCall,
     Named(partition): Named,
     Parameters(parameters): Parameters<LogParameters>,
 ) -> Result<Response, Failure> {
@@ -103,7 +103,7 @@ pub(crate) struct RowsParameters {
 )]
 pub(crate) async fn rows(
     State(query): State<Arc<Query>>,
-    call: Call,
+    OperatorCall(call): OperatorCall,
     Parameters(parameters): Parameters<RowsParameters>,
 ) -> Result<Response, Failure> {
     let after = given("after", &parameters.after).id()?;
@@ -148,7 +148,7 @@ pub(crate) async fn rows(
 )]
 pub(crate) async fn partitions(
     State(query): State<Arc<Query>>,
-    call: Call,
+    OperatorCall(call): OperatorCall,
     Parameters(NoParameters {}): Parameters<NoParameters>,
 ) -> Result<Response, Failure> {
     let (mut cuts, is_stale) = query.positions(&call).await?;

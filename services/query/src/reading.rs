@@ -23,6 +23,11 @@
 //! hot store's answer has to do. Neither holds a read up for long where the other one can answer:
 //! see `health.rs`. Waiting for a token is asking again every few
 //! milliseconds: the wait is bounded by [`tandem_model::headers::WAIT_MS_MAX`], and it is rare.
+//!
+//! # For whom
+//!
+//! What the asker's scope leaves out is left out here, for every call: a session outside of it is one
+//! that does not exist, with the same answer after the same looks. See `sight.rs`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,8 +41,10 @@ use tokio::time::{Instant, sleep};
 
 use crate::Query;
 use crate::answer::Failure;
+use crate::asker::Asker;
 use crate::health::{HOT_LOOK, ROWS_LOOK};
 use crate::request::Call;
+use crate::sight;
 use crate::wire::Meta;
 
 /// How often to look whether the chain has reached a token.
@@ -46,7 +53,7 @@ const POLL: Duration = Duration::from_millis(5);
 /// A session, read.
 #[derive(Clone, Debug)]
 pub(crate) struct Reading {
-    /// The rows asked for.
+    /// The rows asked for, as far as they may be shown.
     pub(crate) rows: Arc<SessionRows>,
     /// The prefix of its partition that they reflect.
     pub(crate) cut: Cut,
@@ -101,6 +108,17 @@ struct Found {
     cut: Cut,
 }
 
+/// What is looked for, and for whom.
+#[derive(Clone, Copy)]
+struct Wanted<'a> {
+    partition: PartitionId,
+    id: &'a str,
+    select: &'a Select,
+    asker: &'a Asker,
+    /// Whether the asker may look for it without a glance at whose it is.
+    is_seen: bool,
+}
+
 /// The best answer that is older than the client's token, and what else an attempt came across.
 #[derive(Default)]
 struct Attempt {
@@ -124,12 +142,12 @@ impl Attempt {
 impl Query {
     /// A session with all its totals: from the hot store if it can answer.
     pub(crate) async fn totals(&self, call: &Call, id: &str) -> Result<Reading, Failure> {
-        self.read(call, id, true, &Select::Totals).await
+        self.read(call, id, true, &Select::Totals).await.inspect(|_| call.asker.note_seen(id))
     }
 
     /// A session with the rows selected, from the row store.
     pub(crate) async fn session(&self, call: &Call, id: &str, select: &Select) -> Result<Reading, Failure> {
-        self.read(call, id, false, select).await
+        self.read(call, id, false, select).await.inspect(|_| call.asker.note_seen(id))
     }
 
     async fn read(
@@ -147,6 +165,9 @@ impl Query {
         if self.health.is_repairing(partition) {
             return Err(Failure::repairing());
         }
+        let asker = &call.asker;
+        let wanted = Wanted { partition, id, select, asker, is_seen: asker.has_seen(id) };
+        let is_hot_asked = is_hot_asked && wanted.is_seen;
         let is_reached = |cut: Cut| call.token.is_reached_by(partition, cut.next);
         loop {
             let is_last = Instant::now() >= call.deadline;
@@ -155,7 +176,7 @@ impl Query {
             // What the hot store has, good enough for the client, if the row store has no more.
             let mut spare = None;
             if is_hot_asked {
-                match self.look_hot(partition, id).await {
+                match self.look_hot(wanted).await {
                     Hot::Here(found) if is_reached(found.cut) => return Ok(attempt.reading(found, false)),
                     Hot::Here(found) => attempt.keep(found),
                     Hot::Behind(found) => {
@@ -173,7 +194,7 @@ impl Query {
             // Rows that are too old to be sent need not be read.
             let needed = if is_last && call.takes_stale { None } else { Some(&call.token) };
             let has_other = spare.is_some() || attempt.older.is_some();
-            let rows = self.look_rows(partition, id, select, needed, has_other).await;
+            let rows = self.look_rows(wanted, needed, has_other).await;
             if let Ok(Rows::Here(Found { cut, .. }) | Rows::Unknown(cut) | Rows::NotYet(cut)) = &rows
                 && is_empty
                 && cut.next > 0
@@ -220,7 +241,7 @@ impl Query {
     }
 
     /// One look into the hot store, within its time.
-    async fn look_hot(&self, partition: PartitionId, id: &str) -> Hot {
+    async fn look_hot(&self, Wanted { partition, id, select, asker, .. }: Wanted<'_>) -> Hot {
         if self.health.is_mark_due(partition) {
             // Beside the read, which does not wait for it.
             let (stores, health) = (self.stores.clone(), Arc::clone(&self.health));
@@ -236,6 +257,7 @@ impl Query {
             (None, _) => Hot::Empty,
             (Some(_), None) => Hot::Absent,
             (Some(progress), Some(rows)) => {
+                let Some(rows) = sight::of(asker, rows, select) else { return Hot::Absent };
                 let found = Found { cut: farther(rows.cut, Some(progress)), rows };
                 // A session that is farther than the progress was put in, and may stand still, too.
                 match self.health.is_behind(partition, progress.next) {
@@ -250,12 +272,11 @@ impl Query {
     /// long as it takes.
     async fn look_rows(
         &self,
-        partition: PartitionId,
-        id: &str,
-        select: &Select,
+        wanted: Wanted<'_>,
         needed: Option<&Token>,
         has_other: bool,
     ) -> Result<Rows, StoreError> {
+        let Wanted { partition, id, select, asker, is_seen } = wanted;
         let look = async {
             let progress = self.stores.rows.progress(partition).await?;
             let complete = progress.unwrap_or_default();
@@ -263,14 +284,24 @@ impl Query {
             if needed.is_some_and(|token| !token.is_reached_by(partition, complete.next)) {
                 return Ok(Rows::NotYet(complete));
             }
-            Ok(match self.stores.rows.session(id, select).await? {
-                Some(mut rows) => {
-                    let cut = farther(rows.cut, progress);
-                    // A store frees space when it gets round to it; what is shown, the log decides.
-                    let retention = self.stores.rows.retention();
-                    rows.rows.retain(|row| retention.keeps(&row.key, cut.clock));
-                    Rows::Here(Found { cut, rows: Arc::new(rows) })
+            if !is_seen {
+                // Here it ends for a session that is somebody else's, as for one that is not there: with
+                // the progress alone in the token, since its own cut may be beyond that.
+                let glance = self.stores.rows.session(id, &sight::glance(asker)).await?;
+                if glance.and_then(|rows| sight::of(asker, Arc::new(rows), &Select::Session)).is_none() {
+                    return Ok(Rows::Unknown(complete));
                 }
+            }
+            let Some(mut rows) = self.stores.rows.session(id, &sight::needed(asker, select)).await? else {
+                return Ok(Rows::Unknown(complete));
+            };
+            let cut = farther(rows.cut, progress);
+            // A store frees space when it gets round to it; what is shown, the log decides.
+            let retention = self.stores.rows.retention();
+            rows.rows.retain(|row| retention.keeps(&row.key, cut.clock));
+            // It may have passed to somebody else since.
+            Ok(match sight::of(asker, Arc::new(rows), select) {
+                Some(rows) => Rows::Here(Found { cut, rows }),
                 None => Rows::Unknown(complete),
             })
         };

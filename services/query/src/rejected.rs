@@ -8,17 +8,17 @@ use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 use tandem_model::rejected::{Reason, Rejected};
 use tandem_model::row::SessionState;
-use tandem_model::{Cut, PartitionId, Stored};
+use tandem_model::{Breakdown, Cut, PartitionId, Stored};
 use tandem_storage::{DeadLetterQuery, Place, Select};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::answer::{Failure, json};
 use crate::reading::numbered;
-use crate::request::{Call, Named, Parameters, given};
+use crate::request::{Call, Named, OperatorCall, Parameters, given};
 use crate::schemas::ReasonName;
 use crate::sessions::{LIMIT, LIMIT_MAX};
 use crate::wire::Meta;
-use crate::{Query, cursor};
+use crate::{Query, cursor, sight};
 
 /// Which events to list.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -136,7 +136,7 @@ impl Serialize for WouldAdd<'_> {
 /// A session's events that were not counted.
 ///
 /// Late, from the future, sent twice, or malformed: with the reason, the place in the log, and
-/// what they would have added.
+/// what they would have added. The key must see all of the session, not a part.
 #[utoipa::path(
     get,
     path = "/v1/sessions/{id}/rejected",
@@ -152,6 +152,8 @@ pub(crate) async fn rejected(
 ) -> Result<Response, Failure> {
     let (wanted, limit) = wanted(&parameters)?;
     let reading = query.session(&call, &id, &Select::Session).await?;
+    // They are of the whole session: of users, not of items or channels.
+    sight::check(call.asker.view(&reading.rows.session), &[Breakdown::Room])?;
     let meta = query.meta_of(&call, &reading);
     let wanted = DeadLetterQuery { session_id: Some(id), ..wanted };
     let page = page(&query, wanted, limit, &[(reading.rows.partition, reading.cut)]).await?;
@@ -168,7 +170,7 @@ pub(crate) async fn rejected(
 )]
 pub(crate) async fn dead_letters(
     State(query): State<Arc<Query>>,
-    call: Call,
+    OperatorCall(call): OperatorCall,
     Parameters(parameters): Parameters<RejectedParameters>,
 ) -> Result<Response, Failure> {
     let (wanted, limit) = wanted(&parameters)?;

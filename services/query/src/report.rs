@@ -8,23 +8,24 @@ use serde::ser::{SerializeMap, SerializeSeq, Serializer};
 use serde::{Deserialize, Serialize};
 use tandem_model::catalogue::{OTHER, STORED};
 use tandem_model::problem::Problem;
+use tandem_model::scope::View;
 use tandem_model::{Breakdown, Row, Values};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::Query;
 use crate::answer::{Failure, json};
 use crate::figures::{DistinctFigures, Figures, RawSource, Selection, rank};
 use crate::request::{Call, Named, Parameters, given};
 use crate::schemas::{BreakdownName, MetricName};
 use crate::sessions::Session;
 use crate::wire::Meta;
+use crate::{Query, sight};
 
 /// What a report holds.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ReportParameters {
-    /// Only these breakdowns, separated by commas; all when absent, none when empty.
+    /// Only these breakdowns, separated by commas; all that the key sees when absent, none when empty.
     #[param(style = Form, explode = false, value_type = Option<Vec<BreakdownName>>, example = json!(["source", "item"]))]
     breakdowns: Option<String>,
     /// Only these metrics, separated by commas; all when absent. Those that only the session as
@@ -39,10 +40,11 @@ pub(crate) struct ReportParameters {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Report<'a> {
     session: Session<'a>,
-    /// Of the session as a whole: also gauges, quality, and distinct counts as plain numbers.
+    /// Of the session as a whole: also gauges, quality, and distinct counts as plain numbers. Empty
+    /// for a key that sees a part of the session.
     #[schema(schema_with = crate::schemas::metrics)]
     metrics: Figures<'a>,
-    /// The distinct counts, and whether they are exact.
+    /// The distinct counts, and whether they are exact. Empty for a key that sees a part.
     #[schema(schema_with = crate::schemas::distinct)]
     distinct: DistinctFigures<'a>,
     /// Per breakdown its keys: `source` and `fan` in the order of the catalogue, others in that
@@ -72,6 +74,9 @@ pub(crate) struct BreakdownRow<'a> {
 ///
 /// All figures are of one consistent cut: the session's log up to one position, and nothing
 /// beyond it. Ratios are `null` where their divisor is 0.
+///
+/// A merchant's key reads breakdown `item` of sessions that sold for the merchant, an advertiser's its
+/// own keys of breakdown `channel`; `metrics` and `distinct` are empty then.
 #[utoipa::path(
     get,
     path = "/v1/sessions/{id}/report",
@@ -91,14 +96,18 @@ pub(crate) async fn report(
     }
     let selection = Selection::of(given("metrics", &parameters.metrics))?;
     let asked = given("breakdowns", &parameters.breakdowns);
-    let wanted = match asked.is_empty() {
-        true => Vec::new(),
-        false => asked.several(&Breakdown::PUBLIC, Breakdown::name)?.unwrap_or(Breakdown::PUBLIC.to_vec()),
+    let asked = match asked.is_empty() {
+        true => Some(Vec::new()),
+        false => asked.several(&Breakdown::PUBLIC, Breakdown::name)?,
     };
     let reading = query.totals(&call, &id).await?;
+    let view = call.asker.view(&reading.rows.session);
+    let wanted = asked.unwrap_or_else(|| sight::breakdowns(view));
+    sight::check(view, &wanted)?;
     let meta = query.meta_of(&call, &reading);
     let rows = &reading.rows.rows;
-    let room = Figures { metrics: &selection.room, values: room_values(rows) };
+    let room_metrics = if view == View::Whole { selection.room.as_slice() } else { &[] };
+    let room = Figures { metrics: room_metrics, values: room_values(rows) };
     let report = Report {
         session: Session::new(&id, &reading.rows.session),
         metrics: room,

@@ -1,4 +1,5 @@
-//! What a request says beside its path: the headers of the token protocol, and its parameters.
+//! What a request says beside its path: who asks, the headers of the token protocol, and its
+//! parameters.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -16,10 +17,13 @@ use tokio::time::Instant;
 
 use crate::Query;
 use crate::answer::Failure;
+use crate::asker::Asker;
 
-/// The token protocol's side of a request.
+/// Who asks, and the token protocol's side of a request.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
+    /// On whose behalf.
+    pub(crate) asker: Asker,
     /// What the client has seen; of our log, empty if it sent nothing.
     pub(crate) token: Token,
     /// The newest route's epoch, as far as gateways have told.
@@ -37,11 +41,26 @@ impl FromRequestParts<Arc<Query>> for Call {
         let headers = &parts.headers;
         let wait_ms = number(headers, headers::WAIT_MS)?.min(headers::WAIT_MS_MAX);
         Ok(Self {
+            asker: query.askers.asker(headers)?,
             token: token(headers, query)?,
             epoch: query.newest.epoch(),
             deadline: Instant::now() + Duration::from_millis(wait_ms),
             takes_stale: headers.get(headers::STALE).is_some_and(|value| value == "1"),
         })
+    }
+}
+
+/// A call that only operators may make.
+#[derive(Clone, Debug)]
+pub(crate) struct OperatorCall(pub(crate) Call);
+
+impl FromRequestParts<Arc<Query>> for OperatorCall {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, query: &Arc<Query>) -> Result<Self, Failure> {
+        let call = Call::from_request_parts(parts, query).await?;
+        call.asker.check_operator()?;
+        Ok(Self(call))
     }
 }
 

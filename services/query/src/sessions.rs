@@ -157,6 +157,11 @@ pub(crate) struct SessionsAnswer<'a> {
 ///
 /// Paging is by place, not by count: sessions that begin meanwhile neither repeat nor hide
 /// others.
+///
+/// Only sessions that the key sees, as if there were no others. For a merchant's or an advertiser's key
+/// they have to be looked for among all sessions of the range of time; where those are too many (2,000
+/// for an advertiser's, 10,000 for a merchant's), it is a 400 `bad-parameter`: narrow the range with
+/// `from` and `to`.
 #[utoipa::path(
     get,
     path = "/v1/sessions",
@@ -181,7 +186,7 @@ pub(crate) async fn sessions(
         limit: limit + 1,
     };
     let (complete, is_stale) = query.positions(&call).await?;
-    let mut found = query.stores.rows.sessions(&wanted).await?;
+    let mut found = query.listed(&call.asker, &wanted).await?;
     let has_more = found.len() > limit;
     found.truncate(limit);
 

@@ -14,7 +14,6 @@ use tandem_model::{Breakdown, Row, Table};
 use tandem_storage::{Part, Select};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::Query;
 use crate::answer::{Failure, json};
 use crate::buckets::{Points, Series, check_points, clip, count, span};
 use crate::figures::rank;
@@ -22,6 +21,7 @@ use crate::reading::Reading;
 use crate::request::{Call, Named, Parameters, given};
 use crate::schemas::{BreakdownName, MetricName, StepName};
 use crate::wire::Meta;
+use crate::{Query, sight};
 
 /// Which trend.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -34,7 +34,8 @@ pub(crate) struct TrendParameters {
     /// How long a bucket is; `1m` when absent.
     #[param(value_type = Option<StepName>, default = "1m")]
     step: Option<String>,
-    /// One series per key of this breakdown; one of the session as a whole when absent.
+    /// One series per key of this breakdown; one of the session as a whole when absent. A key that
+    /// sees a part of the session must name the breakdown it sees.
     #[param(value_type = Option<BreakdownName>)]
     by: Option<String>,
     /// Only buckets that end after this moment, in milliseconds.
@@ -105,6 +106,7 @@ pub(crate) async fn trend(
         parts.push(Part { table, breakdown, buckets: clip(0..u64::MAX, window, from, to) });
     }
     let reading = query.session(&call, &id, &Select::Parts(parts)).await?;
+    sight::check(call.asker.view(&reading.rows.session), &[by.unwrap_or(Breakdown::Room)])?;
     let meta = query.meta_of(&call, &reading);
     let rows = &reading.rows.rows;
     let (room, keyed) = rows.split_at(rows.partition_point(|row| row.key.breakdown == Breakdown::Room));

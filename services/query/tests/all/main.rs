@@ -14,4 +14,7 @@ mod lists;
 mod operators;
 mod parameters;
 mod partners;
+mod scoped_lists;
+mod scoped_looks;
+mod scopes;
 mod tokens;

@@ -12,7 +12,7 @@ use tandem_fold::Fold;
 use tandem_model::partition::partition_of;
 use tandem_model::retention::Retention;
 use tandem_model::route::Chain;
-use tandem_model::{Changes, Cut, LogId, PartitionId, PseudonymKey, Record, Token};
+use tandem_model::{Changes, Cut, LogId, PartitionId, PseudonymKey, Record, Scope, Token, headers};
 use tandem_query::Query;
 use tandem_storage::faulty::{self, ChainPlans};
 use tandem_storage::memory::{self, MemoryEventLog, MemoryRowStore};
@@ -97,7 +97,11 @@ impl World {
 
     /// A node beside `world`, on the same log and rows, with another hot store.
     pub(crate) fn reading(world: &World, hot: Arc<dyn HotStore>) -> Self {
-        let stores = ChainStores { hot, ..world.stores.clone() };
+        Self::beside(world, ChainStores { hot, ..world.stores.clone() })
+    }
+
+    /// A node beside `world`, on the same log, that reads these stores.
+    pub(crate) fn beside(world: &World, stores: ChainStores) -> Self {
         let router = tandem_query::router(Query::new(Chain::A, world.log.clone(), stores.clone()));
         Self { log: world.log.clone(), stores, router, ..Self::new() }
     }
@@ -147,9 +151,17 @@ impl World {
 
     /// Appends the start of a session.
     pub(crate) async fn start(&mut self, session: &str, ts: u64) {
-        let start = json!({"type": "session_start", "anchor_id": format!("anchor-of-{session}"), "room_id": "r1",
+        self.start_of(session, ts, &format!("anchor-of-{session}"), None).await;
+    }
+
+    /// The same, of this anchor, who sells for this merchant.
+    pub(crate) async fn start_of(&mut self, session: &str, ts: u64, anchor: &str, merchant: Option<&str>) {
+        let mut start = json!({"type": "session_start", "anchor_id": anchor, "room_id": "r1",
             "title": "冬装 \"winter\"", "category": "clothing", "anchor_name": "Lin", "anchor_fans": 12_000,
             "content_type": "sale", "region": "浙江", "brand": "b1"});
+        if let Some(merchant) = merchant {
+            start["merchant_id"] = json!(merchant);
+        }
         self.event(session, ts, start).await;
     }
 
@@ -234,12 +246,27 @@ impl World {
         self.send(Method::GET, path, headers).await
     }
 
+    /// As an operator, unless the headers say otherwise.
     pub(crate) async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let everything = Scope::All.encode();
+        let has_scope = headers.iter().any(|(name, _)| *name == headers::SCOPE);
+        let scope = (!has_scope).then_some((headers::SCOPE, everything.as_str()));
+        let all: Vec<_> = headers.iter().copied().chain(scope).collect();
+        self.send_just(method, path, &all).await
+    }
+
+    /// With these headers and no others.
+    pub(crate) async fn send_just(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {
         let mut request = Request::builder().method(method).uri(path);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         self.pass(request.body(Body::empty()).unwrap()).await
+    }
+
+    /// As somebody with this scope.
+    pub(crate) async fn get_as(&self, scope: &Scope, path: &str) -> Answer {
+        self.get_with(path, &[(headers::SCOPE, &scope.encode())]).await
     }
 
     pub(crate) async fn post(&self, path: &str, body: &str) -> Answer {
