@@ -6,5 +6,5 @@
 mod proxy;
 mod service;
 
-pub use proxy::{Proxy, ProxyFault, ProxyGuard};
+pub use proxy::{Proxy, ProxyFault, ProxyGuard, SocketMaker};
 pub use service::{Disturb, Disturbed, ServiceFault, ServiceGuard};

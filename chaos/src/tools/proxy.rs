@@ -13,14 +13,20 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
+
+use crate::stand::Injected;
 
 /// How much passes at once, in bytes.
 const CHUNK_BYTES: usize = 16 * 1024;
 /// Connections at one time; one more waits.
 const CONNECTIONS_MAX: usize = 4_096;
+
+/// Makes the sockets with which a proxy goes to its server. A socket belongs to the network it was
+/// made in, so this decides from which host the server is asked.
+pub type SocketMaker = Arc<dyn Fn() -> std::io::Result<TcpSocket> + Send + Sync>;
 
 /// What happens to connections.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -85,6 +91,7 @@ pub struct Proxy {
 
 struct Shared {
     server: SocketAddr,
+    socket: SocketMaker,
     fault: watch::Sender<ProxyFault>,
     /// Chunks and connections that were disturbed.
     struck: AtomicU64,
@@ -101,9 +108,20 @@ impl Proxy {
     /// When there is no port.
     pub async fn start(server: SocketAddr) -> std::io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let socket = move || if server.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+        Self::between(listener, server, Arc::new(socket))
+    }
+
+    /// Listens where `listener` does, in front of `server`, and goes there with sockets of `socket`.
+    ///
+    /// # Errors
+    ///
+    /// When the listener does not know where it is.
+    pub fn between(listener: TcpListener, server: SocketAddr, socket: SocketMaker) -> std::io::Result<Self> {
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             server,
+            socket,
             fault: watch::Sender::default(),
             struck: AtomicU64::new(0),
             asked: AtomicU64::new(0),
@@ -159,6 +177,16 @@ impl ProxyGuard {
     }
 }
 
+impl Injected for ProxyGuard {
+    fn heal(&mut self) {
+        ProxyGuard::heal(self);
+    }
+
+    fn struck(&self) -> Option<u64> {
+        Some(ProxyGuard::struck(self))
+    }
+}
+
 impl Drop for ProxyGuard {
     fn drop(&mut self) {
         self.heal();
@@ -194,7 +222,11 @@ async fn connect(client: TcpStream, shared: Arc<Shared>) {
         let _ = fault.changed().await;
         return;
     }
-    let Ok(server) = TcpStream::connect(shared.server).await else {
+    let server = match (shared.socket)() {
+        Ok(socket) => socket.connect(shared.server).await,
+        Err(error) => Err(error),
+    };
+    let Ok(server) = server else {
         // Nobody is there, and the client is to hear it as it would without us: at once.
         shared.asked.fetch_add(1, Ordering::Relaxed);
         return reset(client);

@@ -151,3 +151,22 @@ async fn a_dropped_proxy_leaves_nothing_behind() {
     assert!(ended.is_err());
     assert!(TcpStream::connect(address).await.is_err());
 }
+
+#[tokio::test]
+async fn a_proxy_goes_to_its_server_with_the_sockets_it_is_given() {
+    let (server, _) = echo().await;
+    let made = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&made);
+    let socket: SocketMaker = Arc::new(move || match count.fetch_add(1, Ordering::Relaxed) {
+        0 => TcpSocket::new_v4(),
+        _ => Err(std::io::ErrorKind::NotFound.into()),
+    });
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let proxy = Proxy::between(listener, server, socket).unwrap();
+    let mut stream = TcpStream::connect(proxy.address()).await.unwrap();
+    assert_eq!(say(&mut stream, b"word").await.unwrap(), b"word");
+    // One that can't be made is a server that is not there.
+    let mut other = TcpStream::connect(proxy.address()).await.unwrap();
+    assert!(say(&mut other, b"word").await.is_err());
+    assert_eq!((made.load(Ordering::Relaxed), proxy.asked()), (2, 2));
+}
