@@ -110,12 +110,18 @@ With --stand processes every role is a process of its own, on the servers that -
 topics, keyspaces and keys of their own (drill_…), which are removed afterwards. Faults are signals \
 (kill, stop) and TCP proxies between the processes; what these can't do is BLOCKED, with the reason.
 
+With --stand namespaces each of these processes lives on a host of its own, a network namespace of \
+this machine, and faults of the network are partitions: packets vanish, one way or both, between the \
+hosts of processes, log and stores. It needs Linux, root, `ip` and `unshare`, and servers on loopback \
+of this machine, each of them a single one. Nothing is left of the hosts, also of a drill that is killed.
+
 Examples:
 
   tandem drill list
   tandem drill run crash slow --chain both
   tandem drill run --all --length brief --report ./drills
   tandem drill run crash slow --stand processes --config tandem.toml
+  tandem drill run blackhole log-cut --stand namespaces --config tandem.toml
   tandem drill run release --stand processes --config tandem.toml --next-program ./tandem-next
   tandem drill report ./drills")]
     Drill(drill::Args),

@@ -101,16 +101,7 @@ pub(crate) async fn drop_keyspace(settings: &tandem_scylla::Settings) -> anyhow:
 
 /// Removes the topics of a log, with everything in them.
 pub(crate) async fn remove_topics(settings: &tandem_kafka::Settings) -> anyhow::Result<()> {
-    let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", settings.brokers.join(","));
-    if settings.security == Security::SaslPlaintext {
-        config
-            .set("security.protocol", "sasl_plaintext")
-            .set("sasl.mechanisms", "PLAIN")
-            .set("sasl.username", &settings.user)
-            .set("sasl.password", settings.password.as_deref().unwrap_or_default());
-    }
-    let admin: AdminClient<DefaultClientContext> = config.create()?;
+    let admin = log_admin(settings)?;
     let topics =
         [&settings.events_topic, &settings.summaries_topic, &settings.receipts_topic, &settings.meta_topic];
     let topics = topics.map(String::as_str);
@@ -120,4 +111,29 @@ pub(crate) async fn remove_topics(settings: &tandem_kafka::Settings) -> anyhow::
         outcome.map_err(|(topic, code)| anyhow!("{topic}: {code}"))?;
     }
     Ok(())
+}
+
+/// Where the brokers of a log say that they are, `host:port` each.
+pub(crate) async fn brokers(settings: &tandem_kafka::Settings) -> anyhow::Result<Vec<String>> {
+    let admin = log_admin(settings)?;
+    let asking = tokio::task::spawn_blocking(move || admin.inner().fetch_metadata(None, ADMIN_WITHIN));
+    let metadata = asking.await?.context("the brokers of the log ([log]) do not say where they are")?;
+    let places = metadata.brokers().iter().map(|broker| match broker.host() {
+        host if host.contains(':') => format!("[{host}]:{}", broker.port()),
+        host => format!("{host}:{}", broker.port()),
+    });
+    Ok(places.collect())
+}
+
+fn log_admin(settings: &tandem_kafka::Settings) -> anyhow::Result<AdminClient<DefaultClientContext>> {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", settings.brokers.join(","));
+    if settings.security == Security::SaslPlaintext {
+        config
+            .set("security.protocol", "sasl_plaintext")
+            .set("sasl.mechanisms", "PLAIN")
+            .set("sasl.username", &settings.user)
+            .set("sasl.password", settings.password.as_deref().unwrap_or_default());
+    }
+    Ok(config.create()?)
 }

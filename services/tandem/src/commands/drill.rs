@@ -12,7 +12,7 @@ use tandem_chaos::report::{Class, Report, Verdict};
 use tandem_model::route::Chain;
 use tokio::sync::watch;
 
-use crate::drill::{Place, Plan, ProcessOptions, keep, keep_junit, kept, run_one};
+use crate::drill::{Between, Place, Plan, ProcessOptions, keep, keep_junit, kept, run_one};
 use crate::failure::Failure;
 use crate::terminal::{counted, remark, say};
 
@@ -77,12 +77,18 @@ struct Run {
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct StandOption {
     /// Where: a system of its own in this process on embedded storage; or processes of this program
-    /// on the servers that --config names, with topics, keyspaces and keys of their own
+    /// on the servers that --config names, with topics, keyspaces and keys of their own; or the same,
+    /// each process on a host of its own
     #[arg(long, value_enum, default_value_t = StandKind::Embedded)]
     stand: StandKind,
-    /// Configuration file that names the servers for --stand processes; its other settings are drilled
-    /// as they are
-    #[arg(long, value_name = "FILE", env = "TANDEM_CONFIG", required_if_eq("stand", "processes"))]
+    /// Configuration file that names the servers for --stand processes and namespaces; its other
+    /// settings are drilled as they are
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "TANDEM_CONFIG",
+        required_if_eq_any([("stand", "processes"), ("stand", "namespaces")])
+    )]
     config: Option<PathBuf>,
     /// With processes: how many gateways
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=8))]
@@ -91,7 +97,8 @@ pub(crate) struct StandOption {
     /// `release` brings a second version [default: this one]
     #[arg(long, value_name = "PATH")]
     next_program: Option<PathBuf>,
-    /// With processes: the only broker's process on this machine, which drill `log-lost` stops and wakes
+    /// With --stand processes: the only broker's process on this machine, which drill `log-lost` stops
+    /// and wakes
     #[arg(long, value_name = "PID")]
     kafka_pid: Option<u32>,
     /// With processes: a folder in which to keep what they say
@@ -105,6 +112,8 @@ enum StandKind {
     Embedded,
     /// Real processes on real servers
     Processes,
+    /// The same, each process on a host of its own: a network namespace (Linux, root)
+    Namespaces,
 }
 
 impl StandOption {
@@ -112,11 +121,17 @@ impl StandOption {
     ///
     /// # Errors
     ///
-    /// When a program or a file is not there.
+    /// When a program or a file is not there, or an option is of another stand.
     pub(crate) fn place(&self) -> Result<Place, Failure> {
-        let (StandKind::Processes, Some(config)) = (self.stand, &self.config) else {
-            return Ok(Place::Embedded);
+        let (between, config) = match (self.stand, &self.config) {
+            (StandKind::Embedded, _) | (_, None) => return Ok(Place::Embedded),
+            (StandKind::Processes, Some(config)) => (Between::Proxies, config),
+            (StandKind::Namespaces, Some(config)) => (Between::Network, config),
         };
+        if between == Between::Network && self.kafka_pid.is_some() {
+            let why = "--kafka-pid is of --stand processes: between hosts the log is cut off, not stopped";
+            return Err(Failure::usage(anyhow!(why)));
+        }
         // As they are named: what stands beside the file is found beside it.
         let found = |path: &PathBuf| {
             let absolute = std::fs::metadata(path).and_then(|_| std::path::absolute(path));
@@ -129,6 +144,7 @@ impl StandOption {
             program,
             next_program: self.next_program.as_ref().map(found).transpose()?,
             gateways: self.gateways,
+            between,
             kafka_pid: self.kafka_pid,
             logs: self.logs.clone(),
         }))

@@ -6,5 +6,5 @@ mod processes;
 mod series;
 
 pub use embedded::Embedded;
-pub use processes::{Options as ProcessOptions, Processes, guard};
+pub use processes::{Between, Options as ProcessOptions, Processes, guard};
 pub use series::{Kept, Place, Plan, keep, keep_junit, kept, run_one};

@@ -11,7 +11,7 @@ use tandem_chaos::run::Request;
 use tandem_chaos::{judge, run};
 use tandem_model::route::Chain;
 
-use super::{Embedded, ProcessOptions, Processes};
+use super::{Between, Embedded, ProcessOptions, Processes};
 use crate::failure::Failure;
 
 /// The commit this was built from, where the build says so.
@@ -44,7 +44,10 @@ impl Place {
     pub const fn name(&self) -> &'static str {
         match self {
             Place::Embedded => "embedded",
-            Place::Processes(_) => "processes",
+            Place::Processes(options) => match options.between {
+                Between::Proxies => "processes",
+                Between::Network => "namespaces",
+            },
         }
     }
 }

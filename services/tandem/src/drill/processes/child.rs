@@ -11,10 +11,12 @@ use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use rustix::process::{Pid, Signal, getpgrp, getpid, kill_process, kill_process_group};
 
+use super::hosts::Namespace;
 use super::site::Variables;
 use crate::failure::Failure;
 
@@ -70,8 +72,10 @@ pub(super) struct Node {
     pub(super) name: String,
     arguments: Vec<String>,
     variables: Variables,
-    /// Where it tells whether it is ready.
+    /// Where we ask whether it is ready.
     pub(super) admin: SocketAddr,
+    /// The network it lives in; that of the machine where absent.
+    home: Option<Arc<Namespace>>,
     log: PathBuf,
     child: Option<Child>,
     was_started: bool,
@@ -86,7 +90,7 @@ pub(super) struct Programs {
 }
 
 impl Node {
-    /// `arguments` name the role; what it says goes to a file in `folder`.
+    /// `arguments` name the role; what it says goes to a file in `folder`; it is asked at `admin`.
     pub(super) fn new(
         name: String,
         arguments: Vec<String>,
@@ -95,7 +99,13 @@ impl Node {
         folder: &Path,
     ) -> Self {
         let log = folder.join(format!("{name}.log"));
-        Self { name, arguments, variables, admin, log, child: None, was_started: false }
+        Self { name, arguments, variables, admin, home: None, log, child: None, was_started: false }
+    }
+
+    /// The same, in this network.
+    pub(super) fn living(mut self, home: Option<Arc<Namespace>>) -> Self {
+        self.home = home;
+        self
     }
 
     /// Starts it in `group`, where it does not run yet.
@@ -111,7 +121,11 @@ impl Node {
         command.args(&self.arguments).envs(&self.variables).process_group(group.id.as_raw_nonzero().get());
         // What is said of the drill is not said of the processes.
         command.env_remove("RUST_LOG").stdin(Stdio::null()).stdout(stdout).stderr(stderr);
-        self.child = Some(command.spawn().with_context(doing)?);
+        let child = match &self.home {
+            Some(home) => home.within(|| command.spawn()),
+            None => command.spawn(),
+        };
+        self.child = Some(child.with_context(doing)?);
         self.was_started = true;
         Ok(())
     }

@@ -11,8 +11,8 @@ use tokio::time::Instant;
 
 use super::Options;
 use super::child::{Group, Node, Programs};
-use super::proxies::Proxies;
 use super::site::Site;
+use super::ways::Ways;
 use crate::client::{Client, ServerUrl};
 use crate::terminal::remark;
 
@@ -25,7 +25,7 @@ const ADMIN_TIMEOUT: Duration = Duration::from_secs(5);
 const WATCH_PAUSE: Duration = Duration::from_millis(500);
 
 /// Which process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Who {
     Compute(Chain),
     Query(Chain),
@@ -54,12 +54,12 @@ impl Who {
 
 impl Fleet {
     /// Prepares all of them, without starting any.
-    pub(super) fn new(options: &Options, site: &Site, proxies: &Proxies) -> anyhow::Result<Self> {
+    pub(super) fn new(options: &Options, site: &Site, ways: &dyn Ways) -> anyhow::Result<Self> {
         let logs = options.logs.as_deref().map(|folder| folder.join(&site.name));
         let logs = logs.as_deref().unwrap_or(site.folder());
         std::fs::create_dir_all(logs)?;
         Ok(Self {
-            nodes: nodes(&options.config, site, proxies, logs),
+            nodes: nodes(&options.config, site, ways, logs),
             killed: Vec::new(),
             programs: Programs {
                 first: options.program.clone(),
@@ -188,36 +188,38 @@ pub(super) async fn watch(fleet: Weak<Mutex<Fleet>>) {
 }
 
 /// Those first whom others ask.
-fn nodes(config: &Path, site: &Site, proxies: &Proxies, logs: &Path) -> Vec<(Who, Node)> {
+fn nodes(config: &Path, site: &Site, ways: &dyn Ways, logs: &Path) -> Vec<(Who, Node)> {
     let arguments = |role: &str, chain: Option<Chain>| -> Vec<String> {
         let mut arguments = vec![role.to_owned(), "--config".to_owned(), config.display().to_string()];
         arguments.extend(chain.into_iter().flat_map(|chain| ["--chain".to_owned(), chain.to_string()]));
         arguments
     };
-    let (ports, queries) = (&site.ports, proxies.queries());
+    let (ports, queries) = (&site.ports, ways.queries());
     let mut nodes = Vec::new();
+    let mut add = |who, name: String, arguments, variables, admin| {
+        let node = Node::new(name, arguments, variables, ways.from_here(admin), logs);
+        nodes.push((who, node.living(ways.home(who))));
+    };
     for (place, port) in ports.controls.iter().enumerate() {
         let (name, variables) = (format!("control-{}", place + 1), site.control(place, queries));
-        let node = Node::new(name, arguments("control", None), variables, port.admin, logs);
-        nodes.push((Who::Control(place), node));
+        add(Who::Control(place), name, arguments("control", None), variables, port.admin);
     }
     for chain in Chain::ALL {
-        let doors = proxies.doors(chain);
+        let doors = ways.stores(chain);
         let (variables, admin) = (site.compute(chain, &doors), ports.computes[chain as usize]);
-        let arguments_of = |role| arguments(role, Some(chain));
-        let compute = Node::new(format!("compute-{chain}"), arguments_of("compute"), variables, admin, logs);
+        let of_chain = |role| (format!("{role}-{chain}"), arguments(role, Some(chain)));
+        let (name, arguments) = of_chain("compute");
+        add(Who::Compute(chain), name, arguments, variables, admin);
         let (variables, admin) = (site.query(chain, &doors), ports.queries[chain as usize].admin);
-        let query = Node::new(format!("query-{chain}"), arguments_of("query"), variables, admin, logs);
-        nodes.extend([(Who::Compute(chain), compute), (Who::Query(chain), query)]);
+        let (name, arguments) = of_chain("query");
+        add(Who::Query(chain), name, arguments, variables, admin);
     }
-    let metronome = arguments("metronome", None);
-    let metronome = Node::new("metronome".to_owned(), metronome, site.metronome(), ports.metronome, logs);
-    nodes.push((Who::Metronome, metronome));
+    let name = "metronome".to_owned();
+    add(Who::Metronome, name, arguments("metronome", None), site.metronome(), ports.metronome);
     for (number, port) in ports.gateways.iter().enumerate() {
-        let variables = site.gateway(number, &proxies.controls(number), queries);
+        let variables = site.gateway(number, &ways.controls(number), queries);
         let name = format!("gateway-{}", number + 1);
-        let node = Node::new(name, arguments("gateway", None), variables, port.admin, logs);
-        nodes.push((Who::Gateway(number), node));
+        add(Who::Gateway(number), name, arguments("gateway", None), variables, port.admin);
     }
     nodes
 }

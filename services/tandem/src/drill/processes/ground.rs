@@ -55,7 +55,7 @@ pub(super) async fn reachable(site: &Site) -> Result<(), Failure> {
     match missing.is_empty() {
         true => Ok(()),
         false => Err(Failure::failed(anyhow!(
-            "{}; drills on processes run on the servers that --config names",
+            "{}; these drills run on the servers that --config names",
             missing.join("; ")
         ))),
     }

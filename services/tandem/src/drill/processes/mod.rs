@@ -1,26 +1,31 @@
-//! The stand on real processes: every role a process of this program, on the operator's own
-//! servers, with proxies between them.
+//! The stands on real processes: every role a process of this program, on the operator's own
+//! servers. Between them are proxies, on a machine with or without rights; or each of them has a
+//! host of its own, a network namespace, and what is cut is the network.
 //!
 //! | file | what |
 //! |---|---|
-//! | `site.rs` | names, ports, and what each process is told of them |
+//! | `site.rs` | names, addresses, and what each process is told of them |
 //! | `ground.rs` | topics, tables and keys on the servers: made, and removed |
-//! | `proxies.rs` | the doors between the processes |
+//! | `ways.rs` | what lies between the processes, and can be disturbed |
+//! | `proxies.rs` `hosts/` | the two kinds of it |
 //! | `child.rs` `fleet.rs` | the processes, and their end whatever happens |
-//! | `faults.rs` | signals and doors as faults |
+//! | `faults.rs` | signals, and what the ways can do, as faults |
 //! | `wrong.rs` | rows that are made wrong |
 //!
-//! # What it can't do
-//! Fill a disk; cut one chain alone off from Kafka, which tells everybody its own address; stop a
-//! broker that it was not shown (`--kafka-pid`). CQL clusters of several nodes and Redis behind
-//! sentinels or as a cluster name their nodes themselves, so nothing can be put between.
+//! # What they can't do
+//! Fill a disk. With proxies also: cut one chain alone off from Kafka, which tells everybody its own
+//! address; stop a broker that was not shown (`--kafka-pid`). CQL clusters of several nodes and Redis
+//! behind sentinels or as a cluster name their nodes themselves, so nothing can be put between; hosts
+//! refuse to be set up for them.
 
 mod child;
 mod faults;
 mod fleet;
 mod ground;
+mod hosts;
 mod proxies;
 mod site;
+mod ways;
 mod wrong;
 
 use std::future::Future;
@@ -43,8 +48,10 @@ use tokio::task::JoinHandle;
 
 use self::faults::InForce;
 use self::fleet::{Fleet, Shared, Who};
-use self::proxies::{Door, Proxies};
-use self::site::Site;
+use self::hosts::{Hosts, Network};
+use self::proxies::Proxies;
+use self::site::{Ports, Site, url};
+use self::ways::Ways;
 use super::decided::{self, said};
 use crate::failure::Failure;
 
@@ -67,20 +74,30 @@ pub struct Options {
     pub next_program: Option<PathBuf>,
     /// How many gateways; at least 1.
     pub gateways: u8,
-    /// The process of the only broker, where it may be stopped.
+    /// What lies between the processes.
+    pub between: Between,
+    /// The process of the only broker, where it may be stopped; with proxies.
     pub kafka_pid: Option<u32>,
     /// A folder in which to keep what the processes say; nothing is kept where absent.
     pub logs: Option<PathBuf>,
+}
+
+/// What lies between the processes, and is disturbed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Between {
+    /// Proxies of ours, on loopback.
+    Proxies,
+    /// A network: each process lives on a host of its own. Linux and root only.
+    Network,
 }
 
 /// A system of processes. Dropping it ends them; only [`stop`](Self::stop) also removes what is on
 /// the servers.
 pub struct Processes {
     fleet: Shared,
-    proxies: Arc<Proxies>,
+    ways: Arc<dyn Ways>,
     control: Remote,
     clients: Arc<Vec<Client>>,
-    broker: Option<Pid>,
     watching: JoinHandle<()>,
     site: Site,
 }
@@ -91,25 +108,38 @@ impl Processes {
     ///
     /// # Errors
     ///
-    /// When a server is not there or refuses, or a process does not get ready.
+    /// When there can be no such network, a server is not there or refuses, or a process does not get
+    /// ready.
     pub async fn start(
         options: &Options,
         broken_off: &mut Pin<&mut (impl Future<Output = ()> + Send)>,
     ) -> Result<Self, Failure> {
         let broker = options.kafka_pid.map(broker).transpose()?;
-        let site = Site::new(&options.config, options.gateways)?;
+        let network = match options.between {
+            Between::Proxies => None,
+            Between::Network => Some(Network::build(options.gateways).await?),
+        };
+        let ports = match &network {
+            Some(network) => network.ports(),
+            None => Ports::free(options.gateways)?,
+        };
+        let site = Site::new(&options.config, ports)?;
         ground::reachable(&site).await?;
         let starting = async {
             let rows_alone = ground::create(&site).await?;
-            Ok::<_, Failure>(Box::pin(started(options, &site, rows_alone)).await?)
+            let ways: Arc<dyn Ways> = match network {
+                Some(network) => Arc::new(Hosts::start(network, &site, rows_alone).await?),
+                None => Arc::new(Proxies::start(&site, rows_alone, broker).await?),
+            };
+            Ok::<_, Failure>(Box::pin(started(options, &site, ways)).await?)
         };
         let outcome = tokio::select! {
             outcome = starting => outcome,
             () = broken_off => Err(Failure::failed(anyhow!("broken off before it began"))),
         };
         match outcome {
-            Ok(Started { fleet, proxies, control, clients, watching }) => {
-                Ok(Self { fleet, proxies, control, clients, broker, watching, site })
+            Ok(Started { fleet, ways, control, clients, watching }) => {
+                Ok(Self { fleet, ways, control, clients, watching, site })
             }
             Err(failure) => {
                 ground::remove(&site).await;
@@ -145,10 +175,10 @@ impl Processes {
 
     /// Ends every process and removes what was created on the servers.
     pub async fn stop(self) {
-        let Self { fleet, proxies, control, clients, watching, site, .. } = self;
+        let Self { fleet, ways, control, clients, watching, site } = self;
         watching.abort();
         // The last hold on the processes ends them.
-        drop((fleet, proxies, control, clients));
+        drop((fleet, ways, control, clients));
         ground::remove(&site).await;
     }
 
@@ -158,7 +188,7 @@ impl Processes {
         leader.ok_or_else(|| StandError("nobody leads the control group".to_owned()))
     }
 
-    async fn stop_leader(&self) -> Result<InForce, StandError> {
+    async fn lose_leader(&self) -> Result<InForce, StandError> {
         let leader = self.leader().await?;
         let noticed = Arc::new(AtomicU64::new(0));
         let (clients, count) = (Arc::clone(&self.clients), Arc::clone(&noticed));
@@ -170,22 +200,21 @@ impl Processes {
                 }
             }
         });
-        InForce::without_leader(&self.fleet, &self.proxies, leader, noticed, watching.abort_handle())
+        InForce::without_leader(&self.fleet, &self.ways, leader, noticed, watching.abort_handle())
     }
 }
 
 struct Started {
     fleet: Shared,
-    proxies: Arc<Proxies>,
+    ways: Arc<dyn Ways>,
     control: Remote,
     clients: Arc<Vec<Client>>,
     watching: JoinHandle<()>,
 }
 
-/// Doors and processes, ready.
-async fn started(options: &Options, site: &Site, rows_alone: [bool; 2]) -> anyhow::Result<Started> {
-    let proxies = Arc::new(Proxies::start(site, rows_alone).await?);
-    let fleet = Arc::new(Mutex::new(Fleet::new(options, site, &proxies)?));
+/// All processes, ready.
+async fn started(options: &Options, site: &Site, ways: Arc<dyn Ways>) -> anyhow::Result<Started> {
+    let fleet = Arc::new(Mutex::new(Fleet::new(options, site, &*ways)?));
     // The chains first: a group that finds one of them a moment before the other begins with a
     // switch, and with the cool-down of one.
     fleet.lock().start(Who::is_of_a_chain)?;
@@ -194,12 +223,13 @@ async fn started(options: &Options, site: &Site, rows_alone: [bool; 2]) -> anyho
     fleet::ready(&fleet).await?;
     let watching = tokio::spawn(fleet::watch(Arc::downgrade(&fleet)));
     let key = OperatorKey::new(site.key.as_str());
-    let nodes = site.controls().iter().map(|node| node.parse()).collect::<Result<Vec<http::Uri>, _>>()?;
+    let nodes = site.ports.controls.iter().map(|port| url(ways.from_here(port.listen)).parse());
+    let nodes = nodes.collect::<Result<Vec<http::Uri>, _>>()?;
     let clients = nodes.iter().map(|node| Client::new(node.clone(), &key)).collect::<Result<_, _>>()?;
     let control = Remote::start(RemoteOptions { nodes, key, memory: None })?;
     let gateway = site.ports.gateways.first().context("a stand has a gateway")?;
-    wrong::prepare(&gateway.listen.to_string(), site.key.as_str()).await?;
-    Ok(Started { fleet, proxies, control, clients: Arc::new(clients), watching })
+    wrong::prepare(&ways.from_here(gateway.listen).to_string(), site.key.as_str()).await?;
+    Ok(Started { fleet, ways, control, clients: Arc::new(clients), watching })
 }
 
 /// Who leads, as the newest of the nodes says, but for the one that is not asked.
@@ -226,13 +256,15 @@ fn broker(id: u32) -> Result<Pid, Failure> {
 impl Stand for Processes {
     fn name(&self) -> String {
         format!(
-            "processes: {} of them on real servers (Kafka, CQL, Redis), signals and TCP proxies",
-            self.fleet.lock().len()
+            "processes: {} of them on real servers (Kafka, CQL, Redis), {}",
+            self.fleet.lock().len(),
+            self.ways.name()
         )
     }
 
     fn gateways(&self) -> Vec<String> {
-        self.site.ports.gateways.iter().map(|port| port.listen.to_string()).collect()
+        let gateways = self.site.ports.gateways.iter();
+        gateways.map(|port| self.ways.from_here(port.listen).to_string()).collect()
     }
 
     fn key(&self) -> String {
@@ -240,21 +272,9 @@ impl Stand for Processes {
     }
 
     fn cannot(&self, fault: Fault) -> Option<String> {
-        let has = |door: fn(Chain) -> Door| Chain::ALL.into_iter().all(|chain| self.proxies.has(door(chain)));
-        let rows = "a CQL cluster of several nodes names them itself, so no proxy can stand between";
-        let hot =
-            "Redis behind sentinels or as a cluster names its nodes itself, so no proxy can stand between";
         let why = match fault {
             Fault::DiskFull => "no disk is filled on purpose here",
-            Fault::LogCut => {
-                "Kafka tells everybody its own address, so one chain alone can't be cut off from it"
-            }
-            Fault::LogLost if self.broker.is_none() => {
-                "the broker is not ours to stop: show it with --kafka-pid"
-            }
-            Fault::RowsLost | Fault::DiskStall | Fault::Blackhole if !has(Door::Rows) => rows,
-            Fault::HotLost | Fault::Blackhole if !has(Door::Hot) => hot,
-            _ => return None,
+            _ => self.ways.cannot(fault)?,
         };
         Some(format!("{fault} can't be done with these processes and servers: {why}"))
     }
@@ -263,22 +283,18 @@ impl Stand for Processes {
         if let Some(why) = self.cannot(fault) {
             return Err(StandError(why));
         }
-        let (fleet, proxies) = (&self.fleet, &self.proxies);
+        let (fleet, ways) = (&self.fleet, &self.ways);
         let force = match (fault, chain) {
-            (Fault::ControlLeaderLost, _) => self.stop_leader().await?,
-            (Fault::GatewayCutOff, _) => InForce::cut_off(fleet, proxies),
-            (Fault::LogLost, _) => {
-                let broker =
-                    self.broker.ok_or_else(|| StandError("there is no broker of ours".to_owned()))?;
-                InForce::without_log(fleet, proxies, broker)?
+            (Fault::ControlLeaderLost, _) => self.lose_leader().await?,
+            (fault, None) if fault.is_of_a_chain() => {
+                return Err(StandError(format!("{fault} needs a chain")));
             }
-            (_, None) => return Err(StandError(format!("{fault} needs a chain"))),
             (Fault::WrongData, Some(chain)) => {
                 let config = &self.site.chains[chain as usize];
                 let rows = Box::pin(wrong::corrupt(&config.rows, config.log.partitions)).await?;
-                InForce::wrong(fleet, proxies, rows)
+                InForce::wrong(fleet, ways, rows)
             }
-            (fault, Some(chain)) => InForce::of_chain(fleet, proxies, fault, chain)?,
+            (fault, chain) => InForce::begin(fleet, ways, fault, chain)?,
         };
         Ok(Box::new(force))
     }

@@ -1,5 +1,5 @@
-//! Where a stand is: names on the servers that nobody else has, ports of this machine, and what
-//! each process is told of both.
+//! Where a stand is: names on the servers that nobody else has, addresses of the processes, and what
+//! each of them is told of both.
 //!
 //! All processes read the operator's own file. What must differ is said in variables of their
 //! environment, which come before the file: so every setting that is not a place or a name (time
@@ -14,7 +14,7 @@ use anyhow::{Context, anyhow};
 use tandem_model::route::Chain;
 use tempfile::TempDir;
 
-use super::proxies::Doors;
+use super::ways::Doors;
 use crate::config::{ComputeConfig, Role, RoleConfig, Values, environment};
 use crate::failure::Failure;
 use crate::key::Key;
@@ -42,8 +42,8 @@ pub(super) struct Site {
     folder: TempDir,
 }
 
-/// Where everything listens: all on loopback, and fixed, so that a process that was killed comes
-/// back where the others look for it.
+/// Where the processes listen: fixed, so that one that was killed comes back where the others look
+/// for it.
 pub(super) struct Ports {
     pub(super) gateways: Vec<Port>,
     pub(super) controls: [Port; CONTROLS],
@@ -60,14 +60,14 @@ pub(super) struct Port {
 }
 
 impl Site {
-    /// A stand with so many gateways, on the servers that `file` names. Nothing is created there yet.
-    pub(super) fn new(file: &Path, gateways: u8) -> Result<Self, Failure> {
+    /// A stand whose processes listen at `ports`, on the servers that `file` names. Nothing is
+    /// created there yet.
+    pub(super) fn new(file: &Path, ports: Ports) -> Result<Self, Failure> {
         let random = |error| Failure::failed(anyhow!("the machine gives no random numbers: {error}"));
         let name = format!("drill_{:08x}", getrandom::u32().map_err(random)?);
         let (key, pseudonyms) = (Key::random().map_err(random)?, getrandom::u64().map_err(random)?);
         let folder = tempfile::Builder::new().prefix("tandem-drill-").tempdir();
         let folder = folder.context("no temporary folder for the processes")?;
-        let ports = Ports::free(gateways)?;
         let mut common = own(&name, folder.path(), &ports);
         common.insert(variable("operator", "key"), key.as_str().to_owned());
         common.insert(variable("pseudonyms", "key"), format!("{pseudonyms:016x}{pseudonyms:016x}"));
@@ -84,11 +84,6 @@ impl Site {
 
     pub(super) fn folder(&self) -> &Path {
         self.folder.path()
-    }
-
-    /// The addresses of the control nodes themselves.
-    pub(super) fn controls(&self) -> Vec<String> {
-        self.ports.controls.iter().map(|port| url(port.listen)).collect()
     }
 
     /// What a compute process is told.
@@ -118,7 +113,7 @@ impl Site {
         variables
     }
 
-    /// What a gateway is told: it goes to everybody through doors.
+    /// What a gateway is told: where it finds everybody.
     pub(super) fn gateway(
         &self,
         number: usize,
@@ -185,7 +180,8 @@ impl Port {
 }
 
 impl Ports {
-    fn free(gateways: u8) -> Result<Self, Failure> {
+    /// Free ports of this machine, on loopback.
+    pub(super) fn free(gateways: u8) -> Result<Self, Failure> {
         let port = || anyhow::Ok(Port { listen: free_port()?, admin: free_port()? });
         Ok(Self {
             gateways: (0..gateways).map(|_| port()).collect::<Result<_, _>>()?,
@@ -224,7 +220,8 @@ fn listed(addresses: impl Iterator<Item = SocketAddr>) -> String {
     addresses.map(url).collect::<Vec<_>>().join(",")
 }
 
-fn url(address: SocketAddr) -> String {
+/// The URL of what listens there.
+pub(super) fn url(address: SocketAddr) -> String {
     format!("http://{address}")
 }
 
@@ -235,6 +232,10 @@ fn variable(section: &str, key: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tandem_chaos::fault::Fault;
+
+    use super::super::proxies::Proxies;
+    use super::super::ways::Ways;
     use super::*;
     use crate::config::Values;
 
@@ -253,10 +254,11 @@ mod tests {
                     [chains.b.hot]\nmode = \"sentinel\"\nkey_prefix = \"precious\"\n\
                     [gateway]\nhedge_delay_ms = 33\nclock = \"replay\"\n";
         std::fs::write(&file, text).expect("a file");
-        let site = Site::new(&file, 2).expect("a site");
-        let proxies = super::super::proxies::Proxies::start(&site, [true, false]).await.expect("doors");
+        let ports = || Ports::free(2).expect("free ports");
+        let site = Site::new(&file, ports()).expect("a site");
+        let ways: Box<dyn Ways> = Box::new(Proxies::start(&site, [true, false], None).await.expect("doors"));
 
-        let doors = proxies.doors(Chain::A);
+        let doors = ways.stores(Chain::A);
         let RoleConfig::Compute(compute) =
             read(&file, site.compute(Chain::A, &doors), Role::Compute, Some(Chain::A))
         else {
@@ -270,20 +272,23 @@ mod tests {
         assert!(ours.iter().all(|name| name.starts_with(&site.name)), "{ours:?}");
 
         let RoleConfig::Gateway(gateway) =
-            read(&file, site.gateway(1, &proxies.controls(1), proxies.queries()), Role::Gateway, None)
+            read(&file, site.gateway(1, &ways.controls(1), ways.queries()), Role::Gateway, None)
         else {
             panic!("of a gateway")
         };
         let nodes: Vec<String> = gateway.control.nodes.iter().map(ToString::to_string).collect();
-        let doors: Vec<String> = proxies.controls(1).iter().map(|door| format!("{}/", url(*door))).collect();
+        let doors: Vec<String> = ways.controls(1).iter().map(|door| format!("{}/", url(*door))).collect();
         assert_eq!(nodes, doors);
         assert_eq!(gateway.listen, site.ports.gateways[1].listen);
         assert_eq!(gateway.gateway.hedge_delay.as_millis(), 33);
 
-        // Nothing can stand before nodes that are found by others.
-        use super::super::proxies::Door;
-        assert!(proxies.has(Door::Rows(Chain::A)) && proxies.has(Door::Hot(Chain::A)));
-        assert!(!proxies.has(Door::Rows(Chain::B)) && !proxies.has(Door::Hot(Chain::B)));
-        assert_ne!(site.name, Site::new(&file, 1).expect("another").name);
+        // Nothing can stand before nodes that are found by others, nor be done to both chains alike.
+        let doors = ways.stores(Chain::B);
+        assert_eq!((doors.query_rows, doors.query_hot), (None, None));
+        for fault in [Fault::RowsLost, Fault::HotLost, Fault::Blackhole, Fault::LogLost, Fault::LogCut] {
+            assert!(ways.cannot(fault).is_some(), "{fault}");
+        }
+        assert_eq!(ways.cannot(Fault::BlackholeIn), None);
+        assert_ne!(site.name, Site::new(&file, ports()).expect("another").name);
     }
 }
