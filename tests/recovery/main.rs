@@ -3,6 +3,7 @@
 //! | what is shown | where |
 //! |---|---|
 //! | killed, paused and emptied under load, nothing is lost, doubled or taken back | `drills.rs` |
+//! | `tandem drill` between hosts whose network is really cut: the same, and no host left | `namespaces.rs` |
 //! | a figure that changes behind a chain's back is found, left and computed again | `parity.rs` |
 //! | what can't be is refused with exit code 64 and what to do | `refusals.rs` |
 //! | `tandem drill` on processes: nothing lost, and nothing left behind | `stand.rs` |
@@ -25,6 +26,7 @@
 mod clock;
 mod drills;
 mod faults;
+mod namespaces;
 mod parity;
 mod readers;
 mod refusals;
