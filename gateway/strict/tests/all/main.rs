@@ -1,0 +1,8 @@
+//! The guard over whole connections.
+
+mod differential;
+mod limits;
+mod purity;
+mod reading;
+mod split;
+mod table;
