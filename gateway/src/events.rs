@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, EXPECT, HeaderMap, HeaderValue};
 use http::{Request, StatusCode};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use serde_json::json;
 use tandem_ingest::{Accepted, Post, parse_key, wall_ms};
 use tandem_model::Token;
@@ -13,6 +13,7 @@ use tandem_model::problem::Problem;
 use tower::BoxError;
 
 use crate::answer::{self, Answer, problem};
+use crate::bodies::{self, Unread};
 use crate::config::ClockMode;
 use crate::headers::{IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED, TOKEN};
 use crate::keys::Caller;
@@ -216,20 +217,23 @@ where
         }
         return Err(too_large(bytes_max));
     }
-    let reading = Limited::new(body.as_mut(), bytes_max).collect();
-    match tokio::time::timeout(shared.config.body_timeout, reading).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+    let timeout = shared.config.body_timeout;
+    match bodies::read(body.as_mut(), bytes_max, timeout).await {
+        Ok(body) => Ok(body),
+        Err(Unread::TooLarge) => {
             discard(body).await;
             Err(too_large(bytes_max))
         }
-        Ok(Err(_)) => {
+        Err(Unread::Broken) => {
             Err(refused(&Problem::bad_request("the body ended before it was complete: send it again")))
         }
-        Err(_) => Err(closing(&Problem::request_timeout(format!(
+        Err(Unread::TooLate) => Err(closing(&Problem::request_timeout(format!(
             "the body did not arrive within {} s: send it in smaller parts",
-            shared.config.body_timeout.as_secs()
+            timeout.as_secs()
         )))),
+        Err(Unread::TooSlow) => Err(closing(&Problem::request_timeout(
+            "the body arrived too slowly: begin to send once there is something to send, and go on without pauses",
+        ))),
     }
 }
 

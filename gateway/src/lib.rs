@@ -11,6 +11,7 @@
 
 mod answer;
 mod auth;
+mod bodies;
 mod chains;
 mod conditional;
 mod config;
