@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 use tandem_model::route::Chain;
+use tandem_strict::Violation;
 
 /// One count, only ever rising.
 #[derive(Debug, Default)]
@@ -95,11 +96,39 @@ counters! {
     }
 }
 
+counters! {
+    /// What was counted about clients' connections since the start.
+    ConnectionCounters => ConnectionCounts {
+        /// Closed because the client did not take its answers.
+        stalled,
+        /// Closed because the client took back more requests than it let be answered.
+        reset,
+    }
+}
+
+/// How often each [`Violation`] was met.
+#[derive(Debug)]
+pub(crate) struct Violations([Counter; Violation::ALL.len()]);
+
+impl Default for Violations {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| Counter::default()))
+    }
+}
+
+impl Violations {
+    pub(crate) fn of(&self, violation: Violation) -> &Counter {
+        &self.0[violation as usize]
+    }
+}
+
 /// All counters of a gateway.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) reads: ReadCounters,
     pub(crate) repairs_ordered: Counter,
+    pub(crate) connections: ConnectionCounters,
+    pub(crate) violations: Violations,
     chains: [ChainCounters; 2],
 }
 
@@ -113,8 +142,13 @@ impl Counters {
         Counts {
             reads: self.reads.read(),
             repairs_ordered: self.repairs_ordered.read(),
+            connections: self.connections.read(),
             chains: ChainsCounts { a: a.read(), b: b.read() },
         }
+    }
+
+    pub(crate) fn violations(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        Violation::ALL.iter().map(|violation| (violation.name(), self.violations.of(*violation).read()))
     }
 }
 
@@ -126,6 +160,8 @@ pub struct Counts {
     pub reads: ReadCounts,
     /// Orders to repair that a chain has kept.
     pub repairs_ordered: u64,
+    /// About clients' connections.
+    pub connections: ConnectionCounts,
     /// About the chains.
     pub chains: ChainsCounts,
 }

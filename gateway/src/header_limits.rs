@@ -19,7 +19,7 @@ pub(crate) const FIELDS_MAX: usize = 64;
 /// Longest header, names and values together, in bytes. A token alone may take 16 KiB.
 pub(crate) const BYTES_MAX: usize = 24 * 1024;
 /// Longest path with its query, in bytes.
-const TARGET_BYTES_MAX: usize = 8 * 1024;
+pub(crate) const TARGET_BYTES_MAX: usize = 8 * 1024;
 
 /// Refuses requests whose header is too large.
 #[derive(Clone, Copy)]

@@ -33,6 +33,7 @@ mod sharing;
 mod stack;
 mod status;
 mod streams;
+mod strict;
 mod verdicts;
 
 #[cfg(test)]
@@ -54,7 +55,7 @@ use tower::util::BoxCloneSyncService;
 
 pub use chains::{BreakerState, ChainView, RouteSource};
 pub use config::{ClockMode, ConfigError, GatewayConfig};
-pub use counters::{ChainCounts, ChainsCounts, Counts, ReadCounts};
+pub use counters::{ChainCounts, ChainsCounts, ConnectionCounts, Counts, ReadCounts};
 pub use pool::{NodeCounts, Pool, PoolConfig, PoolError};
 pub use server::{Drained, PortLimits, serve_http};
 pub use status::Agreement;
@@ -111,6 +112,12 @@ impl Gateway {
     /// How many streams are open.
     pub fn streams(&self) -> usize {
         self.shared.streams.count()
+    }
+
+    /// How many requests were refused since the start because they were malformed or ambiguous, by the
+    /// name of what was wrong with them.
+    pub fn violations(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.shared.counters.violations()
     }
 
     /// The newest route that is known here: from control, or learnt from answers.

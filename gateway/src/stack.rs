@@ -25,6 +25,7 @@ use crate::routes::Routes;
 use crate::sharing::Sharing;
 use crate::status::StatusCache;
 use crate::streams::Streams;
+use crate::strict::StrictLayer;
 use crate::{ChainService, cors};
 
 /// What all requests share.
@@ -102,7 +103,9 @@ where
         .layer(RequestIdLayer::new())
         // Around everything that could panic.
         .layer(PanicLayer)
-        // Before anything looks at the header.
+        // Before anything looks at the request: what has two readings is looked at by nobody.
+        .layer(StrictLayer(Arc::clone(&shared.counters)))
+        // Before anything that costs more with the header's size.
         .layer(HeaderLimitLayer)
         // Before the key: browsers ask whether they may call without showing one.
         .option_layer(cors::layer(&shared.config.cors_origins))

@@ -19,12 +19,15 @@ async fn reads_go_to_the_active_chain() {
 #[tokio::test]
 async fn what_is_internal_or_elsewhere_is_not_there() {
     let world = world();
-    let paths =
-        ["/internal/v1/status", "/internal", "//internal/v1/status", "/%69nternal/v1/status", "/v2/x", "/v1"];
+    let paths = ["/internal/v1/status", "/internal", "/%69nternal/v1/status", "/v2/x", "/v1"];
     for path in paths {
         let answer = world.ask(Method::GET, path, &[]).await;
         assert_eq!(answer.status(), 404, "{path}");
         assert_eq!(json_of(&answer)["type"], "urn:tandem:problem:not-found");
+    }
+    // Spelt so that somebody else might take them for what they are not.
+    for path in ["//internal/v1/status", "/v1/../internal/v1/status", "/v1/%2e%2e/internal/v1/status"] {
+        assert_eq!(world.ask(Method::GET, path, &[]).await.status(), 400, "{path}");
     }
 }
 

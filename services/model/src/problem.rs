@@ -66,6 +66,8 @@ problems! {
     conflict "conflict" 409 "The request conflicts with the present state";
     /// The body is over its limit.
     too_large "too-large" 413 "The body is too large";
+    /// The path with its query is over its limit.
+    target_too_long "target-too-long" 414 "The path is too long";
     /// The body is encoded in a way this server does not read.
     unsupported_encoding "unsupported-encoding" 415 "The body's encoding is not supported";
     /// Lines of the body are malformed.
@@ -76,10 +78,14 @@ problems! {
     header_too_large "header-too-large" 431 "The request header is too large";
     /// Our own fault.
     internal "internal" 500 "Something went wrong on our side";
+    /// A method or a transfer coding that this server will never have.
+    not_implemented "not-implemented" 501 "This server does not know how to do that";
     /// This chain has not read as far as the client's token yet.
     behind_token "behind-token" 503 "The data is not as new as what you have seen";
     /// For now; try again.
     unavailable "unavailable" 503 "The service is not available right now";
+    /// The client speaks a version that this server does not.
+    version_not_supported "version-not-supported" 505 "The HTTP version is not supported";
 }
 
 impl Problem {

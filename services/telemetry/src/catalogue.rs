@@ -151,6 +151,12 @@ metrics! {
     GATEWAY_STREAMS = Gauge, "tandem_gateway_streams", "streams", [], 1;
     /// Orders to repair that this gateway passed on and a chain has kept.
     GATEWAY_REPAIRS_ORDERED = Counter, "tandem_gateway_repairs_ordered_total", "repairs", [], 1;
+    /// Requests refused because they were malformed or ambiguous, by what was wrong with them. Whoever sends
+    /// many of them has a broken client, or is looking for a way to smuggle requests.
+    GATEWAY_VIOLATIONS = Counter, "tandem_gateway_violations_total", "requests", ["violation"], 64;
+    /// Clients' connections closed before their end, by why: stalled (the client did not take its answers), reset
+    /// (it took back more requests than it let be answered).
+    GATEWAY_CLOSED = Counter, "tandem_gateway_connections_closed_total", "connections", ["reason"], 2;
     /// Questions put to a chain, hedges and repeats included.
     GATEWAY_ASKED = Counter, "tandem_gateway_chain_asked_total", "questions", ["chain"], CHAINS;
     /// Questions a chain answered with 5xx or not at all.

@@ -66,6 +66,7 @@ fn everything() -> (Telemetry, Health) {
         gateway_nodes(&telemetry, chain, move || vec![node.clone()]);
     }
     gateway(&telemetry, || Reads { requests: 12, ..Reads::default() });
+    gateway_violations(&telemetry, || [("bare-lf", 2), ("host", 0)]);
     route(&telemetry, || Route { active: Chain::B, epoch: 4, reason: "test".to_owned() });
     agreement(&telemetry, || async {
         Agreement { verdict: Verdict::Equal, beat: Some(5_000), is_ready: [true, false] }

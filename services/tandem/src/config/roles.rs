@@ -387,6 +387,7 @@ impl Reading<'_> {
             body_bytes_max: scope.count("body_bytes_max"),
             header_timeout: scope.duration("header_timeout_ms"),
             body_timeout: scope.duration("body_timeout_ms"),
+            send_timeout: scope.duration("send_timeout_ms"),
             drain: scope.duration("drain_ms"),
             connections_max: scope.count("connections_max"),
             reads_max: scope.count("reads_max"),

@@ -211,7 +211,14 @@ const GATEWAY: Section = Section {
             30_000,
             (1, 10 * MINUTE_MS),
             "milliseconds",
-            "How long a client may take to send a body.",
+            "How long a client may take to send a body; less when it sends under 1 KiB/s for more than 5 s.",
+        ),
+        Opt::integer(
+            "send_timeout_ms",
+            30_000,
+            (1_000, 10 * MINUTE_MS),
+            "milliseconds",
+            "How long a client may take to take an answer, and a second more for each 4 KiB; then the connection is closed.",
         ),
         Opt::integer(
             "drain_ms",

@@ -160,9 +160,13 @@ pub fn gateway(telemetry: &Telemetry, gateway: &Gateway) {
             stale: reads.stale,
             unavailable: reads.unavailable,
             repairs_ordered: counts.repairs_ordered,
+            connections_stalled: counts.connections.stalled,
+            connections_reset: counts.connections.reset,
             chains,
         }
     });
+    let judging = gateway.clone();
+    parts::gateway_violations(telemetry, move || judging.violations().collect::<Vec<_>>());
     let routed = gateway.clone();
     parts::route(telemetry, move || routed.route());
     let comparing = gateway.clone();

@@ -42,6 +42,10 @@ pub struct Reads {
     pub unavailable: u64,
     /// Orders to repair, no reads, that a chain has kept.
     pub repairs_ordered: u64,
+    /// Connections closed because the client did not take its answers.
+    pub connections_stalled: u64,
+    /// Connections closed because the client took back too many requests.
+    pub connections_reset: u64,
     /// What was counted about chains a and b.
     pub chains: [ChainReads; 2],
 }
@@ -145,6 +149,8 @@ pub fn gateway(telemetry: &Telemetry, reads: impl Fn() -> Reads + Send + Sync + 
         ] {
             samples.set(metric, &[], value as f64);
         }
+        samples.set(&GATEWAY_CLOSED, &["stalled"], reads.connections_stalled as f64);
+        samples.set(&GATEWAY_CLOSED, &["reset"], reads.connections_reset as f64);
         for (chain, reads) in Chain::ALL.iter().zip(reads.chains) {
             for (metric, value) in [
                 (&GATEWAY_ASKED, reads.asked),
@@ -158,6 +164,18 @@ pub fn gateway(telemetry: &Telemetry, reads: impl Fn() -> Reads + Send + Sync + 
             }
             samples.set_one_of(&GATEWAY_BREAKER, &[chain.name()], Breaker::NAMES, reads.breaker.name());
             samples.set(&GATEWAY_HEDGE_DELAY, &[chain.name()], reads.hedge_delay_us as f64 / 1e6);
+        }
+    });
+}
+
+/// Shows how many requests were refused, by the name of what was wrong with them.
+pub fn gateway_violations<I: IntoIterator<Item = (&'static str, u64)>>(
+    telemetry: &Telemetry,
+    violations: impl Fn() -> I + Send + Sync + 'static,
+) {
+    telemetry.source(move |samples| {
+        for (violation, count) in violations() {
+            samples.set(&catalogue::GATEWAY_VIOLATIONS, &[violation], count as f64);
         }
     });
 }
