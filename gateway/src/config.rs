@@ -6,6 +6,7 @@ use std::time::Duration;
 use tandem_ingest::BODY_BYTES_MAX;
 
 use crate::cors::is_origin;
+use crate::limits::{LimitsConfig, LimitsConfigError};
 
 /// How the gateway behaves.
 #[derive(Clone)]
@@ -55,6 +56,8 @@ pub struct GatewayConfig {
     pub streams_per_key_max: usize,
     /// Most bodies at one time; one more is answered with 503. Default 32.
     pub bodies_max: usize,
+    /// Who may ask how much. Default: far above what anybody needs.
+    pub limits: LimitsConfig,
 }
 
 impl GatewayConfig {
@@ -79,6 +82,7 @@ impl GatewayConfig {
             streams_max: 10_000,
             streams_per_key_max: 1_000,
             bodies_max: 32,
+            limits: LimitsConfig::default(),
         }
     }
 
@@ -122,7 +126,7 @@ impl GatewayConfig {
         if times.iter().any(Duration::is_zero) {
             return Err(ConfigError::Time);
         }
-        Ok(())
+        self.limits.check().map_err(ConfigError::Limits)
     }
 }
 
@@ -158,7 +162,7 @@ impl fmt::Debug for GatewayConfig {
             .field("streams_max", &self.streams_max)
             .field("streams_per_key_max", &self.streams_per_key_max)
             .field("bodies_max", &self.bodies_max)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -186,6 +190,9 @@ pub enum ConfigError {
     /// A time is 0.
     #[error("hedge delay and timeouts must be longer than 0")]
     Time,
+    /// The rate limits can't work.
+    #[error("{0}")]
+    Limits(LimitsConfigError),
 }
 
 /// What moves time in this system.

@@ -13,6 +13,7 @@ mod answer;
 mod auth;
 mod bodies;
 mod chains;
+mod client_address;
 mod conditional;
 mod config;
 mod cors;
@@ -22,6 +23,7 @@ mod header_limits;
 mod headers;
 mod health;
 mod keys;
+mod limits;
 mod orders;
 mod panics;
 mod pool;
@@ -39,6 +41,7 @@ mod verdicts;
 #[cfg(test)]
 mod testing;
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -46,6 +49,7 @@ use bytes::Bytes;
 use tandem_control::Control;
 use tandem_failover::Symptoms;
 use tandem_ingest::Ingest;
+use tandem_limits::{LeaseCounts, RuleCounts, RuleSet, SharedQuota};
 use tandem_model::route::Route;
 use tandem_parity::ParityReport;
 use tokio::net::TcpListener;
@@ -54,8 +58,10 @@ use tower::BoxError;
 use tower::util::BoxCloneSyncService;
 
 pub use chains::{BreakerState, ChainView, RouteSource};
+pub use client_address::{Network, NetworkError, TrustedProxies};
 pub use config::{ClockMode, ConfigError, GatewayConfig};
 pub use counters::{ChainCounts, ChainsCounts, ConnectionCounts, Counts, ReadCounts};
+pub use limits::{LimitsConfig, LimitsConfigError};
 pub use pool::{NodeCounts, Pool, PoolConfig, PoolError};
 pub use server::{Drained, PortLimits, serve_http};
 pub use status::Agreement;
@@ -120,6 +126,28 @@ impl Gateway {
         self.shared.counters.violations()
     }
 
+    /// Puts other limits in place of those in force; what is known of callers stays.
+    pub fn replace_limits(&self, rules: RuleSet) {
+        self.shared.limits.limiter.replace(rules);
+    }
+
+    /// Shares the limits that are marked so with all gateways of `store`, as long as it is polled.
+    /// `name` tells this gateway from the others.
+    pub async fn share_limits(&self, store: Arc<dyn SharedQuota>, name: String) -> Infallible {
+        limits::share(Arc::clone(&self.shared.limits), store, name).await
+    }
+
+    /// What the limits decided since the start.
+    pub fn limits(&self) -> LimitCounts {
+        let limiter = &self.shared.limits.limiter;
+        LimitCounts {
+            rules: limiter.counts(),
+            evictions: limiter.evictions(),
+            bytes: limiter.bytes(),
+            leases: limiter.leases().counts(),
+        }
+    }
+
     /// The newest route that is known here: from control, or learnt from answers.
     pub fn route(&self) -> Route {
         self.shared.chains.route()
@@ -141,4 +169,17 @@ impl Gateway {
     pub async fn agreement(&self) -> Agreement {
         status::agreement(&self.shared).await
     }
+}
+
+/// What the limits decided since the start.
+#[derive(Clone, Debug)]
+pub struct LimitCounts {
+    /// By rule.
+    pub rules: Vec<RuleCounts>,
+    /// Keys that were forgotten while they still owed something, for lack of room.
+    pub evictions: u64,
+    /// The memory of what is known of keys, in bytes.
+    pub bytes: usize,
+    /// About shared limits.
+    pub leases: LeaseCounts,
 }

@@ -35,6 +35,7 @@ use tokio::task::JoinSet;
 use tower::{BoxError, Service, ServiceExt};
 
 use crate::answer::Answer;
+use crate::client_address::Peer;
 use crate::counters::Counters;
 use crate::header_limits;
 use crate::stack::{Shared, stack};
@@ -232,6 +233,7 @@ impl Connection {
         let counting = Arc::clone(&requests);
         let arriving = edge.clone();
         let answer = service_fn(move |mut incoming: Request<Incoming>| {
+            incoming.extensions_mut().insert(Peer(peer.ip()));
             let request = counting.fetch_add(1, Ordering::Relaxed) + 1;
             let begun = arriving.as_ref().map(|edge| {
                 let is_guarded = incoming.version() < Version::HTTP_2;

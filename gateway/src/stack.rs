@@ -15,10 +15,12 @@ use tower::{BoxError, Service, ServiceBuilder};
 use crate::answer::Answer;
 use crate::auth::AuthLayer;
 use crate::chains::{ChainRouter, RouterConfig};
+use crate::client_address::{ClientAddressLayer, TrustedProxies};
 use crate::config::{ClockMode, GatewayConfig};
 use crate::counters::Counters;
 use crate::header_limits::HeaderLimitLayer;
 use crate::keys::Keys;
+use crate::limits::{LimitLayer, Limits};
 use crate::panics::PanicLayer;
 use crate::request_id::RequestIdLayer;
 use crate::routes::Routes;
@@ -43,7 +45,9 @@ pub(crate) struct Shared {
     pub(crate) parity: OnceLock<watch::Receiver<ParityReport>>,
     /// A permit per body that is being read or taken.
     pub(crate) bodies: Semaphore,
+    pub(crate) limits: Arc<Limits>,
     keys: Arc<Keys>,
+    trusted_proxies: Arc<TrustedProxies>,
 }
 
 impl Shared {
@@ -86,6 +90,8 @@ impl Shared {
             parity: OnceLock::new(),
             bodies: Semaphore::new(config.bodies_max),
             keys: Arc::new(Keys::new(&config.operator_key)),
+            limits: Arc::new(Limits::new(&config.limits)),
+            trusted_proxies: Arc::new(config.limits.trusted_proxies.clone()),
             config,
         }
     }
@@ -109,8 +115,12 @@ where
         .layer(HeaderLimitLayer)
         // Before the key: browsers ask whether they may call without showing one.
         .option_layer(cors::layer(&shared.config.cors_origins))
+        // Before anything that asks where a request comes from.
+        .layer(ClientAddressLayer(Arc::clone(&shared.trusted_proxies)))
         // Before anything that costs something: routes read bodies and ask chains.
         .layer(AuthLayer(Arc::clone(&shared.keys)))
+        // Behind it, so that callers are counted by who they are.
+        .layer(LimitLayer(Arc::clone(&shared.limits)))
         .service(Routes::new(shared))
 }
 

@@ -74,6 +74,8 @@ problems! {
     malformed_events "malformed-events" 422 "Some lines are no events";
     /// The idempotency key was used for another body.
     key_reused "idempotency-key-reused" 422 "The idempotency key belongs to another body";
+    /// The caller asks for more than a limit allows.
+    rate_limited "rate-limited" 429 "Too many requests";
     /// The header is over its limit.
     header_too_large "header-too-large" 431 "The request header is too large";
     /// Our own fault.

@@ -156,7 +156,6 @@ fn add_problems(path: &str, operation: &mut Operation) {
     for (name, status, title) in problem::KINDS.iter().filter(|(name, status, _)| can_end_in(name, *status)) {
         sentences.entry(*status).or_default().push(format!("`urn:tandem:problem:{name}`: {title}."));
     }
-    sentences.entry(429).or_insert_with(|| vec!["Too many requests.".to_owned()]);
     for (status, sentences) in sentences {
         let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
         let mut response =
@@ -164,6 +163,13 @@ fn add_problems(path: &str, operation: &mut Operation) {
         if matches!(status, 429 | 503) {
             response =
                 response.header("Retry-After", header(Type::Integer, "In how many seconds to try again."));
+        }
+        if status == 429 {
+            let policy = "The limits for such requests (draft-ietf-httpapi-ratelimit-headers-11).";
+            let left = "What the limits that refused have left, and in how many seconds there is more.";
+            response = response
+                .header("RateLimit-Policy", header(Type::String, policy))
+                .header("RateLimit", header(Type::String, left));
         }
         operation.responses.responses.entry(status.to_string()).or_insert_with(|| response.build().into());
     }

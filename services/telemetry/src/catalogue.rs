@@ -184,6 +184,24 @@ metrics! {
     GATEWAY_NODE_OUT = Gauge, "tandem_gateway_node_out", "", ["chain", "node"], 128;
     /// 1 if a chain says that it is ready, as the gateway sees it; 0 also where it does not answer.
     GATEWAY_CHAIN_READY = Gauge, "tandem_gateway_chain_ready", "", ["chain"], CHAINS;
+    /// Requests that a rate limit decided about, by rule: allowed, limited (429), shadow_limited (would have been, were the
+    /// rule not in shadow mode).
+    GATEWAY_LIMIT_DECISIONS = Counter, "tandem_gateway_limit_decisions_total", "requests", ["rule", "decision"], 3 * 32;
+    /// Keys and addresses that the limits forgot while they still owed something, for lack of room: raise limit_keys.
+    GATEWAY_LIMIT_EVICTIONS = Counter, "tandem_gateway_limit_evictions_total", "keys", [], 1;
+    /// Memory of what the limits know of keys and addresses, taken at the start.
+    GATEWAY_LIMIT_BYTES = Gauge, "tandem_gateway_limit_bytes", "bytes", [], 1;
+    /// Keys of shared limits that have a lease.
+    GATEWAY_LEASES = Gauge, "tandem_gateway_leases", "keys", [], 1;
+    /// Gateways that share limits, as their store counted them last.
+    GATEWAY_LEASE_GATEWAYS = Gauge, "tandem_gateway_lease_gateways", "gateways", [], 1;
+    /// Questions for units of shared limits, by how they ended: answered, failed.
+    GATEWAY_LEASE_QUESTIONS = Counter, "tandem_gateway_lease_questions_total", "questions", ["outcome"], 2;
+    /// Units of shared limits that were granted to this gateway.
+    GATEWAY_LEASE_UNITS = Counter, "tandem_gateway_lease_units_total", "units", [], 1;
+    /// Requests about shared limits that were let through by this gateway's own share, by why: unheard (the store had not
+    /// said anything lately), no_room (too many keys at once).
+    GATEWAY_LEASE_FROM_SHARE = Counter, "tandem_gateway_lease_from_share_total", "requests", ["why"], 2;
     /// The epoch of the route that is used here; 0 before one is known. A gateway may have learnt of it from an answer.
     ROUTE_EPOCH = Gauge, "tandem_route_epoch", "epochs", [], 1;
     /// 1 for the chain that the route used here names, 0 for the other.

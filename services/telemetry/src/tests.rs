@@ -67,6 +67,10 @@ fn everything() -> (Telemetry, Health) {
     }
     gateway(&telemetry, || Reads { requests: 12, ..Reads::default() });
     gateway_violations(&telemetry, || [("bare-lf", 2), ("host", 0)]);
+    gateway_limits(&telemetry, || Limits {
+        rules: vec![LimitRule { name: "key".to_owned(), limited: 3, ..LimitRule::default() }],
+        ..Limits::default()
+    });
     route(&telemetry, || Route { active: Chain::B, epoch: 4, reason: "test".to_owned() });
     agreement(&telemetry, || async {
         Agreement { verdict: Verdict::Equal, beat: Some(5_000), is_ready: [true, false] }

@@ -168,8 +168,49 @@ local function put(keys, args)
   return 1
 end
 
+-- KEYS word; ARGV microseconds in which a unit comes back, burst, units wanted, fewest that are of
+-- use, units spent without having been granted. Units granted; where none, microseconds until there
+-- are enough. As `grant` in the crate tandem-limits, step by step.
+local function take(keys, args)
+  local interval, burst, want = tonumber(args[1]), tonumber(args[2]), tonumber(args[3])
+  local least, debt = tonumber(args[4]), tonumber(args[5])
+  local time = redis.call('TIME')
+  local now = time[1] * 1000000 + time[2]
+  local tolerance = interval * burst
+  local known = tonumber(redis.call('GET', keys[1]) or '0')
+  local word = math.min(math.max(known, now) + debt * interval, now + 2 * tolerance)
+  word = math.max(word, known)
+  local owed = math.max(word - now, 0)
+  -- A little more than what rounding takes, so that a whole unit counts as one.
+  local available = math.floor((tolerance - owed) / interval + 0.000001)
+  least = math.max(math.min(least, burst), 1)
+  local granted, wait = 0, 0
+  if available < least then
+    wait = math.ceil(owed + least * interval - tolerance)
+  else
+    granted = math.min(want, available)
+    word = math.max(word, now) + granted * interval
+  end
+  if word > now then
+    redis.call('SET', keys[1], string.format('%.3f', word), 'PX', math.ceil((word - now) / 1000))
+  end
+  return { granted, wait }
+end
+
+-- KEYS gateways; ARGV name, milliseconds for which one counts as present. How many are.
+local function present(keys, args)
+  local time = redis.call('TIME')
+  local now = time[1] * 1000 + math.floor(time[2] / 1000)
+  redis.call('ZADD', keys[1], now, args[1])
+  redis.call('ZREMRANGEBYSCORE', keys[1], '-inf', now - args[2])
+  redis.call('PEXPIRE', keys[1], args[2])
+  return redis.call('ZCARD', keys[1])
+end
+
 redis.register_function('tandem_1_BUILD_begin', begin)
 redis.register_function('tandem_1_BUILD_apply', apply)
 redis.register_function('tandem_1_BUILD_advance', advance)
 redis.register_function('tandem_1_BUILD_stage', stage)
 redis.register_function('tandem_1_BUILD_put', put)
+redis.register_function('tandem_1_BUILD_take', take)
+redis.register_function('tandem_1_BUILD_present', present)

@@ -23,6 +23,8 @@ static LIBRARY: LazyLock<Library> = LazyLock::new(|| {
         advance: name("advance"),
         stage: name("stage"),
         put: name("put"),
+        take: name("take"),
+        present: name("present"),
     }
 });
 
@@ -34,6 +36,8 @@ pub(crate) struct Library {
     pub(crate) advance: String,
     pub(crate) stage: String,
     pub(crate) put: String,
+    pub(crate) take: String,
+    pub(crate) present: String,
 }
 
 /// The library of this build.
@@ -68,7 +72,15 @@ mod tests {
     fn every_name_is_that_of_this_build() {
         let library = library();
         assert!(!library.text.contains(PLACE));
-        for name in [&library.begin, &library.apply, &library.advance, &library.stage, &library.put] {
+        for name in [
+            &library.begin,
+            &library.apply,
+            &library.advance,
+            &library.stage,
+            &library.put,
+            &library.take,
+            &library.present,
+        ] {
             assert!(library.text.contains(&format!("register_function('{name}'")), "{name}");
         }
         let first = library.text.lines().next().expect("it has lines");

@@ -11,6 +11,9 @@
 //! | `{tandem:<chain>:<partition>}:s:<session id>` | hash | `i`: the incarnation it was written in; `n`, `c`: the cut it reflects; `h`: the session's own row; and per row of totals a field (breakdown as one byte, key) with the figures | [`Settings::session_expiry_s`] after its last change |
 //! | `{tandem:<chain>:<partition>}:p:<random>` | hash | a large session on its way in | 60 s |
 //!
+//! | `tandem:limit:<hash>` | string | until when what was granted of a shared quota is paid for, in microseconds | then |
+//! | `{tandem:limits}:gateways` | sorted set | which gateways share quotas, and when they were last heard | 10 s |
+//!
 //! Numbers are decimal text; rows are encoded by [`tandem_storage::codec`]. A session whose `i` is
 //! not the state's `incarnation` is absent. There are as many state keys as partitions, and as
 //! many session keys as sessions changed within the expiry: nothing else grows.
@@ -73,6 +76,9 @@
 //!
 //! # Rights
 //!
+//! For shared quotas a user needs `~tandem:limit:* ~{tandem:limits}:* +fcall +function|load +time +get +set +zadd
+//! +zcard +zremrangebyscore +pexpire +info`.
+//!
 //! A writer's user needs `~{tandem:* +hmget +hgetall +fcall +function|load +info +hset +hlen
 //! +expire +unlink +rename`, a reader's `~{tandem:* +hmget +hgetall +info`; without `info` the
 //! version and the memory limits are not checked. Behind sentinels add `+role`.
@@ -92,7 +98,9 @@ mod functions;
 mod hot;
 mod keys;
 mod link;
+mod quota;
 mod settings;
 
 pub use hot::{Access, Hot};
+pub use quota::Quota;
 pub use settings::{Mode, Settings};

@@ -10,6 +10,7 @@ mod library;
 mod losses;
 mod measure;
 mod model;
+mod quota;
 mod sentinel;
 mod sizes;
 mod suite;

@@ -370,6 +370,57 @@ pub(super) const HOT: Section = Section {
     ],
 };
 
+pub(super) const SHARED_LIMITS: Section = Section {
+    path: "shared_limits",
+    about: "The Redis of limits that all gateways share, 7.0 or later. Needed only with `share_limits`. No request waits \
+            for it.",
+    roles: &[Role::Gateway],
+    options: &[
+        Opt::choice(
+            "mode",
+            &["single", "sentinel", "cluster"],
+            "single",
+            "What stands behind the addresses: one server (or anything that looks like one), sentinels, or some nodes \
+             of a cluster.",
+        ),
+        Opt::texts(
+            "addresses",
+            &["127.0.0.1:6379"],
+            (1, 32),
+            "`host:port` of the server, the sentinels or the cluster's nodes. With mode single exactly one.",
+        ),
+        Opt::text(
+            "service_name",
+            "mymaster",
+            "With mode sentinel: the name under which the sentinels know the master.",
+        ),
+        Opt::text("user", "", "The user to log in as; empty: Redis' own default user."),
+        Opt::secret("password", "The user's password."),
+        Opt::secret("sentinel_password", "With mode sentinel: the password of the sentinels themselves."),
+        Opt::integer("database", 0, (0, 65_535), "", "The number of the database; a cluster has only 0."),
+        Opt::text(
+            "key_prefix",
+            "tandem",
+            "What every key begins with; 1 to 64 characters out of A-Z a-z 0-9 . _ -. Two installations on one server \
+             need two.",
+        ),
+        Opt::integer(
+            "connect_timeout_ms",
+            1_000,
+            (1, MINUTE_MS),
+            "milliseconds",
+            "How long making a connection may take.",
+        ),
+        Opt::integer(
+            "call_timeout_ms",
+            100,
+            (1, 140),
+            "milliseconds",
+            "How long a question may take. Meanwhile each gateway goes on with what it has.",
+        ),
+    ],
+};
+
 pub(super) const SNAPSHOTS: Section = Section {
     path: "chains.{chain}.snapshots",
     about: "Where the chain keeps snapshots of its state. All processes of the chain must reach it.",

@@ -12,10 +12,12 @@
 //! | `sections.rs` `backends.rs` | all options there are: the one place that defines them |
 //! | `load.rs` `value.rs` | file and environment to checked values |
 //! | `scope.rs` `roles.rs` | what a role makes of them |
+//! | `limits.rs` | the file of rate limits |
 //! | `reference.rs` | the definitions, for people |
 
 mod backends;
 mod error;
+mod limits;
 mod load;
 mod option;
 mod reference;
@@ -28,6 +30,7 @@ mod value;
 mod tests;
 
 pub use error::{ConfigError, Place, Wrong};
+pub use limits::{RulesText, limit_rules};
 pub use load::{Values, environment};
 pub use option::Role;
 pub use reference::{effective, reference};

@@ -9,11 +9,15 @@ use std::time::Duration;
 use http::Uri;
 use tandem_compute::publish;
 use tandem_control::{Founders, MemberId, OperatorKey};
-use tandem_gateway::{ClockMode, GatewayConfig, PoolConfig, PortLimits};
+use tandem_gateway::{
+    ClockMode, GatewayConfig, LimitsConfig, Network, PoolConfig, PortLimits, TrustedProxies,
+};
+use tandem_limits::LeaseSettings;
 use tandem_model::PseudonymKey;
 use tandem_model::route::Chain;
 
 use super::error::{ConfigError, Wrong};
+use super::limits::limit_rules;
 use super::load::Values;
 use super::option::Role;
 use super::scope::Scope;
@@ -85,6 +89,10 @@ pub struct GatewayRoleConfig {
     pub control: ControlLink,
     /// Where the last route is remembered.
     pub route_memory: Option<PathBuf>,
+    /// The file of rate limits.
+    pub limits: Option<PathBuf>,
+    /// The Redis of limits that all gateways share, where they do.
+    pub shared_limits: Option<tandem_redis::Settings>,
     /// Where it listens.
     pub listen: SocketAddr,
     /// Where health and metrics are shown.
@@ -394,6 +402,7 @@ impl Reading<'_> {
             streams_max: scope.count("streams_max"),
             streams_per_key_max: scope.count("streams_per_key_max"),
             bodies_max: scope.count("bodies_max"),
+            limits: self.limits()?,
         };
         Ok(GatewayRoleConfig {
             log: self.log()?,
@@ -402,9 +411,52 @@ impl Reading<'_> {
             clock: if scope.text("clock") == "replay" { ClockMode::Replay } else { ClockMode::Live },
             control: self.control()?,
             route_memory: scope.path("route_memory"),
+            limits: scope.path("limits"),
+            shared_limits: self.shared_limits()?,
             listen: scope.address("listen")?,
             admin: scope.address("admin")?,
         })
+    }
+
+    fn limits(&self) -> Result<LimitsConfig, ConfigError> {
+        let scope = self.scope("gateway");
+        let preset = LimitsConfig::default();
+        let rules = match scope.path("limits") {
+            None => preset.rules,
+            Some(file) => match limit_rules(&file) {
+                Ok((_, rules)) => rules,
+                Err(error) => return Err(scope.wrong("limits", format!("= {}: {error}", file.display()))),
+            },
+        };
+        let networks: Result<Vec<Network>, _> =
+            scope.texts("trusted_proxies").iter().map(|network| network.parse()).collect();
+        let networks = networks.map_err(|error| scope.wrong("trusted_proxies", format!("holds {error}")))?;
+        let trusted_proxies = match (scope.count("trusted_hops"), networks.is_empty()) {
+            (0, true) => TrustedProxies::None,
+            (0, false) => TrustedProxies::Networks(networks),
+            (hops, true) => TrustedProxies::Hops(hops),
+            (_, false) => {
+                return Err(
+                    scope.wrong("trusted_hops", "and trusted_proxies exclude each other: say one of them")
+                );
+            }
+        };
+        let gateways = u32::try_from(scope.integer("gateways")).unwrap_or(u32::MAX);
+        let leases = LeaseSettings { gateways, ..preset.leases };
+        Ok(LimitsConfig { rules, keys: scope.count("limit_keys"), trusted_proxies, leases })
+    }
+
+    /// The Redis of shared limits, where they are shared.
+    fn shared_limits(&self) -> Result<Option<tandem_redis::Settings>, ConfigError> {
+        if !self.scope("gateway").flag("share_limits") {
+            return Ok(None);
+        }
+        let scope = self.scope("shared_limits");
+        let mut settings: tandem_redis::Settings = scope.settings()?;
+        settings.password = scope.secret("password")?;
+        settings.sentinel_password = scope.secret("sentinel_password")?;
+        settings.check().map_err(|error| scope.refused_by_adapter(&error.to_string()))?;
+        Ok(Some(settings))
     }
 
     fn control_node(&self) -> Result<ControlConfig, ConfigError> {

@@ -13,6 +13,7 @@ pub(super) const SECTIONS: &[Section] = &[
     PSEUDONYMS,
     CONTROL,
     GATEWAY,
+    backends::SHARED_LIMITS,
     METRONOME,
     PUBLISH,
     COMPUTE,
@@ -255,6 +256,46 @@ const GATEWAY: Section = Section {
             (1, MIB),
             "",
             "Most bodies at one time; one more is answered with 503.",
+        ),
+        Opt::path(
+            "limits",
+            "A file of rate limits in TOML: who may ask how much. It is looked at every two seconds; what is wrong in \
+             it is logged and changes nothing. Where it is not set, limits far above what anybody needs are in force.",
+        ),
+        Opt::integer(
+            "limit_keys",
+            131_072,
+            (16, 64 * MIB),
+            "keys",
+            "For how many keys, tenants and addresses at one time it is known what they asked for; 33 bytes each, taken \
+             at the start. Where there are more, those who asked the least start anew.",
+        ),
+        Opt::integer(
+            "trusted_hops",
+            0,
+            (0, 16),
+            "proxies",
+            "How many proxies stand in front of it and append to X-Forwarded-For. Only right where nobody can reach it \
+             around them. 0: addresses are those of connections.",
+        ),
+        Opt::texts(
+            "trusted_proxies",
+            &[],
+            (0, 64),
+            "Networks of proxies that are believed about X-Forwarded-For, like 10.0.0.0/8. Instead of trusted_hops.",
+        ),
+        Opt::flag(
+            "share_limits",
+            false,
+            "Whether limits that are marked `shared` are one limit for all gateways, over the Redis of [shared_limits]. \
+             Else each gateway keeps to its part.",
+        ),
+        Opt::integer(
+            "gateways",
+            1,
+            (1, 1_024),
+            "gateways",
+            "How many gateways there are, for their parts of shared limits as long as Redis has not counted them.",
         ),
     ],
 };

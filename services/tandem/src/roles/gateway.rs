@@ -4,6 +4,7 @@
 //! which one it is and how many partitions it has, and the chains know that, too. So whoever
 //! answers first tells.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,12 +18,14 @@ use tandem_kafka::{Identity, KafkaLog, Purpose};
 use tandem_model::LogId;
 use tandem_model::route::Chain;
 use tandem_model::status::{ChainStatus, PATH};
+use tandem_redis::Quota;
 use tandem_storage::EventLog;
 use tandem_telemetry::measured;
 use tokio::net::TcpListener;
 use tower::ServiceExt;
 
 use super::backends::{LOG, check_control, follow_control, is_log_retryable};
+use super::limits::follow_limits;
 use super::stage::{Ending, Stage, bind, local_address};
 use crate::config::GatewayRoleConfig;
 use crate::failure::Failure;
@@ -40,14 +43,17 @@ struct Started {
     control: Arc<Remote>,
     /// Compares both chains.
     views: [Box<dyn ChainView>; 2],
+    limits: Option<PathBuf>,
+    shared_limits: Option<Quota>,
 }
 
 pub(super) async fn run(config: GatewayRoleConfig) -> Result<(), Failure> {
     let stage = Stage::begin("gateway", config.admin).await?;
-    let Started { listener, gateway, log, control, views } = match start(&stage, config).await {
-        Ok(started) => started,
-        Err(ending) => return stage.give_up(ending).await,
-    };
+    let Started { listener, gateway, log, control, views, limits, shared_limits } =
+        match start(&stage, config).await {
+            Ok(started) => started,
+            Err(ending) => return stage.give_up(ending).await,
+        };
     let address = local_address(&listener)?;
     let (auditor, parity) =
         Auditor::new(views, Arc::clone(&log), AuditorSettings::default(), wall_ms, stage.stop_flag());
@@ -59,8 +65,13 @@ pub(super) async fn run(config: GatewayRoleConfig) -> Result<(), Failure> {
         let (gateway, stopped) = (gateway.clone(), stage.stopped());
         async move { gateway.serve(listener, stopped).await }
     });
-    // Two gateways of one name would be one observer.
+    // Two gateways of one name would be one observer, and one of those that share limits.
     let observer = format!("gateway-{address}-{}", std::process::id());
+    let following = limits.map(|file| tokio::spawn(follow_limits(gateway.clone(), file)));
+    let sharing = shared_limits.map(|quota| {
+        let (gateway, name) = (gateway.clone(), observer.clone());
+        tokio::spawn(async move { gateway.share_limits(Arc::new(quota), name).await })
+    });
     let telling = tokio::spawn(async move {
         let mut ticks = symptom_ticks();
         loop {
@@ -78,6 +89,9 @@ pub(super) async fn run(config: GatewayRoleConfig) -> Result<(), Failure> {
             _ = forgetting.await;
             _ = auditing.await;
             telling.abort();
+            for task in following.into_iter().chain(sharing) {
+                task.abort();
+            }
         })
         .await
 }
@@ -100,13 +114,16 @@ async fn start(stage: &Stage, config: GatewayRoleConfig) -> Result<Started, Endi
     let ingest = Arc::new(Ingest::new(Arc::clone(&log)));
     let gateway = Gateway::new(config.gateway, chains, control.clone(), Arc::clone(&ingest), config.clock)
         .map_err(|error| refused(anyhow!(error)))?;
+    let shared_limits = config.shared_limits.map(Quota::new).transpose();
+    let shared_limits = shared_limits
+        .map_err(|error| Failure::configuration(anyhow!(error).context("see section [shared_limits]")))?;
     metrics::gateway(&stage.telemetry, &gateway);
     metrics::ingest(&stage.telemetry, &ingest);
     for (chain, pool) in Chain::ALL.into_iter().zip(&pools) {
         metrics::nodes(&stage.telemetry, chain, pool);
     }
     metrics::check_gateway(&stage.health, &gateway, &ingest);
-    Ok(Started { listener, gateway, log, control, views })
+    Ok(Started { listener, gateway, log, control, views, limits: config.limits, shared_limits })
 }
 
 /// The log, as Kafka or else a chain describes it.

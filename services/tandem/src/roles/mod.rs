@@ -19,6 +19,7 @@ mod backends;
 mod compute;
 mod control;
 mod gateway;
+mod limits;
 mod metronome;
 mod query;
 mod stage;

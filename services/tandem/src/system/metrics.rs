@@ -7,7 +7,7 @@
 use tandem_compute::publish::{State, Status as PublisherStatus};
 use tandem_compute::{Hot, Phase, Status};
 use tandem_control::View;
-use tandem_gateway::{BreakerState, ClockMode, Gateway, Pool, Verdict};
+use tandem_gateway::{BreakerState, ClockMode, Gateway, LimitCounts, Pool, Verdict};
 use tandem_ingest::{Ingest, MetronomeCounts};
 use tandem_model::route::{Chain, Route};
 use tandem_model::time::SECOND_MS;
@@ -121,6 +121,30 @@ pub fn publisher(telemetry: &Telemetry, chain: Chain, statuses: &[watch::Receive
     });
 }
 
+/// What the rate limits of a gateway decided.
+fn limits(telemetry: &Telemetry, gateway: &Gateway) {
+    let gateway = gateway.clone();
+    parts::gateway_limits(telemetry, move || {
+        let LimitCounts { rules, evictions, bytes, leases } = gateway.limits();
+        let rules = rules.into_iter().map(|counts| parts::LimitRule {
+            name: counts.rule,
+            allowed: counts.allowed,
+            limited: counts.limited,
+            shadow_limited: counts.shadow_limited,
+        });
+        parts::Limits {
+            rules: rules.collect(),
+            evictions,
+            bytes: bytes as u64,
+            leases: leases.keys,
+            gateways: leases.gateways.into(),
+            questions: [leases.answered, leases.failed],
+            units: leases.granted,
+            from_share: [leases.from_share, leases.no_room],
+        }
+    });
+}
+
 /// What the gateway counts, which route it uses, and how it sees both chains.
 pub fn gateway(telemetry: &Telemetry, gateway: &Gateway) {
     let counting = gateway.clone();
@@ -167,6 +191,7 @@ pub fn gateway(telemetry: &Telemetry, gateway: &Gateway) {
     });
     let judging = gateway.clone();
     parts::gateway_violations(telemetry, move || judging.violations().collect::<Vec<_>>());
+    limits(telemetry, gateway);
     let routed = gateway.clone();
     parts::route(telemetry, move || routed.route());
     let comparing = gateway.clone();

@@ -180,6 +180,72 @@ pub fn gateway_violations<I: IntoIterator<Item = (&'static str, u64)>>(
     });
 }
 
+/// What a gateway's rate limits decided.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// By rule.
+    pub rules: Vec<LimitRule>,
+    /// Keys that were forgotten for lack of room.
+    pub evictions: u64,
+    /// Memory of what is known of keys, in bytes.
+    pub bytes: u64,
+    /// Keys of shared limits that have a lease.
+    pub leases: u64,
+    /// Gateways that share limits.
+    pub gateways: u64,
+    /// Questions for units that were answered, and that failed.
+    pub questions: [u64; 2],
+    /// Units granted.
+    pub units: u64,
+    /// Let through by the own share: nothing was heard, and no room.
+    pub from_share: [u64; 2],
+}
+
+/// What one rule decided.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LimitRule {
+    /// Its name.
+    pub name: String,
+    /// Let through.
+    pub allowed: u64,
+    /// Refused.
+    pub limited: u64,
+    /// Would have been refused.
+    pub shadow_limited: u64,
+}
+
+/// Shows what the gateway's rate limits decided.
+pub fn gateway_limits(telemetry: &Telemetry, limits: impl Fn() -> Limits + Send + Sync + 'static) {
+    use catalogue::*;
+    telemetry.source(move |samples| {
+        let limits = limits();
+        for rule in &limits.rules {
+            for (decision, count) in [
+                ("allowed", rule.allowed),
+                ("limited", rule.limited),
+                ("shadow_limited", rule.shadow_limited),
+            ] {
+                samples.set(&GATEWAY_LIMIT_DECISIONS, &[&rule.name, decision], count as f64);
+            }
+        }
+        for (metric, value) in [
+            (&GATEWAY_LIMIT_EVICTIONS, limits.evictions),
+            (&GATEWAY_LIMIT_BYTES, limits.bytes),
+            (&GATEWAY_LEASES, limits.leases),
+            (&GATEWAY_LEASE_GATEWAYS, limits.gateways),
+            (&GATEWAY_LEASE_UNITS, limits.units),
+        ] {
+            samples.set(metric, &[], value as f64);
+        }
+        for (outcome, count) in ["answered", "failed"].into_iter().zip(limits.questions) {
+            samples.set(&GATEWAY_LEASE_QUESTIONS, &[outcome], count as f64);
+        }
+        for (why, count) in ["unheard", "no_room"].into_iter().zip(limits.from_share) {
+            samples.set(&GATEWAY_LEASE_FROM_SHARE, &[why], count as f64);
+        }
+    });
+}
+
 /// Shows what the gateway knows of the query nodes of `chain`.
 pub fn gateway_nodes(
     telemetry: &Telemetry,
