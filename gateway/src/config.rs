@@ -52,8 +52,8 @@ pub struct GatewayConfig {
     pub reads_max: usize,
     /// Most streams at one time; one more is answered with 503. Default 10,000.
     pub streams_max: usize,
-    /// Most streams of one key at one time. Default 1,000.
-    pub streams_per_key_max: usize,
+    /// Most streams of one tenant at one time. Default 1,000.
+    pub streams_per_tenant_max: usize,
     /// Most bodies at one time; one more is answered with 503. Default 32.
     pub bodies_max: usize,
     /// Who may ask how much. Default: far above what anybody needs.
@@ -80,7 +80,7 @@ impl GatewayConfig {
             connections_max: 10_000,
             reads_max: 4_096,
             streams_max: 10_000,
-            streams_per_key_max: 1_000,
+            streams_per_tenant_max: 1_000,
             bodies_max: 32,
             limits: LimitsConfig::default(),
         }
@@ -99,7 +99,7 @@ impl GatewayConfig {
             self.reads_max,
             self.bodies_max,
             self.streams_max,
-            self.streams_per_key_max,
+            self.streams_per_tenant_max,
         ];
         if limits.iter().any(|limit| !(1..=LIMIT_MAX).contains(limit)) {
             return Err(ConfigError::Limit);
@@ -160,7 +160,7 @@ impl fmt::Debug for GatewayConfig {
             .field("connections_max", &self.connections_max)
             .field("reads_max", &self.reads_max)
             .field("streams_max", &self.streams_max)
-            .field("streams_per_key_max", &self.streams_per_key_max)
+            .field("streams_per_tenant_max", &self.streams_per_tenant_max)
             .field("bodies_max", &self.bodies_max)
             .finish_non_exhaustive()
     }

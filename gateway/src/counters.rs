@@ -122,10 +122,37 @@ impl Violations {
     }
 }
 
+counters! {
+    /// What was counted about who asks, since the start. Those who show nothing are not counted.
+    CallerCounters => CallerCounts {
+        /// Keys that nobody has, or with a wrong secret, mistyped ones among them.
+        unknown,
+        /// Keys whose time was over, or that were revoked.
+        ended,
+        /// Tokens that were not taken.
+        tokens,
+        /// Signatures that were not taken.
+        signatures,
+        /// Signed requests that had been taken before.
+        replayed,
+        /// Signed requests that there was no room to remember.
+        replays_full,
+        /// Bodies that were not the signed ones.
+        bodies,
+        /// Bodies with events of sessions that are not their sender's.
+        foreign,
+        /// Files of keys, and sets of token keys, that were taken into use.
+        loaded,
+        /// The same that were refused, or could not be read: what was there before stays.
+        load_failed,
+    }
+}
+
 /// All counters of a gateway.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) reads: ReadCounters,
+    pub(crate) callers: CallerCounters,
     pub(crate) repairs_ordered: Counter,
     pub(crate) connections: ConnectionCounters,
     pub(crate) violations: Violations,
@@ -141,6 +168,7 @@ impl Counters {
         let [a, b] = &self.chains;
         Counts {
             reads: self.reads.read(),
+            callers: self.callers.read(),
             repairs_ordered: self.repairs_ordered.read(),
             connections: self.connections.read(),
             chains: ChainsCounts { a: a.read(), b: b.read() },
@@ -158,6 +186,8 @@ pub struct Counts {
     /// About reads.
     #[serde(flatten)]
     pub reads: ReadCounts,
+    /// About who asks.
+    pub callers: CallerCounts,
     /// Orders to repair that a chain has kept.
     pub repairs_ordered: u64,
     /// About clients' connections.

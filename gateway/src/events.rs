@@ -7,6 +7,7 @@ use http::header::{CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, EXPECT, HeaderM
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::json;
+use tandem_identity::{Caller, Sha256};
 use tandem_ingest::{Accepted, Post, parse_key, wall_ms};
 use tandem_model::Token;
 use tandem_model::problem::Problem;
@@ -14,9 +15,10 @@ use tower::BoxError;
 
 use crate::answer::{self, Answer, problem};
 use crate::bodies::{self, Unread};
+use crate::callers::SignedBody;
 use crate::config::ClockMode;
 use crate::headers::{IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED, TOKEN};
-use crate::keys::Caller;
+use crate::ownership::Owned;
 use crate::stack::Shared;
 
 /// How long taking a body may last once it is here. It goes on behind the answer.
@@ -52,6 +54,10 @@ where
     let Some(caller) = parts.extensions.get::<Caller>() else {
         return Err(refused(&Problem::unauthorized("events need a key")));
     };
+    if !caller.may.write {
+        return Err(refused(&Problem::forbidden("this key may read and not send events: use another one")));
+    }
+    let signed_body = parts.extensions.get::<SignedBody>().copied();
     let replay = is_replay(parts.uri.query(), shared.clock, caller).map_err(|reason| refused(&reason))?;
     let headers = &parts.headers;
     let idempotency_key = single(headers, IDEMPOTENCY_KEY.as_str())
@@ -65,9 +71,20 @@ where
             "more bodies are being taken than there is room for: try again in a moment",
         ))
     })?;
-    let body = read(shared, headers, body).await?;
+    let (body, sha256) = read(shared, headers, body, signed_body.is_some()).await?;
+    if signed_body.is_some_and(|SignedBody(signed)| sha256 != Some(signed)) {
+        shared.counters.callers.bodies.add_one();
+        return Err(refused(&Problem::unauthorized(
+            "the body is not the one that was signed; nothing of it was taken",
+        )));
+    }
+    // An operator owns everything.
+    let owned = match caller.is_operator() {
+        true => None,
+        false => Some(check_ownership(shared, caller, &body, token_sent.as_ref()).await?),
+    };
     let options = Post {
-        scope: caller.id.to_owned(),
+        scope: caller.key_id.to_string(),
         replay,
         idempotency_key,
         now_ms: wall_ms(),
@@ -90,6 +107,9 @@ where
             )));
         }
     };
+    if let Some(owned) = owned {
+        shared.ownership.remember(caller, owned);
+    }
     Ok(answer_of(shared, &accepted, token_sent))
 }
 
@@ -157,7 +177,7 @@ fn is_replay(query: Option<&str>, clock: ClockMode, caller: &Caller) -> Result<b
             }
         }
     }
-    if replay && !caller.is_operator {
+    if replay && !caller.is_operator() {
         return Err(Problem::forbidden("only an operator's key may move time: leave out `clock=replay`"));
     }
     if replay && clock == ClockMode::Live {
@@ -201,8 +221,29 @@ fn check_encoding(headers: &HeaderMap) -> Result<(), Problem> {
     }
 }
 
-/// Reads the whole body, within its limits of size and time.
-async fn read<B>(shared: &Shared, headers: &HeaderMap, body: B) -> Result<Bytes, Refused>
+/// Whether the events are of the caller's own sessions.
+async fn check_ownership(
+    shared: &Shared,
+    caller: &Caller,
+    body: &Bytes,
+    token: Option<&Token>,
+) -> Result<Owned, Refused> {
+    let checked = shared.ownership.check(&shared.chains, caller, body, token).await;
+    checked.map_err(|reason| {
+        if reason.status == StatusCode::FORBIDDEN {
+            shared.counters.callers.foreign.add_one();
+        }
+        refused(&reason)
+    })
+}
+
+/// Reads the whole body, within its limits of size and time; with its SHA-256 where that is wanted.
+async fn read<B>(
+    shared: &Shared,
+    headers: &HeaderMap,
+    body: B,
+    is_hashed: bool,
+) -> Result<(Bytes, Option<[u8; 32]>), Refused>
 where
     B: hyper::body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
@@ -219,7 +260,14 @@ where
     }
     let timeout = shared.config.body_timeout;
     match bodies::read(body.as_mut(), bytes_max, timeout).await {
-        Ok(body) => Ok(body),
+        Ok(body) => {
+            let hash = is_hashed.then(|| {
+                let mut hash = Sha256::new();
+                hash.update(&body);
+                hash.finish()
+            });
+            Ok((body, hash))
+        }
         Err(Unread::TooLarge) => {
             discard(body).await;
             Err(too_large(bytes_max))

@@ -21,6 +21,7 @@ pub(crate) const STALE: HeaderName = HeaderName::from_static(headers::STALE);
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// To clients: this is the first answer again.
 pub(crate) const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+/// From clients: `fresh` rather an error than an old answer.
 pub(crate) const PREFER: HeaderName = HeaderName::from_static("prefer");
 /// From clients: the token of the last event they got of a stream.
 pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -107,6 +108,7 @@ mod tests {
             ("tandem-wait-ms", "99999"),
             ("tandem-scope", "ImFsbCI"),
             ("tandem-anything", "x"),
+            ("tandem-scope", "everything"),
             ("tandem-token", "t"),
             ("accept", "application/json"),
         ]);

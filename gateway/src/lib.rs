@@ -12,6 +12,7 @@
 mod answer;
 mod auth;
 mod bodies;
+mod callers;
 mod chains;
 mod client_address;
 mod conditional;
@@ -22,9 +23,9 @@ mod events;
 mod header_limits;
 mod headers;
 mod health;
-mod keys;
 mod limits;
 mod orders;
+mod ownership;
 mod panics;
 mod pool;
 mod repairs;
@@ -48,6 +49,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tandem_control::Control;
 use tandem_failover::Symptoms;
+use tandem_identity::{JwtRules, KeySet};
 use tandem_ingest::Ingest;
 use tandem_limits::{LeaseCounts, RuleCounts, RuleSet, SharedQuota};
 use tandem_model::route::Route;
@@ -60,7 +62,7 @@ use tower::util::BoxCloneSyncService;
 pub use chains::{BreakerState, ChainView, RouteSource};
 pub use client_address::{Network, NetworkError, TrustedProxies};
 pub use config::{ClockMode, ConfigError, GatewayConfig};
-pub use counters::{ChainCounts, ChainsCounts, ConnectionCounts, Counts, ReadCounts};
+pub use counters::{CallerCounts, ChainCounts, ChainsCounts, ConnectionCounts, Counts, ReadCounts};
 pub use limits::{LimitsConfig, LimitsConfigError};
 pub use pool::{NodeCounts, Pool, PoolConfig, PoolError};
 pub use server::{Drained, PortLimits, serve_http};
@@ -108,6 +110,27 @@ impl Gateway {
     /// Shows in the status what whoever compares the chains finds. Only the first call counts.
     pub fn show_parity(&self, reports: watch::Receiver<ParityReport>) {
         _ = self.shared.parity.set(reports);
+    }
+
+    /// Takes these keys of tenants into use, in the place of those before. Requests under way are not
+    /// touched.
+    pub fn use_keys(&self, keys: Arc<KeySet>) {
+        self.shared.callers.use_keys(keys);
+    }
+
+    /// Takes these rules for tokens into use, in the place of those before.
+    pub fn use_tokens(&self, rules: JwtRules) {
+        self.shared.callers.use_tokens(rules);
+    }
+
+    /// Counts keys that could not be taken into use.
+    pub fn note_load_failure(&self) {
+        self.shared.counters.callers.load_failed.add_one();
+    }
+
+    /// Waits until somebody shows a token whose key is not known here: loading the keys anew may help.
+    pub async fn token_key_missed(&self) {
+        self.shared.callers.token_key_missed().await;
     }
 
     /// What has been counted since the start.

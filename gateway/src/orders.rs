@@ -6,11 +6,11 @@ use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, Limited};
 use serde::de::DeserializeOwned;
+use tandem_identity::Caller;
 use tandem_model::problem::Problem;
 use tower::BoxError;
 
 use crate::answer::{Answer, problem};
-use crate::keys::Caller;
 
 /// Largest body that is read, in bytes.
 pub(crate) const BODY_BYTES_MAX: usize = 16 * 1024;
@@ -30,7 +30,7 @@ where
 {
     let refused = |reason: Problem| Box::new(problem(&reason));
     let (parts, body) = request.into_parts();
-    if !parts.extensions.get::<Caller>().is_some_and(|caller| caller.is_operator) {
+    if !parts.extensions.get::<Caller>().is_some_and(|caller| caller.is_operator()) {
         return Err(refused(Problem::forbidden(format!("only an operator's key may {what}"))));
     }
     let reading = Limited::new(body, BODY_BYTES_MAX).collect();

@@ -12,11 +12,12 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::header::{ALLOW, HeaderValue};
 use http::{Method, Request};
+use tandem_identity::Caller;
 use tandem_model::problem::Problem;
 use tower::{BoxError, Service};
 
 use crate::answer::{Answer, problem, see_other};
-use crate::keys::Caller;
+use crate::auth::is_public;
 use crate::stack::Shared;
 use crate::{conditional, events, health, repairs, status, streams, verdicts};
 
@@ -67,12 +68,20 @@ where
         "/healthz" => health::alive(),
         "/readyz" => health::ready(shared).await,
         "/v1/status" => {
-            let is_operator = request.extensions().get::<Caller>().is_some_and(|caller| caller.is_operator);
+            let is_operator = request.extensions().get::<Caller>().is_some_and(Caller::is_operator);
             status::answer(shared, is_operator).await
         }
         path if path.starts_with("/v1/") && is_read => {
             // A body on a read means nothing; it is not even read.
             let (parts, _) = request.into_parts();
+            if let Some(caller) = parts.extensions.get::<Caller>()
+                && !caller.may.read
+                && !is_public(parts.uri.path())
+            {
+                return problem(&Problem::forbidden(
+                    "this key may send events and not read: use another one",
+                ));
+            }
             if let Some(report) = streams::report_of(&parts.uri) {
                 return shared.streams.open(&parts, report).await;
             }

@@ -14,13 +14,14 @@ use tower::{BoxError, Service, ServiceBuilder};
 
 use crate::answer::Answer;
 use crate::auth::AuthLayer;
+use crate::callers::Callers;
 use crate::chains::{ChainRouter, RouterConfig};
 use crate::client_address::{ClientAddressLayer, TrustedProxies};
 use crate::config::{ClockMode, GatewayConfig};
 use crate::counters::Counters;
 use crate::header_limits::HeaderLimitLayer;
-use crate::keys::Keys;
 use crate::limits::{LimitLayer, Limits};
+use crate::ownership::Ownership;
 use crate::panics::PanicLayer;
 use crate::request_id::RequestIdLayer;
 use crate::routes::Routes;
@@ -46,8 +47,9 @@ pub(crate) struct Shared {
     /// A permit per body that is being read or taken.
     pub(crate) bodies: Semaphore,
     pub(crate) limits: Arc<Limits>,
-    keys: Arc<Keys>,
     trusted_proxies: Arc<TrustedProxies>,
+    pub(crate) callers: Arc<Callers>,
+    pub(crate) ownership: Ownership,
 }
 
 impl Shared {
@@ -59,6 +61,7 @@ impl Shared {
         clock: ClockMode,
     ) -> Self {
         let counters = Arc::new(Counters::default());
+        let callers = Arc::new(Callers::new(&config.operator_key, Arc::clone(&counters)));
         let router = RouterConfig {
             hedge_delay_min: config.hedge_delay_min,
             hedge_delay: config.hedge_delay,
@@ -81,7 +84,7 @@ impl Shared {
         ));
         Self {
             clock,
-            streams: Streams::new(Arc::clone(&reads), config.streams_max, config.streams_per_key_max),
+            streams: Streams::new(Arc::clone(&reads), config.streams_max, config.streams_per_tenant_max),
             reads,
             chains,
             ingest,
@@ -89,9 +92,10 @@ impl Shared {
             status: StatusCache::default(),
             parity: OnceLock::new(),
             bodies: Semaphore::new(config.bodies_max),
-            keys: Arc::new(Keys::new(&config.operator_key)),
             limits: Arc::new(Limits::new(&config.limits)),
             trusted_proxies: Arc::new(config.limits.trusted_proxies.clone()),
+            callers,
+            ownership: Ownership::default(),
             config,
         }
     }
@@ -118,7 +122,7 @@ where
         // Before anything that asks where a request comes from.
         .layer(ClientAddressLayer(Arc::clone(&shared.trusted_proxies)))
         // Before anything that costs something: routes read bodies and ask chains.
-        .layer(AuthLayer(Arc::clone(&shared.keys)))
+        .layer(AuthLayer(Arc::clone(&shared.callers)))
         // Behind it, so that callers are counted by who they are.
         .layer(LimitLayer(Arc::clone(&shared.limits)))
         .service(Routes::new(shared))

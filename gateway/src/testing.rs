@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response};
 use http_body_util::Full;
 use tandem_control::{Control, ControlError, Decision, Order, wire};
+use tandem_identity::{Key, KeySet, to_hexadecimal};
 use tandem_ingest::Ingest;
 use tandem_model::problem::Problem;
 use tandem_model::route::{Chain, Route};
@@ -214,4 +215,27 @@ impl Reporter {
     pub(crate) fn asked(&self) -> usize {
         self.asked.load(Ordering::Relaxed)
     }
+}
+
+/// The key of a tenant for this: `read`, `write` or `signing` (which writes).
+pub(crate) fn tenant_key(what: &str) -> Key {
+    Key::from_random(&[what.len() as u8; 40])
+}
+
+/// Tenant `mcn` with anchor `a1` and a key for each of [`tenant_key`].
+pub(crate) fn tenant_keys() -> Arc<KeySet> {
+    let mut text = "[[tenants]]\nname = \"mcn\"\nanchors = [\"a1\"]\n".to_owned();
+    for what in ["read", "write", "signing"] {
+        let key = tenant_key(what);
+        let (may, secret) = match what {
+            "signing" => ("write", format!("signing_key = \"{}\"", to_hexadecimal(&key.signing_key()))),
+            may => (may, format!("sha256 = \"{}\"", to_hexadecimal(&key.secret_sha256()))),
+        };
+        text.push_str(&format!(
+            "[[keys]]\nid = \"{}\"\ntenant = \"mcn\"\napplication = \"{what}\"\nmay = [\"{may}\"]\n{secret}\n\
+             created_at = 2024-01-01T00:00:00Z\n",
+            key.id()
+        ));
+    }
+    Arc::new(KeySet::parse(text.as_bytes(), 0).unwrap())
 }

@@ -1,7 +1,6 @@
 //! One question to one chain, and what came of it.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,7 +9,7 @@ use http::header::{HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, StatusCode, Uri};
 use serde::Deserialize;
-use tandem_model::Scope;
+use tandem_identity::Caller;
 use tandem_model::problem::{CONTENT_TYPE, Problem};
 use tandem_model::route::Signpost;
 use tower::ServiceExt;
@@ -18,7 +17,6 @@ use tower::ServiceExt;
 use crate::ChainService;
 use crate::answer::Answer;
 use crate::headers::{self, ROUTE, SCOPE, STALE, TOKEN, WAIT_MS};
-use crate::keys::Caller;
 use crate::panics;
 
 /// What every chain is asked for one read.
@@ -67,12 +65,13 @@ impl Ask {
     /// after it, and copies.
     pub(crate) fn new(parts: &Parts, newest: Option<Signpost>) -> Self {
         let mut headers = headers::to_chain(&parts.headers);
+        // Without it a query node shows what is public.
+        if let Some(caller) = parts.extensions.get::<Caller>() {
+            headers.insert(SCOPE, caller.scope_header.clone());
+        }
         if let Some(newest) = newest {
             let value = HeaderValue::try_from(newest.to_string());
             headers.insert(ROUTE, value.expect("digits, a colon and a letter are visible ASCII"));
-        }
-        if let Some(scope) = scope_of(parts) {
-            headers.insert(SCOPE, scope);
         }
         Self { uri: parts.uri.clone(), headers }
     }
@@ -107,13 +106,6 @@ impl Ask {
         };
         put(chain, self.request(leave), timeout).await
     }
-}
-
-/// What the caller may see, for query nodes. Without a caller: nothing but what is public.
-fn scope_of(parts: &Parts) -> Option<HeaderValue> {
-    static ALL: LazyLock<HeaderValue> =
-        LazyLock::new(|| HeaderValue::try_from(Scope::All.encode()).expect("base64 is visible ASCII"));
-    parts.extensions.get::<Caller>().filter(|caller| caller.is_operator).map(|_| ALL.clone())
 }
 
 async fn put(chain: ChainService, request: Request<Bytes>, timeout: Duration) -> Answered {

@@ -41,6 +41,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::request::Parts;
 use tandem_failover::{Chains, Symptoms};
+use tandem_identity::Caller;
 use tandem_model::problem::Problem;
 use tandem_model::route::{Chain, Route};
 use tokio::sync::{Notify, Semaphore, watch};
@@ -57,7 +58,6 @@ use crate::ChainService;
 use crate::answer::{Answer, problem};
 use crate::counters::Counters;
 use crate::headers::{CHAIN, TOKEN, prefers_fresh};
-use crate::keys::Caller;
 
 pub use self::link::{BreakerState, ChainView};
 pub use self::newest::RouteSource;
@@ -307,7 +307,7 @@ impl ChainRouter {
 fn forced_chain(parts: &Parts) -> Result<Option<Chain>, Problem> {
     let mut values = parts.headers.get_all(CHAIN).iter();
     let Some(value) = values.next() else { return Ok(None) };
-    let is_operator = parts.extensions.get::<Caller>().is_some_and(|caller| caller.is_operator);
+    let is_operator = parts.extensions.get::<Caller>().is_some_and(Caller::is_operator);
     if !is_operator {
         return Err(Problem::forbidden("only an operator's key may name a chain: leave out Tandem-Chain"));
     }

@@ -119,7 +119,7 @@ impl Setup {
         for (name, value) in headers {
             request.headers_mut().append(*name, HeaderValue::from_static(value));
         }
-        request.extensions_mut().insert(Caller { id: "operator", is_operator: true });
+        request.extensions_mut().insert(Caller::operator());
         let begin = Instant::now();
         let answer = self.router.answer(&request.into_parts().0).await;
         (answer, begin.elapsed().as_millis() as u64)
@@ -151,7 +151,7 @@ async fn a_new_route_is_followed() {
     // Without control the last route stays.
     drop(setup.route);
     let mut request = get("/v1/x");
-    request.extensions_mut().insert(Caller { id: "operator", is_operator: true });
+    request.extensions_mut().insert(Caller::operator());
     assert_eq!(setup.router.answer(&request.into_parts().0).await.body(), "b");
 }
 

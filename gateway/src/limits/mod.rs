@@ -13,6 +13,7 @@ use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
 use http::header::RETRY_AFTER;
 use http::{HeaderName, HeaderValue, Request};
+use tandem_identity::Caller;
 use tandem_limits::{
     CallerKind, Decision, LIMIT_FIELD, Leases, Limiter, NOWHERE, POLICY_FIELD, Subject, VIOLATED_POLICIES,
 };
@@ -22,7 +23,6 @@ use tower::{Layer, Service};
 
 use crate::answer::{Answer, problem};
 use crate::client_address::ClientAddress;
-use crate::keys::Caller;
 use crate::stack::Inner;
 
 mod class;
@@ -105,8 +105,8 @@ fn subject_of<B>(request: &Request<B>) -> Subject<'_> {
     match extensions.get::<Caller>() {
         None => Subject { kind: CallerKind::Anonymous, key: None, tenant: None, address },
         Some(caller) => {
-            let kind = if caller.is_operator { CallerKind::Operator } else { CallerKind::Tenant };
-            Subject { kind, key: Some(caller.id), tenant: None, address }
+            let kind = if caller.is_operator() { CallerKind::Operator } else { CallerKind::Tenant };
+            Subject { kind, key: Some(&caller.key_id), tenant: Some(&caller.tenant), address }
         }
     }
 }

@@ -7,6 +7,10 @@ use http::{Method, Response};
 use tandem_limits::{MemoryQuota, RuleSet};
 use tower::ServiceExt;
 
+use tandem_identity::{Credential, Permissions};
+use tandem_model::Scope;
+use tandem_model::scope::Grants;
+
 use super::*;
 use crate::client_address::Peer;
 use crate::config::{ClockMode, GatewayConfig};
@@ -61,9 +65,13 @@ async fn callers_are_who_authentication_says() {
     let anonymous = subject_of(&request);
     assert_eq!((anonymous.kind, anonymous.key), (CallerKind::Anonymous, None));
     assert_eq!(anonymous.address, IpAddr::from([192, 0, 2, 1]));
-    request.extensions_mut().insert(Caller { id: "k", is_operator: false });
-    assert_eq!((subject_of(&request).kind, subject_of(&request).key), (CallerKind::Tenant, Some("k")));
-    request.extensions_mut().insert(Caller { id: "o", is_operator: true });
+    let scope = Arc::new(Scope::Granted(Grants::default()));
+    let of = ("t".into(), "app".into());
+    let caller = Caller::of_tenant("k", of, scope, Permissions::default(), Credential::Key);
+    request.extensions_mut().insert(caller);
+    let subject = subject_of(&request);
+    assert_eq!((subject.kind, subject.key, subject.tenant), (CallerKind::Tenant, Some("k"), Some("t")));
+    request.extensions_mut().insert(Caller::operator());
     assert_eq!(subject_of(&request).kind, CallerKind::Operator);
     assert_eq!(subject_of(&get("/")).address, NOWHERE);
 }

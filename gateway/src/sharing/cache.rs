@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     fn key(target: usize) -> Key {
-        Key { target: target.to_string(), audience: "".into(), epoch: 1, only: None }
+        Key { target: target.to_string(), audience: None, epoch: 1, only: None }
     }
 
     fn of(bytes: usize) -> Arc<Stored> {

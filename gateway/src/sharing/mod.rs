@@ -24,9 +24,10 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared as SharedFuture, WeakShared};
-use http::Request;
 use http::request::Parts;
+use http::{HeaderValue, Request};
 use parking_lot::Mutex;
+use tandem_identity::Caller;
 use tandem_model::Token;
 use tandem_model::route::Chain;
 use tokio::time::Instant;
@@ -37,7 +38,6 @@ use crate::answer::Answer;
 use crate::chains::ChainRouter;
 use crate::counters::Counters;
 use crate::headers::{CHAIN, TOKEN};
-use crate::keys::Caller;
 
 /// Shares what is asked of a [`ChainRouter`].
 pub(crate) struct Sharing {
@@ -53,8 +53,8 @@ pub(crate) struct Sharing {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
     target: String,
-    /// Who may see the answer.
-    audience: Arc<str>,
+    /// The scope of those who may see the answer; none for what is public.
+    audience: Option<HeaderValue>,
     epoch: u64,
     /// The one chain that may be asked, where the other is known to be wrong.
     only: Option<Chain>,
@@ -109,7 +109,7 @@ impl Sharing {
     fn key(&self, parts: &Parts) -> Key {
         let outlook = self.router.outlook();
         let target = parts.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
-        let audience = parts.extensions.get::<Caller>().map_or("", |caller| caller.id).into();
+        let audience = parts.extensions.get::<Caller>().map(|caller| caller.scope_header.clone());
         Key { target, audience, epoch: outlook.epoch, only: outlook.only }
     }
 

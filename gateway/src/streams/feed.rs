@@ -15,6 +15,7 @@ use http::request::Parts;
 use http::{Request, StatusCode, Uri};
 use parking_lot::Mutex;
 use serde_json::Value;
+use tandem_identity::Caller;
 use tandem_model::Token;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
@@ -22,7 +23,6 @@ use tokio::time::MissedTickBehavior;
 use super::changes;
 use crate::answer::Answer;
 use crate::headers::{PREFER, TOKEN};
-use crate::keys::Caller;
 use crate::sharing::Sharing;
 
 /// How often a report is read: figures come with a flush, every 10 to 15 ms, and move with the beat.
@@ -127,8 +127,8 @@ impl State {
     }
 }
 
-/// Names a feed: what is read, by whom.
-type Key = (String, Arc<str>);
+/// Names a feed: what is read, in which scope.
+type Key = (String, HeaderValue);
 
 /// All feeds.
 #[derive(Default)]
@@ -145,7 +145,7 @@ impl Feeds {
         caller: &Caller,
         first: Reading,
     ) -> watch::Receiver<State> {
-        let key: Key = (target.to_string(), caller.id.into());
+        let key: Key = (target.to_string(), caller.scope_header.clone());
         let mut by_key = self.by_key.lock();
         if let Some(feed) = by_key.get(&key) {
             return feed.subscribe();

@@ -11,6 +11,7 @@
 //!   told last, however much lies between.
 //! - A chain that fails does not end a stream, nor does a switch: they are behind the reads that the
 //!   feed makes ([`feed`]).
+//! - A stream ends after an hour, with a goodbye: whoever comes back shows a key that still holds.
 //! - A gateway that drains says goodbye: with the token to go on with, and a pause of its own for each
 //!   client, so that not all come back at once.
 
@@ -28,6 +29,7 @@ use http::request::Parts;
 use http::{StatusCode, Uri};
 use http_body_util::combinators::UnsyncBoxBody;
 use parking_lot::Mutex;
+use tandem_identity::Caller;
 use tandem_model::Token;
 use tandem_model::problem::Problem;
 use tokio::sync::watch;
@@ -36,7 +38,6 @@ use self::feed::{Feeds, Reading};
 use self::sse::Events;
 use crate::answer::{self, Answer, problem};
 use crate::headers::{CHAIN, LAST_EVENT_ID, TOKEN};
-use crate::keys::Caller;
 use crate::sharing::Sharing;
 
 /// The body of an answer that goes on; stands among the answer's extensions until it is sent.
@@ -60,19 +61,19 @@ struct Open {
     max: usize,
     of_one_max: usize,
     all: AtomicUsize,
-    by_caller: Mutex<HashMap<&'static str, usize>>,
+    by_tenant: Mutex<HashMap<Arc<str>, usize>>,
 }
 
 /// Leave for one stream. Dropping it gives it back.
 struct Leave {
     open: Arc<Open>,
-    caller: &'static str,
+    tenant: Arc<str>,
 }
 
 impl Streams {
-    /// At most `max` at one time, `of_one_max` of them of one caller.
+    /// At most `max` at one time, `of_one_max` of them of one tenant.
     pub(crate) fn new(reads: Arc<Sharing>, max: usize, of_one_max: usize) -> Self {
-        let open = Open { max, of_one_max, all: AtomicUsize::new(0), by_caller: Mutex::default() };
+        let open = Open { max, of_one_max, all: AtomicUsize::new(0), by_tenant: Mutex::default() };
         Self { reads, feeds: Arc::default(), open: Arc::new(open), is_draining: watch::Sender::new(false) }
     }
 
@@ -105,7 +106,7 @@ impl Streams {
         if *self.is_draining.borrow() {
             return Err(refused(Problem::unavailable("this gateway is closing: try again in a moment")));
         }
-        let leave = Open::enter(&self.open, caller.id).ok_or_else(|| {
+        let leave = Open::enter(&self.open, &caller.tenant).ok_or_else(|| {
             refused(Problem::unavailable(
                 "more streams are open than there is room for: try again in a moment",
             ))
@@ -172,26 +173,26 @@ fn resumed(parts: &Parts) -> Result<Option<Token>, Problem> {
 }
 
 impl Open {
-    fn enter(open: &Arc<Self>, caller: &'static str) -> Option<Leave> {
-        let mut by_caller = open.by_caller.lock();
-        let of_one = by_caller.entry(caller).or_default();
-        if *of_one >= open.of_one_max || open.all.load(Ordering::Relaxed) >= open.max {
+    fn enter(open: &Arc<Self>, tenant: &Arc<str>) -> Option<Leave> {
+        let mut by_tenant = open.by_tenant.lock();
+        let of_one = by_tenant.get(tenant).copied().unwrap_or(0);
+        if of_one >= open.of_one_max || open.all.load(Ordering::Relaxed) >= open.max {
             return None;
         }
-        *of_one += 1;
+        by_tenant.insert(Arc::clone(tenant), of_one + 1);
         open.all.fetch_add(1, Ordering::Relaxed);
-        Some(Leave { open: Arc::clone(open), caller })
+        Some(Leave { open: Arc::clone(open), tenant: Arc::clone(tenant) })
     }
 }
 
 impl Drop for Leave {
     fn drop(&mut self) {
-        let mut by_caller = self.open.by_caller.lock();
+        let mut by_tenant = self.open.by_tenant.lock();
         self.open.all.fetch_sub(1, Ordering::Relaxed);
-        if let Some(of_one) = by_caller.get_mut(self.caller) {
+        if let Some(of_one) = by_tenant.get_mut(&self.tenant) {
             *of_one -= 1;
             if *of_one == 0 {
-                by_caller.remove(self.caller);
+                by_tenant.remove(&self.tenant);
             }
         }
     }

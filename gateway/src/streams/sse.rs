@@ -19,6 +19,8 @@ use crate::answer::Answer;
 /// A line that says nothing comes at least so often: whoever hears less knows that the connection is gone.
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(10);
 const HEARTBEAT: &[u8] = b":\n\n";
+/// How long a stream may last.
+const LIFE: Duration = Duration::from_secs(3_600);
 /// After a goodbye clients come back after so long, each at its own moment, in milliseconds.
 const RETURN_MS: std::ops::Range<u64> = 500..3_000;
 
@@ -30,6 +32,7 @@ pub(super) struct Events {
     token: Option<Token>,
     told: Option<Arc<Reading>>,
     heartbeat: Instant,
+    until: Instant,
     is_new: bool,
     is_over: bool,
     _leave: Leave,
@@ -43,8 +46,19 @@ impl Events {
         leave: Leave,
     ) -> Self {
         let told = token.as_ref().and_then(|token| followed.borrow_and_update().at(token));
-        let heartbeat = Instant::now() + HEARTBEAT_EVERY;
-        Self { followed, is_draining, token, told, heartbeat, is_new: true, is_over: false, _leave: leave }
+        let now = Instant::now();
+        let (heartbeat, until) = (now + HEARTBEAT_EVERY, now + LIFE);
+        Self {
+            followed,
+            is_draining,
+            token,
+            told,
+            heartbeat,
+            until,
+            is_new: true,
+            is_over: false,
+            _leave: leave,
+        }
     }
 
     pub(super) fn into_body(self) -> StreamBody {
@@ -75,6 +89,7 @@ impl Events {
                     }
                     true
                 }
+                () = sleep_until(self.until) => true,
                 () = sleep_until(self.heartbeat) => false,
             };
             if is_over {

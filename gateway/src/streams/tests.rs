@@ -15,7 +15,7 @@ use crate::testing::{KEY, Reporter, World, read_up_to, saying};
 const TARGET: &str = "/v1/sessions/s1/stream?metrics=views";
 
 fn world(fake: &Reporter, status: u16) -> World {
-    let config = GatewayConfig { standby_percent: 0, streams_per_key_max: 3, ..GatewayConfig::new(KEY) };
+    let config = GatewayConfig { standby_percent: 0, streams_per_tenant_max: 3, ..GatewayConfig::new(KEY) };
     World::with(config, [fake.service(status), saying("no report")], ClockMode::Live)
 }
 
@@ -73,7 +73,7 @@ async fn first_the_whole_then_what_changes_for_everybody_from_one_feed() {
     let world = world(&fake, 200);
     let mut all = [open(&world, &[]).await, open(&world, &[]).await, open(&world, &[]).await];
     let many = world.ask(Method::GET, TARGET, &[]).await;
-    assert_eq!((many.status().as_u16(), world.gateway.streams()), (503, 3), "a key has so many at most");
+    assert_eq!((many.status().as_u16(), world.gateway.streams()), (503, 3), "a tenant has so many at most");
     for one in &mut all {
         assert_eq!(one.told().await, ("report".to_owned(), json!({"views": 10, "likes": 1})));
     }

@@ -103,7 +103,7 @@ impl Eye {
         }
         #[derive(Deserialize)]
         struct Session {
-            session_id: String,
+            id: String,
         }
         let mut ticks = every(CHOOSE_EVERY);
         loop {
@@ -112,7 +112,7 @@ impl Eye {
             if let Ok(Ok(body)) = asked
                 && let Ok(listed) = serde_json::from_slice::<Sessions>(&body)
             {
-                *chosen.lock() = listed.sessions.into_iter().next().map(|session| session.session_id);
+                *chosen.lock() = listed.sessions.into_iter().next().map(|session| session.id);
             }
         }
     }

@@ -19,6 +19,9 @@ pub(crate) const REPAIRS: &str = "/v1/repairs";
 /// Where operators say what is to happen with an event.
 pub(crate) const VERDICTS: &str = "/v1/verdicts";
 
+/// Where reports keep themselves up to date.
+pub(crate) const STREAM: &str = "/v1/sessions/{id}/stream";
+
 /// Whether a call is a read of figures, or of what belongs to them.
 pub(crate) fn is_read(path: &str) -> bool {
     !matches!(path, EVENTS | REPAIRS | VERDICTS)
@@ -350,6 +353,29 @@ pub(crate) struct VerdictSpoken {
     responses((status = 202, description = "The verdict stands in the log.", body = VerdictSpoken)),
 )]
 pub(crate) fn post_verdicts() {}
+
+/// A session's report that keeps itself up to date, as server-sent events.
+///
+/// Takes the parameters of the report. Event `report` holds the whole report, as the call of that name
+/// answers it. Event `change` has the shape of a report and holds only what is new since the event before:
+/// put each member of an object in its place, each row of a list with `key` into the row with that key (or
+/// add it), anything else as it stands; `null` is a value. Each event's `id` is a token. Come back with the
+/// last one in `Last-Event-ID`, as browsers do by themselves, and you go on there, on either chain and
+/// through any gateway: with the changes since, or with the whole report, never with less than you have seen.
+/// A line that says nothing comes every 10 s. `goodbye`: this gateway closes, or an hour is over; come back
+/// after the time that `retry` names. `error`: a problem, and there is nothing more to come.
+#[utoipa::path(
+    get,
+    path = "/v1/sessions/{id}/stream",
+    tag = "figures",
+    params(
+        ("id" = String, Path, description = "The session's id.", example = "s-20241121-0001"),
+        crate::report::ReportParameters,
+        ("Last-Event-ID" = Option<String>, Header, description = "The `id` of the last event you got."),
+    ),
+    responses((status = 200, description = "Events without end.", body = String, content_type = "text/event-stream")),
+)]
+pub(crate) fn stream() {}
 
 /// How the system is: both chains, positions, freshness, the last digest verdict.
 #[utoipa::path(

@@ -54,6 +54,7 @@ const SECURITY: &str = "bearer";
         described::post_events,
         described::post_repairs,
         described::post_verdicts,
+        described::stream,
         described::status,
         described::document,
         described::summaries,
@@ -97,16 +98,29 @@ fn complete(path: &str, operation: &mut Operation) {
         "Tandem-Token",
         "The token of your last answer: no answer will be older, and this one's token covers it.",
     )));
+    if path == described::STREAM {
+        return add_problems(path, operation);
+    }
     if is_read {
         parameters.extend(read_parameters().map(RefOr::T));
     }
     add_problems(path, operation);
+    if is_read {
+        let known = "The figures are those that you named in `If-None-Match`: there is no body.";
+        operation
+            .responses
+            .responses
+            .insert("304".to_owned(), ResponseBuilder::new().description(known).build().into());
+    }
     let Some(RefOr::T(answer)) = operation.responses.responses.get_mut("200") else { return };
     let token = "How far you have read now. Send it back to never see anything older.";
     answer.headers.insert("Tandem-Token".to_owned(), RefOr::T(header(Type::String, token)));
     if is_read {
         let chain = "The chain that answered: `a` or `b`.";
         answer.headers.insert("Tandem-Chain".to_owned(), RefOr::T(header(Type::String, chain)));
+        let tag =
+            "Names the figures, whichever chain gives them and whenever. Send it back in `If-None-Match`.";
+        answer.headers.insert("ETag".to_owned(), RefOr::T(header(Type::String, tag)));
     }
     if let (Some(RefOr::T(content)), Some(example)) =
         (answer.content.get_mut("application/json"), examples::answer(path))
@@ -115,8 +129,12 @@ fn complete(path: &str, operation: &mut Operation) {
     }
 }
 
-fn read_parameters() -> [Parameter; 2] {
+fn read_parameters() -> [Parameter; 3] {
     [
+        header_parameter(
+            "If-None-Match",
+            "`ETag` of an answer you have: where it still stands, you get 304.",
+        ),
         header_parameter(
             "Prefer",
             "`fresh`: rather a problem `behind-token` (503) than an answer that is older than the token.",

@@ -4,7 +4,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::client::{Client, ServerUrl};
 use crate::commands::operate::{self, switch};
-use crate::commands::{bench, config, drill, ingest, poison, repair, role, schema, status, up, verify};
+use crate::commands::{bench, config, drill, ingest, key, poison, repair, role, schema, status, up, verify};
 use crate::failure::Failure;
 use crate::key::Key;
 
@@ -213,6 +213,23 @@ Examples:
   TANDEM_KEY=secret tandem poison release --partition 3 --offset 8123 --reason \"mended in 1.4.2\"
   TANDEM_KEY=secret tandem poison quarantine --partition 3 --offset 8123 --reason \"a test by mistake\"")]
     Poison(poison::Args),
+    /// Make, show and revoke the keys of tenants
+    #[command(long_about = "\
+Make, show and revoke the keys of tenants. They stand in a file (TOML) that gateways read: \
+`[gateway] keys = \"keys.toml\"`, or `tandem up --keys keys.toml`. A gateway takes a change into use \
+within a second or two; a file that is wrong is refused as a whole, and what was in use stays.
+
+The file holds what is needed to check a key, not the key itself: that is printed once, when it is \
+made. What a tenant may see, it is granted by anchors, merchants, channels and tables; all its keys see \
+the same. An application may have two keys at a time: make the new one, change over, revoke the old.
+
+Examples:
+
+  tandem key create --tenant mcn-one --application screen --anchors a17,a18 --file keys.toml
+  tandem key create --tenant mcn-one --application uploader --write --signing --expires-in 90d --file keys.toml
+  tandem key list --file keys.toml
+  tandem key revoke 7q7MVIKjgWj --file keys.toml")]
+    Key(key::Args),
     /// Check a configuration, or print every option there is
     Config(config::Args),
 }

@@ -4,6 +4,7 @@
 //! - [`roles`]: each role as a process of its own, against real backends
 //! - [`commands`]: one file per subcommand, thin
 //! - [`config`]: the configuration of roles against real backends
+//! - [`identity`]: who may ask a gateway, loaded and loaded anew
 //! - [`client`]: how the commands talk to a server
 //! - [`load`]: a file of events on its way to a server
 //! - [`verify`]: both chains against the log, recomputed plainly
@@ -19,6 +20,7 @@ pub mod config;
 pub mod demo;
 pub mod drill;
 pub mod failure;
+pub mod identity;
 pub mod key;
 pub mod load;
 pub mod logging;
@@ -71,6 +73,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
             Command::History(args) => operate::history(args).await,
             Command::Repair(args) => commands::repair::run(args).await,
             Command::Poison(args) => commands::poison::run(args).await,
+            Command::Key(args) => commands::key::run(args),
             Command::Config(args) => commands::config::run(args),
         }
     })

@@ -157,6 +157,12 @@ metrics! {
     /// Clients' connections closed before their end, by why: stalled (the client did not take its answers), reset
     /// (it took back more requests than it let be answered).
     GATEWAY_CLOSED = Counter, "tandem_gateway_connections_closed_total", "connections", ["reason"], 2;
+    /// Requests that were not let in or not taken because of who asks, by reason: unknown (a key nobody has),
+    /// ended (a key that has expired or was revoked), token, signature, replayed, replays_full (no room to
+    /// remember a signed request), body (not the signed one), foreign (events of somebody else's sessions).
+    GATEWAY_CALLERS_REFUSED = Counter, "tandem_gateway_callers_refused_total", "requests", ["reason"], 8;
+    /// Times that keys of tenants or of tokens were loaded, by outcome: ok, or failed (those before stay in use).
+    GATEWAY_KEY_LOADS = Counter, "tandem_gateway_key_loads_total", "times", ["outcome"], 2;
     /// Questions put to a chain, hedges and repeats included.
     GATEWAY_ASKED = Counter, "tandem_gateway_chain_asked_total", "questions", ["chain"], CHAINS;
     /// Questions a chain answered with 5xx or not at all.

@@ -73,6 +73,8 @@ impl Quota {
 
 fn pipeline(commands: impl IntoIterator<Item = Cmd>) -> Pipeline {
     let mut pipeline = redis::pipe();
+    // An error stands in its command's place then, as the link wants it.
+    pipeline.ignore_errors();
     for command in commands {
         pipeline.add_command(command);
     }

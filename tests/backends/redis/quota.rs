@@ -85,5 +85,8 @@ async fn gateways_go_on_without_it() {
         assert!(allowed as f64 <= most, "stage {stage}: {allowed} in {took_s} s");
         assert!(allowed >= 150, "stage {stage}: {allowed} in {took_s} s");
     }
-    assert!(gateways.iter().all(|leases| leases.counts().from_share > 0));
+    for counts in gateways.iter().map(Leases::counts) {
+        assert!(counts.from_share > 0 && counts.answered > 0 && counts.granted > 0, "{counts:?}");
+        assert!(counts.failed > 0, "{counts:?}");
+    }
 }

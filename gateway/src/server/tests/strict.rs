@@ -116,8 +116,9 @@ async fn a_kept_connection_ends_with_the_first_bad_request() {
     let asked = Arc::new(AtomicU64::new(0));
     let running = run(GatewayConfig::new(KEY), [counted(&asked, "from a"), saying("b")]).await;
     let mut stream = TcpStream::connect(running.address).await.unwrap();
-    for _ in 0..3 {
-        stream.write_all(&get("/v1/sessions", "")).await.unwrap();
+    for limit in 1..=3 {
+        // Equal ones would be one question.
+        stream.write_all(&get(&format!("/v1/sessions?limit={limit}"), "")).await.unwrap();
         read_until(&mut stream, "from a").await;
     }
     let smuggled = String::from_utf8(get("/v1/sessions", "")).unwrap();

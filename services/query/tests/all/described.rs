@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use crate::world::{BEGIN, BEGIN_MS, World};
 
 /// What is described and answered elsewhere, or has no parameters.
-const ELSEWHERE: [&str; 7] = [
+const ELSEWHERE: [&str; 8] = [
+    "/v1/sessions/{id}/stream",
     "/v1/events",
     "/v1/repairs",
     "/v1/verdicts",

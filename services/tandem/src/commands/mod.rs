@@ -4,6 +4,7 @@ pub mod bench;
 pub mod config;
 pub mod drill;
 pub mod ingest;
+pub mod key;
 pub mod operate;
 pub mod poison;
 pub mod repair;

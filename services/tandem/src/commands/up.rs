@@ -45,6 +45,10 @@ pub struct Args {
     data: Option<PathBuf>,
     #[command(flatten)]
     key: KeyOption,
+    /// File of tenants and their keys, which `tandem key create` makes; changes are taken into use
+    /// while it runs [default: the server's key alone]
+    #[arg(long, value_name = "FILE")]
+    keys: Option<PathBuf>,
     /// What moves time: a metronome that follows the wall clock, or `tandem ingest --replay`
     #[arg(long, value_enum, default_value_t = Clock::Live)]
     clock: Clock,
@@ -159,6 +163,7 @@ fn options(args: &Args, key: Key) -> Options {
             None => ControlPorts::Rather(CONTROL_PORT),
         },
         key,
+        keys: args.keys.clone(),
         clock: match args.clock {
             Clock::Live => ClockMode::Live,
             Clock::Replay => ClockMode::Replay,

@@ -110,7 +110,9 @@ impl Loading<'_> {
         for (key, value) in table.iter() {
             let name = key.get_ref().as_ref();
             let full = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
-            if let Some(section) = section {
+            let is_inner =
+                super::load::section(&full).is_some() && matches!(value.get_ref(), DeValue::Table(_));
+            if let Some(section) = section.filter(|_| !is_inner) {
                 self.key(section, path, (name, key.span()), (value.get_ref(), value.span()));
             } else if !is_begun(&full) {
                 self.unknown_section(&full, key.span());

@@ -22,6 +22,7 @@ use super::load::Values;
 use super::option::Role;
 use super::scope::Scope;
 use super::sections::SECTIONS;
+use crate::identity::{self, JwksSource, TokenSettings};
 use crate::key::Key;
 
 /// How a process reaches the control nodes.
@@ -83,6 +84,8 @@ pub struct GatewayRoleConfig {
     pub pools: [PoolConfig; 2],
     /// The gateway itself.
     pub gateway: GatewayConfig,
+    /// Who may ask, beside the operator.
+    pub identity: identity::Settings,
     /// What moves time.
     pub clock: ClockMode,
     /// Control.
@@ -400,7 +403,7 @@ impl Reading<'_> {
             connections_max: scope.count("connections_max"),
             reads_max: scope.count("reads_max"),
             streams_max: scope.count("streams_max"),
-            streams_per_key_max: scope.count("streams_per_key_max"),
+            streams_per_tenant_max: scope.count("streams_per_tenant_max"),
             bodies_max: scope.count("bodies_max"),
             limits: self.limits()?,
         };
@@ -408,6 +411,7 @@ impl Reading<'_> {
             log: self.log()?,
             pools: [pool("chain_a")?, pool("chain_b")?],
             gateway,
+            identity: identity::Settings { keys: scope.path("keys"), tokens: self.tokens()? },
             clock: if scope.text("clock") == "replay" { ClockMode::Replay } else { ClockMode::Live },
             control: self.control()?,
             route_memory: scope.path("route_memory"),
@@ -457,6 +461,35 @@ impl Reading<'_> {
         settings.sentinel_password = scope.secret("sentinel_password")?;
         settings.check().map_err(|error| scope.refused_by_adapter(&error.to_string()))?;
         Ok(Some(settings))
+    }
+
+    /// Which tokens are taken; none where nothing is said.
+    fn tokens(&self) -> Result<Option<TokenSettings>, ConfigError> {
+        let scope = self.scope("gateway.jwt");
+        let (issuer, audience, url) = (scope.text("issuer"), scope.text("audience"), scope.text("jwks_url"));
+        let file = scope.path("jwks");
+        if issuer.is_empty() && audience.is_empty() && url.is_empty() && file.is_none() {
+            return Ok(None);
+        }
+        for (name, value) in [("issuer", &issuer), ("audience", &audience)] {
+            if value.is_empty() {
+                return Err(scope.wrong(name, "must be set where tokens are taken"));
+            }
+        }
+        let source = match (file, url.as_str()) {
+            (Some(file), "") => JwksSource::File(file),
+            (None, url) if is_safe_url(url) => JwksSource::Url(url.to_owned()),
+            (None, "") => return Err(scope.wrong("jwks", "or jwks_url must be set where tokens are taken")),
+            (None, _) => {
+                return Err(
+                    scope.wrong("jwks_url", "must be an https address, or an http one at this machine")
+                );
+            }
+            (Some(_), _) => {
+                return Err(scope.wrong("jwks_url", "and jwks can't both be set: keys have one place"));
+            }
+        };
+        Ok(Some(TokenSettings { issuer, audience, tenant_claim: scope.text("tenant_claim"), source }))
     }
 
     fn control_node(&self) -> Result<ControlConfig, ConfigError> {
@@ -524,6 +557,17 @@ const PROBE_BYTES_MAX: usize = 8 << 20;
 
 /// Only gateways connect, and they keep idle connections for less.
 const QUERY_HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Whether nobody on the way can put keys of his own into the answer.
+fn is_safe_url(text: &str) -> bool {
+    let Ok(url) = text.parse::<Uri>() else { return false };
+    let is_here = matches!(url.host(), Some("127.0.0.1" | "localhost" | "[::1]"));
+    match url.scheme_str() {
+        Some("https") => url.host().is_some(),
+        Some("http") => is_here,
+        _ => false,
+    }
+}
 
 fn hexadecimal(text: &str) -> Option<[u8; 16]> {
     if text.len() != 32 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {

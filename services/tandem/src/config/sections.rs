@@ -14,6 +14,7 @@ pub(super) const SECTIONS: &[Section] = &[
     CONTROL,
     GATEWAY,
     backends::SHARED_LIMITS,
+    GATEWAY_JWT,
     METRONOME,
     PUBLISH,
     COMPUTE,
@@ -121,6 +122,12 @@ const GATEWAY: Section = Section {
             "live",
             "What moves time: a metronome, or `tandem ingest --replay`, which then must be the only one (start no \
              metronome).",
+        ),
+        Opt::path(
+            "keys",
+            "The file of tenants and their keys, as `tandem key create` makes it. It is looked at each second and \
+             taken into use when it has changed; one that is wrong is refused as a whole, and what was in use stays. \
+             Nobody but its owner and group may read it. Where it is not set, only the operator's key opens.",
         ),
         Opt::path(
             "route_memory",
@@ -249,7 +256,13 @@ const GATEWAY: Section = Section {
             "",
             "Most streams at one time; one more is answered with 503. Each needs a connection.",
         ),
-        Opt::integer("streams_per_key_max", 1_000, (1, MIB), "", "Most streams of one key at one time."),
+        Opt::integer(
+            "streams_per_tenant_max",
+            1_000,
+            (1, MIB),
+            "",
+            "Most streams of one tenant at one time.",
+        ),
         Opt::integer(
             "bodies_max",
             32,
@@ -296,6 +309,28 @@ const GATEWAY: Section = Section {
             (1, 1_024),
             "gateways",
             "How many gateways there are, for their parts of shared limits as long as Redis has not counted them.",
+        ),
+    ],
+};
+
+const GATEWAY_JWT: Section = Section {
+    path: "gateway.jwt",
+    about: "Tokens (JWT, signed with EdDSA or ES256) that are taken in the place of keys. None is while nothing is set \
+            here; issuer, audience and one place of the keys belong together. The tenants are those of the file of keys.",
+    roles: &[Role::Gateway],
+    options: &[
+        Opt::text("issuer", "", "What `iss` must be."),
+        Opt::text("audience", "", "What `aud` must be, or hold."),
+        Opt::text("tenant_claim", "tenant", "Which claim names the tenant."),
+        Opt::path(
+            "jwks",
+            "A file with the public keys of the issuer, as a JSON Web Key Set. It is looked at each second.",
+        ),
+        Opt::text(
+            "jwks_url",
+            "",
+            "Where the issuer publishes them: https, or http at this machine. It is asked every five minutes, and for \
+             keys that are not known at most once a minute; while it is away, the keys before stay in use.",
         ),
     ],
 };

@@ -29,6 +29,7 @@ use super::limits::follow_limits;
 use super::stage::{Ending, Stage, bind, local_address};
 use crate::config::GatewayRoleConfig;
 use crate::failure::Failure;
+use crate::identity::Follower;
 use crate::parity::{Auditor, AuditorSettings, ChainView, ServiceView};
 use crate::system::control::{seen_by, symptom_ticks};
 use crate::system::metrics;
@@ -41,6 +42,7 @@ struct Started {
     gateway: Gateway,
     log: Arc<dyn EventLog>,
     control: Arc<Remote>,
+    callers: Follower,
     /// Compares both chains.
     views: [Box<dyn ChainView>; 2],
     limits: Option<PathBuf>,
@@ -49,7 +51,7 @@ struct Started {
 
 pub(super) async fn run(config: GatewayRoleConfig) -> Result<(), Failure> {
     let stage = Stage::begin("gateway", config.admin).await?;
-    let Started { listener, gateway, log, control, views, limits, shared_limits } =
+    let Started { listener, gateway, log, control, callers, views, limits, shared_limits } =
         match start(&stage, config).await {
             Ok(started) => started,
             Err(ending) => return stage.give_up(ending).await,
@@ -61,13 +63,14 @@ pub(super) async fn run(config: GatewayRoleConfig) -> Result<(), Failure> {
     metrics::parity(&stage.telemetry, parity.clone());
     let auditing = tokio::spawn(auditor.run());
     let forgetting = tokio::spawn(forget_receipts(log, stage.stop_flag(), wall_ms));
+    let following = tokio::spawn(callers.follow(gateway.clone(), stage.stopped()));
     let serving = tokio::spawn({
         let (gateway, stopped) = (gateway.clone(), stage.stopped());
         async move { gateway.serve(listener, stopped).await }
     });
     // Two gateways of one name would be one observer, and one of those that share limits.
     let observer = format!("gateway-{address}-{}", std::process::id());
-    let following = limits.map(|file| tokio::spawn(follow_limits(gateway.clone(), file)));
+    let limiting = limits.map(|file| tokio::spawn(follow_limits(gateway.clone(), file)));
     let sharing = shared_limits.map(|quota| {
         let (gateway, name) = (gateway.clone(), observer.clone());
         tokio::spawn(async move { gateway.share_limits(Arc::new(quota), name).await })
@@ -88,8 +91,9 @@ pub(super) async fn run(config: GatewayRoleConfig) -> Result<(), Failure> {
             _ = serving.await;
             _ = forgetting.await;
             _ = auditing.await;
+            _ = following.await;
             telling.abort();
-            for task in following.into_iter().chain(sharing) {
+            for task in limiting.into_iter().chain(sharing) {
                 task.abort();
             }
         })
@@ -117,13 +121,14 @@ async fn start(stage: &Stage, config: GatewayRoleConfig) -> Result<Started, Endi
     let shared_limits = config.shared_limits.map(Quota::new).transpose();
     let shared_limits = shared_limits
         .map_err(|error| Failure::configuration(anyhow!(error).context("see section [shared_limits]")))?;
+    let callers = Follower::start(config.identity, &gateway).await?;
     metrics::gateway(&stage.telemetry, &gateway);
     metrics::ingest(&stage.telemetry, &ingest);
     for (chain, pool) in Chain::ALL.into_iter().zip(&pools) {
         metrics::nodes(&stage.telemetry, chain, pool);
     }
     metrics::check_gateway(&stage.health, &gateway, &ingest);
-    Ok(Started { listener, gateway, log, control, views, limits: config.limits, shared_limits })
+    Ok(Started { listener, gateway, log, control, callers, views, limits: config.limits, shared_limits })
 }
 
 /// The log, as Kafka or else a chain describes it.

@@ -6,6 +6,8 @@ use tandem_control::ControlError;
 use tandem_gateway::ConfigError;
 use tandem_storage::StoreError;
 
+use crate::failure::Failure;
+
 /// Why a system can't start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -36,6 +38,9 @@ pub enum StartError {
     /// The gateway can't work like that.
     #[error("the gateway can't work like that")]
     Gateway(#[from] ConfigError),
+    /// The keys of tenants can't be loaded.
+    #[error("{0}")]
+    Keys(Failure),
     /// The system gives no threads.
     #[error("can't start a chain")]
     Compute(#[source] std::io::Error),
@@ -54,6 +59,7 @@ impl StartError {
                 | StartError::Data(_)
                 | StartError::Control(_)
                 | StartError::Gateway(_)
+                | StartError::Keys(_)
         )
     }
 }

@@ -7,7 +7,7 @@
 use tandem_compute::publish::{State, Status as PublisherStatus};
 use tandem_compute::{Hot, Phase, Status};
 use tandem_control::View;
-use tandem_gateway::{BreakerState, ClockMode, Gateway, LimitCounts, Pool, Verdict};
+use tandem_gateway::{BreakerState, CallerCounts, ClockMode, Gateway, LimitCounts, Pool, Verdict};
 use tandem_ingest::{Ingest, MetronomeCounts};
 use tandem_model::route::{Chain, Route};
 use tandem_model::time::SECOND_MS;
@@ -186,6 +186,7 @@ pub fn gateway(telemetry: &Telemetry, gateway: &Gateway) {
             repairs_ordered: counts.repairs_ordered,
             connections_stalled: counts.connections.stalled,
             connections_reset: counts.connections.reset,
+            callers: callers(counts.callers),
             chains,
         }
     });
@@ -207,6 +208,20 @@ pub fn gateway(telemetry: &Telemetry, gateway: &Gateway) {
             parts::Agreement { verdict, beat: agreement.beat, is_ready: agreement.is_ready }
         }
     });
+}
+
+fn callers(counts: CallerCounts) -> parts::Callers {
+    let refused = [
+        ("unknown", counts.unknown),
+        ("ended", counts.ended),
+        ("token", counts.tokens),
+        ("signature", counts.signatures),
+        ("replayed", counts.replayed),
+        ("replays_full", counts.replays_full),
+        ("body", counts.bodies),
+        ("foreign", counts.foreign),
+    ];
+    parts::Callers { refused, loaded: counts.loaded, load_failed: counts.load_failed }
 }
 
 /// Whether a gateway can answer reads; and, said beside it, whether it can take events. While the log

@@ -33,6 +33,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::demo::drive::drive;
+use crate::identity::{self, Follower};
 use crate::key::Key;
 use crate::parity::{Auditor, AuditorSettings, ChainView, ServiceView};
 use crate::system::admin::Admin;
@@ -60,6 +61,8 @@ pub struct Options {
     pub control_ports: ControlPorts,
     /// The operator's key.
     pub key: Key,
+    /// The file of tenants and their keys; the operator alone where absent.
+    pub keys: Option<PathBuf>,
     /// What moves time.
     pub clock: ClockMode,
     /// Seed of the demo traffic; none where absent.
@@ -82,6 +85,7 @@ impl Options {
             admin: None,
             control_ports: ControlPorts::Any,
             key,
+            keys: None,
             clock,
             demo_seed: None,
             between: Between::default(),
@@ -170,6 +174,8 @@ impl System {
         let config = GatewayConfig::new(options.key.as_str());
         let followed = between.control(control.control());
         let gateway = Gateway::new(config, services, followed, Arc::clone(&ingest), options.clock)?;
+        let settings = identity::Settings { keys: options.keys.clone(), tokens: None };
+        let callers = Follower::start(settings, &gateway).await.map_err(StartError::Keys)?;
         let [of_a, of_b] = stores;
         let key = data.pseudonym_key;
         let [fault_a, fault_b] = &options.seeded_faults;
@@ -188,6 +194,13 @@ impl System {
             tokio::spawn(control::tell_verdicts(parity.clone(), verdict)),
             tokio::spawn(control.tell_symptoms(gateway.clone(), stopped.clone())),
         ];
+        let mut following_stopped = stopped.clone();
+        tasks.push(tokio::spawn({
+            let gateway = gateway.clone();
+            async move {
+                callers.follow(gateway, async { _ = following_stopped.wait_for(|stop| *stop).await }).await;
+            }
+        }));
         let (beats, beats_counted) = watch::channel(MetronomeCounts::default());
         if options.clock == ClockMode::Live {
             tasks.push(tokio::spawn(metronome_counted(log(User::Everybody), stopped, wall_ms, beats)));

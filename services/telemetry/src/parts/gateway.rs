@@ -46,8 +46,21 @@ pub struct Reads {
     pub connections_stalled: u64,
     /// Connections closed because the client took back too many requests.
     pub connections_reset: u64,
+    /// What was counted about who asks.
+    pub callers: Callers,
     /// What was counted about chains a and b.
     pub chains: [ChainReads; 2],
+}
+
+/// What the gateway counted about who asks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Callers {
+    /// Requests that were refused for it, with the reason.
+    pub refused: [(&'static str, u64); 8],
+    /// Times that keys were taken into use.
+    pub loaded: u64,
+    /// Times that they could not be.
+    pub load_failed: u64,
 }
 
 /// What the gateway counted about one chain.
@@ -151,6 +164,13 @@ pub fn gateway(telemetry: &Telemetry, reads: impl Fn() -> Reads + Send + Sync + 
         }
         samples.set(&GATEWAY_CLOSED, &["stalled"], reads.connections_stalled as f64);
         samples.set(&GATEWAY_CLOSED, &["reset"], reads.connections_reset as f64);
+        let callers = reads.callers;
+        for (reason, count) in callers.refused.into_iter().filter(|(reason, _)| !reason.is_empty()) {
+            samples.set(&GATEWAY_CALLERS_REFUSED, &[reason], count as f64);
+        }
+        for (outcome, count) in [("ok", callers.loaded), ("failed", callers.load_failed)] {
+            samples.set(&GATEWAY_KEY_LOADS, &[outcome], count as f64);
+        }
         for (chain, reads) in Chain::ALL.iter().zip(reads.chains) {
             for (metric, value) in [
                 (&GATEWAY_ASKED, reads.asked),

@@ -1,0 +1,179 @@
+//! Who is let in, through the layer and through the whole stack.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, HeaderMap};
+use http::{HeaderValue, Method, Request, Response};
+use parking_lot::Mutex;
+use serde_json::json;
+use tandem_identity::{Caller, Key, KeySet, Parameters, sha256, sign};
+use tandem_ingest::wall_ms;
+use tandem_model::Scope;
+use tandem_model::headers::SCOPE;
+use tower::ServiceExt;
+
+use super::*;
+use crate::config::ClockMode;
+use crate::counters::Counters;
+use crate::testing::{World, answering, chain, get, json_of, saying, tenant_key, tenant_keys};
+
+async fn ask(method: Method, path: &str, authorization: &[&'static str]) -> Answer {
+    let callers = Callers::new("k3y", Arc::new(Counters::default()));
+    let service = AuthLayer(Arc::new(callers)).layer(answering(|request| {
+        let caller = request.extensions().get::<Caller>().map_or("nobody", |caller| &caller.key_id);
+        Response::new(Bytes::from(caller.to_owned()))
+    }));
+    let mut request = get(path);
+    *request.method_mut() = method;
+    for value in authorization {
+        request.headers_mut().append(AUTHORIZATION, HeaderValue::from_static(value));
+    }
+    service.oneshot(request).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_key_opens_and_nothing_else_does() {
+    for good in ["Bearer k3y", "bearer k3y", "BEARER  k3y"] {
+        assert_eq!(ask(Method::GET, "/v1/sessions", &[good]).await.body(), "operator", "{good}");
+    }
+    for bad in [&[][..], &["k3y"], &["Basic k3y"], &["Bearer"], &["Bearer "], &["Bearer k3"]] {
+        let answer = ask(Method::GET, "/v1/sessions", bad).await;
+        assert_eq!(answer.status(), 401, "{bad:?}");
+        assert_eq!(json_of(&answer)["type"], "urn:tandem:problem:unauthorized");
+        assert!(answer.headers().contains_key("www-authenticate"));
+    }
+    assert_eq!(ask(Method::GET, "/v1/sessions", &["Bearer k3y", "Bearer k3y"]).await.status(), 401);
+}
+
+#[tokio::test]
+async fn public_pages_need_no_key_but_only_to_be_read() {
+    for path in PUBLIC {
+        assert_eq!(ask(Method::GET, path, &[]).await.body(), "nobody", "{path}");
+        assert_eq!(ask(Method::HEAD, path, &["Bearer wrong"]).await.body(), "nobody", "{path}");
+        assert_eq!(ask(Method::POST, path, &[]).await.status(), 401, "{path}");
+    }
+    for path in ["/v1/status/", "/v1/events", "/internal/v1/status", "//healthz"] {
+        assert_eq!(ask(Method::GET, path, &[]).await.status(), 401, "{path}");
+    }
+}
+
+/// A world whose chains note the scope they are asked with.
+fn world() -> (World, Arc<Mutex<Vec<Option<String>>>>) {
+    let scopes: Arc<Mutex<Vec<Option<String>>>> = Arc::default();
+    let noting = || {
+        let scopes = Arc::clone(&scopes);
+        chain(move |request: Request<Bytes>| {
+            let sent =
+                request.headers().get_all(SCOPE).iter().map(|value| value.to_str().unwrap().to_owned());
+            let sent: Vec<String> = sent.collect();
+            assert!(sent.len() <= 1);
+            scopes.lock().push(sent.into_iter().next());
+            async { Ok(Answer::new(Bytes::from_static(b"{}"))) }
+        })
+    };
+    let world = World::new([noting(), noting()], ClockMode::Live);
+    world.gateway.use_keys(tenant_keys());
+    (world, scopes)
+}
+
+fn with_key(method: Method, target: &str, key: &Key) -> Request<Bytes> {
+    let mut request = get(target);
+    *request.method_mut() = method;
+    let value = HeaderValue::try_from(format!("Bearer {}", key.to_text())).unwrap();
+    request.headers_mut().insert(AUTHORIZATION, value);
+    request
+}
+
+#[tokio::test]
+async fn chains_are_told_what_the_caller_may_see_and_nobody_else_says_it() {
+    let (world, scopes) = world();
+    let all = Scope::All.encode();
+    let answer = world.ask(Method::GET, "/v1/sessions", &[("tandem-scope", "made up")]).await;
+    assert_eq!(answer.status(), 200);
+    assert!(scopes.lock().drain(..).all(|scope| scope.as_deref() == Some(&all)));
+    let mut request = with_key(Method::GET, "/v1/sessions", &tenant_key("read"));
+    request.headers_mut().insert("tandem-scope", HeaderValue::try_from(&all).unwrap());
+    assert_eq!(world.send(request).await.status(), 200);
+    for scope in scopes.lock().drain(..) {
+        let Ok(Scope::Granted(grants)) = Scope::decode(&scope.unwrap()) else { panic!("not everything") };
+        assert_eq!(grants.anchors.into_iter().collect::<Vec<_>>(), ["a1"]);
+    }
+    // Public: without a scope, whatever is sent.
+    let mut request = get("/v1/openapi.json");
+    request.headers_mut().insert("tandem-scope", HeaderValue::try_from(&all).unwrap());
+    assert_eq!(world.send(request).await.status(), 200);
+    assert!(scopes.lock().drain(..).all(|scope| scope.is_none()));
+}
+
+#[tokio::test]
+async fn a_tenants_key_does_what_it_may_and_no_more() {
+    let (world, scopes) = world();
+    let reader = tenant_key("read");
+    let writer = tenant_key("write");
+    let post = |target: &str, key: &Key, body: &str| {
+        let mut request = with_key(Method::POST, target, key);
+        *request.body_mut() = Bytes::from(body.to_owned());
+        world.send(request)
+    };
+    assert_eq!(world.send(with_key(Method::GET, "/v1/sessions", &writer)).await.status(), 403);
+    assert_eq!(post("/v1/events", &reader, "").await.status(), 403);
+    assert_eq!(post("/v1/events?clock=replay", &writer, "").await.status(), 403);
+    assert!(scopes.lock().is_empty(), "no chain hears of it");
+    assert_eq!(world.send(with_key(Method::GET, "/v1/openapi.json", &writer)).await.status(), 200);
+    let order = json!({"chain": "b", "partition": 1, "reason": "x"}).to_string();
+    for path in ["/v1/repairs", "/v1/verdicts"] {
+        assert_eq!(post(path, &reader, &order).await.status(), 403);
+    }
+    let mut named = with_key(Method::GET, "/v1/sessions", &reader);
+    named.headers_mut().insert("tandem-chain", HeaderValue::from_static("b"));
+    assert_eq!(world.send(named).await.status(), 403);
+    // Keys are taken away while it runs.
+    assert_eq!(world.send(with_key(Method::GET, "/v1/sessions", &reader)).await.status(), 200);
+    world.gateway.use_keys(Arc::new(KeySet::default()));
+    assert_eq!(world.send(with_key(Method::GET, "/v1/sessions", &reader)).await.status(), 401);
+    let counts = world.gateway.counts().callers;
+    assert_eq!((counts.unknown, counts.loaded), (1, 2));
+}
+
+/// A signed POST of events.
+fn signed(body: &'static str, signed_body: &str, nonce: &str, timestamp_ms: u64) -> Request<Bytes> {
+    let key = tenant_key("signing");
+    let mut headers = HeaderMap::new();
+    headers.insert("host", HeaderValue::from_static("h"));
+    let parameters = Parameters {
+        key: key.id().to_owned(),
+        timestamp_s: timestamp_ms / 1_000,
+        nonce: nonce.to_owned(),
+        headers: vec!["host".to_owned()],
+        body_sha256: sha256(signed_body.as_bytes()),
+    };
+    let mut request = get("/v1/events");
+    *request.method_mut() = Method::POST;
+    *request.body_mut() = Bytes::from_static(body.as_bytes());
+    let value = sign(&key.signing_key(), &parameters, &Method::POST, request.uri(), &headers).unwrap();
+    headers.insert(AUTHORIZATION, HeaderValue::try_from(value).unwrap());
+    *request.headers_mut() = headers;
+    request
+}
+
+#[tokio::test]
+async fn a_signed_body_is_taken_once_and_as_it_was_signed() {
+    const NONCE: &str = "0123456789abcdef";
+    let world = World::new([saying("{}"), saying("{}")], ClockMode::Live);
+    world.gateway.use_keys(tenant_keys());
+    let now_ms = wall_ms();
+    let end = |world: &World| world.shared.ingest.log().ends().borrow().iter().sum::<u64>();
+    let other = world.send(signed("\n", "", NONCE, now_ms)).await;
+    assert_eq!(other.status(), 401);
+    assert_eq!(end(&world), 0);
+    assert!(json_of(&other)["detail"].as_str().unwrap().contains("not the one that was signed"));
+    let good = || signed("\n", "\n", "0123456789abcdeg", now_ms);
+    assert_eq!(world.send(good()).await.status(), 200);
+    let again = world.send(good()).await;
+    assert_eq!(again.status(), 401);
+    assert!(json_of(&again)["detail"].as_str().unwrap().contains("taken before"));
+    assert_eq!(world.send(signed("\n", "\n", NONCE, now_ms - 70_000)).await.status(), 401);
+    let counts = world.gateway.counts().callers;
+    assert_eq!((counts.bodies, counts.replayed, counts.signatures), (1, 1, 1));
+}

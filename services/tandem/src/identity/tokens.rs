@@ -1,0 +1,157 @@
+//! The keys that sign tokens: from a file, or from the issuer's server.
+//!
+//! No request waits for them. A server is asked every five minutes; and when somebody shows a token whose
+//! key is not known, at most once a minute: issuers change keys when they like, and whoever makes up key
+//! ids must not have us ask all the time. While it is away, the keys that are known stay in use.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use tandem_gateway::Gateway;
+use tandem_identity::{Jwks, JwtRules};
+use tokio::time::Instant;
+
+use super::ticks;
+use crate::failure::Failure;
+
+/// How often a server is asked.
+const REFRESH_EVERY: Duration = Duration::from_secs(300);
+/// The least time between two questions.
+const REFRESH_EVERY_MIN: Duration = Duration::from_secs(60);
+/// How long a server may take.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
+/// Largest set of keys that is read, in bytes; the parser takes less.
+const BYTES_MAX: usize = 512 * 1024;
+
+/// Which tokens are taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenSettings {
+    /// What `iss` must be.
+    pub issuer: String,
+    /// What `aud` must be or hold.
+    pub audience: String,
+    /// Which claim names the tenant.
+    pub tenant_claim: String,
+    /// Where the keys are.
+    pub source: JwksSource,
+}
+
+/// Where the keys are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JwksSource {
+    /// In a file.
+    File(PathBuf),
+    /// At a server.
+    Url(String),
+}
+
+/// Keeps a gateway's keys of tokens new.
+pub(super) struct Tokens {
+    settings: TokenSettings,
+    client: Option<reqwest::Client>,
+    /// What was last read of a file, or why it could not be.
+    seen: Option<Result<Vec<u8>, String>>,
+    last: Instant,
+}
+
+impl Tokens {
+    pub(super) async fn start(settings: TokenSettings, gateway: &Gateway) -> Result<Self, Failure> {
+        let client = match &settings.source {
+            JwksSource::File(_) => None,
+            JwksSource::Url(_) => Some(client().map_err(Failure::configuration)?),
+        };
+        let mut tokens = Self { settings, client, seen: None, last: Instant::now() };
+        match tokens.load().await {
+            Ok(keys) => gateway.use_tokens(tokens.rules(keys.unwrap_or_default())),
+            Err(error) if tokens.client.is_some() => {
+                // Until it answers no token is taken, and everything else goes on.
+                gateway.use_tokens(tokens.rules(Jwks::default()));
+                tokens.complain(&error, gateway);
+            }
+            Err(error) => return Err(Failure::configuration(error.context("the keys of tokens"))),
+        }
+        Ok(tokens)
+    }
+
+    pub(super) async fn follow(mut self, gateway: &Gateway) {
+        let mut ticks = ticks();
+        loop {
+            match self.client {
+                None => _ = ticks.tick().await,
+                Some(_) => {
+                    tokio::select! {
+                        () = tokio::time::sleep_until(self.last + REFRESH_EVERY) => {}
+                        () = gateway.token_key_missed() => {
+                            tokio::time::sleep_until(self.last + REFRESH_EVERY_MIN).await;
+                        }
+                    }
+                }
+            }
+            match self.load().await {
+                Ok(Some(keys)) => {
+                    tracing::info!(keys = keys.len(), "the keys of tokens were loaded anew");
+                    gateway.use_tokens(self.rules(keys));
+                }
+                Ok(None) => {}
+                Err(error) => self.complain(&error, gateway),
+            }
+        }
+    }
+
+    /// The keys, where they have changed.
+    async fn load(&mut self) -> Result<Option<Jwks>, anyhow::Error> {
+        self.last = Instant::now();
+        let read = match (&self.settings.source, &self.client) {
+            (JwksSource::Url(url), Some(client)) => fetch(client, url).await,
+            (JwksSource::File(path), _) => tokio::fs::read(path).await.context("can't be read"),
+            (JwksSource::Url(_), None) => Err(anyhow!("no client was made")),
+        };
+        let seen = read.as_ref().map(Clone::clone).map_err(|error| format!("{error:#}"));
+        // A file that stays wrong is told once. A server is asked so seldom that each time counts.
+        if self.seen.as_ref() == Some(&seen) && (seen.is_ok() || self.client.is_none()) {
+            return Ok(None);
+        }
+        self.seen = Some(seen);
+        Ok(Some(Jwks::parse(&read?)?))
+    }
+
+    fn rules(&self, keys: Jwks) -> JwtRules {
+        let TokenSettings { issuer, audience, tenant_claim, .. } = self.settings.clone();
+        JwtRules { issuer, audience, tenant_claim, keys: Arc::new(keys) }
+    }
+
+    fn complain(&self, error: &anyhow::Error, gateway: &Gateway) {
+        gateway.note_load_failure();
+        tracing::error!(
+            error = format!("{error:#}"), source = ?self.settings.source,
+            "the keys of tokens can't be loaded: those before stay in use"
+        );
+    }
+}
+
+fn client() -> Result<reqwest::Client, anyhow::Error> {
+    // Whoever was first is right, too.
+    _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+        .timeout(FETCH_TIMEOUT)
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .context("no client for the keys of tokens can be made")
+}
+
+async fn fetch(client: &reqwest::Client, url: &str) -> Result<Vec<u8>, anyhow::Error> {
+    let mut answer = client.get(url).send().await.context("the server does not answer")?;
+    if answer.status() != http::StatusCode::OK {
+        return Err(anyhow!("the server answers {}", answer.status()));
+    }
+    let mut body = Vec::new();
+    while let Some(part) = answer.chunk().await.context("the server's answer broke off")? {
+        body.extend_from_slice(&part);
+        if body.len() > BYTES_MAX {
+            return Err(anyhow!("the server's answer is over {BYTES_MAX} bytes"));
+        }
+    }
+    Ok(body)
+}
