@@ -21,6 +21,9 @@ const DECISIONS: u64 = 4_000_000;
 const ROUNDS: usize = 5;
 const NOW_NS: u64 = 1_000_000_000;
 
+/// What is measured: its name, how many keys, whether they come at random, and one decision about a key.
+type Case<'a> = (&'a str, usize, bool, &'a (dyn Fn(u64) -> bool + Sync));
+
 fn main() {
     let table = Table::new(KEYS as usize, [1, 2]);
     // Wide enough that everything is let through, which costs the most; slow enough to be owed.
@@ -57,7 +60,7 @@ fn main() {
         let subject = Subject { kind: CallerKind::Tenant, key: Some(name), tenant: Some("t"), address };
         limiter.decide(&subject, RouteClass::Read, NOW_NS).is_allowed()
     };
-    let cases: [(&str, usize, bool, &(dyn Fn(u64) -> bool + Sync)); 9] = [
+    let cases: [Case<'_>; 9] = [
         ("one key, 1 thread: ours", 1, false, &ours),
         ("one key, 1 thread: governor", 1, false, &theirs),
         ("one key, 2 threads: ours", 2, false, &ours),

@@ -62,11 +62,13 @@ struct Key {
 
 /// A question under way, as those hold it who wait for it.
 type Question = SharedFuture<BoxFuture<'static, Arc<Stored>>>;
+/// The same, as the list holds it: it keeps no question alive.
+type WeakQuestion = WeakShared<BoxFuture<'static, Arc<Stored>>>;
 
 /// Questions under way, by what they ask.
 #[derive(Default)]
 struct Questions {
-    by_key: HashMap<Key, (u64, WeakShared<BoxFuture<'static, Arc<Stored>>>)>,
+    by_key: HashMap<Key, (u64, WeakQuestion)>,
     number: u64,
 }
 

@@ -39,16 +39,16 @@ fn odd(count: u32) -> impl Iterator<Item = u32> {
 }
 
 /// What nobody has asked before: equal reads would be one question.
-fn fresh() -> String {
+fn fresh() -> &'static str {
     static ASKED: AtomicU64 = AtomicU64::new(0);
-    format!("/v1/sessions?limit={}", ASKED.fetch_add(1, Ordering::Relaxed))
+    format!("/v1/sessions?limit={}", ASKED.fetch_add(1, Ordering::Relaxed)).leak()
 }
 
 #[tokio::test]
 async fn rapid_resets_end_the_connection() {
     let (running, asked) = stuck().await;
     let mut client = Frames::connect(&running, &[]).await;
-    let fields = block(&request("GET", &fresh()));
+    let fields = block(&request("GET", fresh()));
     let mut all = Vec::new();
     for stream in odd(20_000) {
         all.extend(frame(HEADERS, END_HEADERS | END_STREAM, stream, &fields));
@@ -72,7 +72,7 @@ async fn resets_that_wait_for_the_work_to_begin_end_it_too() {
     let mut client = Frames::connect(&running, &[]).await;
     let mut sent = 0;
     for stream in odd(2_000) {
-        if !client.headers(stream, END_STREAM, &request("GET", &fresh())).await {
+        if !client.headers(stream, END_STREAM, &request("GET", fresh())).await {
             break;
         }
         sent += 1;
@@ -106,7 +106,7 @@ async fn having_us_reset_streams_ends_the_connection() {
     for (name, vector) in vectors {
         let (running, asked) = stuck().await;
         let mut client = Frames::connect(&running, &[]).await;
-        let fields = block(&request("GET", &fresh()));
+        let fields = block(&request("GET", fresh()));
         for stream in odd(5_000) {
             let two = [frame(HEADERS, END_HEADERS | END_STREAM, stream, &fields), vector(stream)].concat();
             if !client.write(&two).await {
@@ -129,7 +129,7 @@ async fn header_blocks_without_an_end_end_the_connection() {
     for piece in [&long[..], &[]] {
         let (running, asked) = stuck().await;
         let mut client = Frames::connect(&running, &[]).await;
-        let begin = frame(HEADERS, END_STREAM, 1, &block(&request("GET", &fresh())));
+        let begin = frame(HEADERS, END_STREAM, 1, &block(&request("GET", fresh())));
         assert!(client.write(&begin).await);
         let more = frame(CONTINUATION, 0, 1, piece);
         let mut sent = 0;
@@ -152,7 +152,7 @@ async fn more_streams_than_may_be_open_are_refused() {
     assert_eq!(settings.kind, SETTINGS);
     client.write(&frame(SETTINGS, 1, 0, &[])).await;
     for stream in odd(STREAMS_MAX + 3) {
-        assert!(client.headers(stream, END_STREAM, &request("GET", &fresh())).await);
+        assert!(client.headers(stream, END_STREAM, &request("GET", fresh())).await);
     }
     for index in 0..3 {
         let refused = client.until(RST_STREAM, 2 * (STREAMS_MAX + index) + 1).await.unwrap();
@@ -183,7 +183,7 @@ async fn pings_and_settings_without_end_cost_nobody_else_anything() {
 async fn what_is_malformed_in_http_2_reaches_nobody() {
     let (running, asked) = stuck().await;
     let with = |field: (&'static str, &'static str)| {
-        let mut fields = request("GET", &fresh());
+        let mut fields = request("GET", fresh());
         fields.push(field);
         fields
     };

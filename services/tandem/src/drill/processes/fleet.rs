@@ -197,7 +197,7 @@ fn nodes(config: &Path, site: &Site, ways: &dyn Ways, logs: &Path) -> Vec<(Who, 
     let (ports, queries) = (&site.ports, ways.queries());
     let mut nodes = Vec::new();
     let mut add = |who, name: String, arguments, variables, admin| {
-        let node = Node::new(name, arguments, variables, ways.from_here(admin), logs);
+        let node = Node::new(name, arguments, variables, ways.reached_from_here(admin), logs);
         nodes.push((who, node.living(ways.home(who))));
     };
     for (place, port) in ports.controls.iter().enumerate() {

@@ -223,12 +223,12 @@ async fn started(options: &Options, site: &Site, ways: Arc<dyn Ways>) -> anyhow:
     fleet::ready(&fleet).await?;
     let watching = tokio::spawn(fleet::watch(Arc::downgrade(&fleet)));
     let key = OperatorKey::new(site.key.as_str());
-    let nodes = site.ports.controls.iter().map(|port| url(ways.from_here(port.listen)).parse());
+    let nodes = site.ports.controls.iter().map(|port| url(ways.reached_from_here(port.listen)).parse());
     let nodes = nodes.collect::<Result<Vec<http::Uri>, _>>()?;
     let clients = nodes.iter().map(|node| Client::new(node.clone(), &key)).collect::<Result<_, _>>()?;
     let control = Remote::start(RemoteOptions { nodes, key, memory: None })?;
     let gateway = site.ports.gateways.first().context("a stand has a gateway")?;
-    wrong::prepare(&ways.from_here(gateway.listen).to_string(), site.key.as_str()).await?;
+    wrong::prepare(&ways.reached_from_here(gateway.listen).to_string(), site.key.as_str()).await?;
     Ok(Started { fleet, ways, control, clients: Arc::new(clients), watching })
 }
 
@@ -264,7 +264,7 @@ impl Stand for Processes {
 
     fn gateways(&self) -> Vec<String> {
         let gateways = self.site.ports.gateways.iter();
-        gateways.map(|port| self.ways.from_here(port.listen).to_string()).collect()
+        gateways.map(|port| self.ways.reached_from_here(port.listen).to_string()).collect()
     }
 
     fn key(&self) -> String {

@@ -21,7 +21,7 @@ pub(super) trait Ways: Send + Sync {
     }
 
     /// Where we find what listens at `address`.
-    fn from_here(&self, address: SocketAddr) -> SocketAddr {
+    fn reached_from_here(&self, address: SocketAddr) -> SocketAddr {
         address
     }
 

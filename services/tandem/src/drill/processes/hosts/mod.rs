@@ -98,7 +98,7 @@ impl Ways for Hosts {
         Some(Arc::clone(self.network.namespace(Host::Process(who))))
     }
 
-    fn from_here(&self, address: SocketAddr) -> SocketAddr {
+    fn reached_from_here(&self, address: SocketAddr) -> SocketAddr {
         self.doors.get(&address).map_or(address, Proxy::address)
     }
 

@@ -98,8 +98,10 @@ impl Server<'_> {
         for (number, address) in (FIRST..).zip(self.found().await?) {
             let there = SocketAddr::from((network.address(self.host), number));
             let listener = home.listen(there).with_context(|| self.doing(there))?;
-            let from_here = Arc::new(move || socket_for(address));
-            proxies.push(Proxy::between(listener, address, from_here).with_context(|| self.doing(there))?);
+            let reached_from_here = Arc::new(move || socket_for(address));
+            proxies.push(
+                Proxy::between(listener, address, reached_from_here).with_context(|| self.doing(there))?,
+            );
             for user in &self.users {
                 let user = network.namespace(*user);
                 let listener = user.listen(address).with_context(|| self.doing(address))?;
