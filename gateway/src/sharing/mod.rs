@@ -13,7 +13,8 @@
 //!
 //! # Who shares with whom
 //! Equal is what has the same path and query, the same scope, the same epoch, and the same chains that
-//! may be asked ([`Key`]). Reads of a chain by name, and whatever has no sound token, are never shared.
+//! may be asked ([`Key`]). Reads of a chain by name, what operators verify the system by (log, rows,
+//! partitions), and whatever has no sound token are never shared.
 
 mod cache;
 mod stored;
@@ -38,6 +39,9 @@ use crate::answer::Answer;
 use crate::chains::ChainRouter;
 use crate::counters::Counters;
 use crate::headers::{CHAIN, TOKEN};
+
+/// What many ask at once: figures, and what they mean. Everything else is exact to the moment.
+const SHARED: [&str; 2] = ["/v1/sessions", "/v1/catalog"];
 
 /// Shares what is asked of a [`ChainRouter`].
 pub(crate) struct Sharing {
@@ -162,7 +166,8 @@ impl Drop for End<'_> {
 /// The token of a read that may be shared, if it has one; nothing for one that may not.
 #[allow(clippy::option_option, reason = "both mean something, and nobody keeps it")]
 fn shareable(parts: &Parts) -> Option<Option<Token>> {
-    if parts.headers.contains_key(CHAIN) {
+    let is_for_many = SHARED.iter().any(|prefix| parts.uri.path().starts_with(prefix));
+    if !is_for_many || parts.headers.contains_key(CHAIN) {
         return None;
     }
     let mut tokens = parts.headers.get_all(TOKEN).iter();

@@ -67,25 +67,29 @@ async fn an_answer_serves_for_a_moment_and_never_one_who_has_seen_more() {
     let fake = Reporter::default();
     let world = world(&fake, 200);
     fake.next.store(10, Ordering::Relaxed);
-    read(&world, "/v1/x", None).await;
+    read(&world, "/v1/sessions/x", None).await;
     fake.next.store(20, Ordering::Relaxed);
-    assert_eq!(told(&read(&world, "/v1/x", Some(&read_up_to(10))).await), read_up_to(10), "from memory");
+    assert_eq!(
+        told(&read(&world, "/v1/sessions/x", Some(&read_up_to(10))).await),
+        read_up_to(10),
+        "from memory"
+    );
     assert_eq!((fake.asked(), counts(&world).from_memory), (1, 1));
     // Who has seen more gets more, and so do the next ones.
-    assert_eq!(told(&read(&world, "/v1/x", Some(&read_up_to(15))).await), read_up_to(20));
-    assert_eq!(told(&read(&world, "/v1/x", None).await), read_up_to(20));
+    assert_eq!(told(&read(&world, "/v1/sessions/x", Some(&read_up_to(15))).await), read_up_to(20));
+    assert_eq!(told(&read(&world, "/v1/sessions/x", None).await), read_up_to(20));
     assert_eq!(fake.asked(), 2);
     // Nobody has read so far: who asks alone is told, and the others are not held up.
-    let behind = read(&world, "/v1/x", Some(&read_up_to(99))).await;
+    let behind = read(&world, "/v1/sessions/x", Some(&read_up_to(99))).await;
     assert!(behind.status().as_u16() == 503 || json_of(&behind)["next"] == 20, "{behind:?}");
     let asked = fake.asked();
-    assert_eq!(told(&read(&world, "/v1/x", None).await), read_up_to(20));
+    assert_eq!(told(&read(&world, "/v1/sessions/x", None).await), read_up_to(20));
     assert_eq!(fake.asked(), asked);
     tokio::time::sleep(Duration::from_millis(251)).await;
     fake.next.store(30, Ordering::Relaxed);
-    assert_eq!(told(&read(&world, "/v1/x", None).await), read_up_to(30), "a moment is over");
+    assert_eq!(told(&read(&world, "/v1/sessions/x", None).await), read_up_to(30), "a moment is over");
     // Other questions have other answers.
-    assert_eq!(json_of(&read(&world, "/v1/x?y=1", None).await)["target"], "/v1/x?y=1");
+    assert_eq!(json_of(&read(&world, "/v1/sessions/x?y=1", None).await)["target"], "/v1/sessions/x?y=1");
 }
 
 #[tokio::test(start_paused = true)]
@@ -94,7 +98,7 @@ async fn the_first_may_hang_up_and_when_all_have_the_question_is_dropped() {
     let world = world(&fake, 200);
     let ask = || {
         let world = Arc::clone(&world);
-        tokio::spawn(async move { read(&world, "/v1/x", None).await })
+        tokio::spawn(async move { read(&world, "/v1/sessions/x", None).await })
     };
     let first = ask();
     tokio::time::sleep(TAKES / 4).await;
@@ -120,10 +124,23 @@ async fn failures_are_shared_while_under_way_but_not_kept() {
     let fake = Reporter::default();
     let world = world(&fake, 404);
     for _ in 0..2 {
-        let answers = futures::future::join_all((0..5).map(|_| read(&world, "/v1/x", None))).await;
+        let answers = futures::future::join_all((0..5).map(|_| read(&world, "/v1/sessions/x", None))).await;
         assert!(answers.iter().all(|answer| answer.status() == 404));
     }
     assert_eq!((fake.asked(), counts(&world).from_memory, counts(&world).shared), (2, 0, 8));
+}
+
+/// Who verifies the system compares positions of several reads.
+#[tokio::test(start_paused = true)]
+async fn what_operators_verify_by_is_exact_to_the_moment() {
+    let fake = Reporter::default();
+    let world = world(&fake, 200);
+    for path in ["/v1/log/0", "/v1/rows", "/v1/partitions", "/v1/deadletters"] {
+        for next in [1, 2] {
+            fake.next.store(next, Ordering::Relaxed);
+            assert_eq!(json_of(&read(&world, path, None).await)["next"], next, "{path}");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -133,9 +150,11 @@ async fn whoever_names_a_chain_or_sends_nonsense_shares_nothing() {
     for headers in [&[("tandem-chain", "a")][..], &[("tandem-token", "nonsense")]] {
         let asked = fake.asked();
         for _ in 0..2 {
-            let _ =
-                tokio::time::timeout(Duration::from_secs(60), world.ask(http::Method::GET, "/v1/x", headers))
-                    .await;
+            let _ = tokio::time::timeout(
+                Duration::from_secs(60),
+                world.ask(http::Method::GET, "/v1/sessions/x", headers),
+            )
+            .await;
         }
         assert_eq!(counts(&world).from_memory + counts(&world).shared, 0, "{headers:?}");
         assert!(headers[0].0 == "tandem-token" || fake.asked() == asked + 2, "{headers:?}");

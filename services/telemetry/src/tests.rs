@@ -65,7 +65,11 @@ fn everything() -> (Telemetry, Health) {
         let node = NodeReads { node: "127.0.0.1:9".to_owned(), ..NodeReads::default() };
         gateway_nodes(&telemetry, chain, move || vec![node.clone()]);
     }
-    gateway(&telemetry, || Reads { requests: 12, ..Reads::default() });
+    gateway(&telemetry, || {
+        let mut callers = Callers::default();
+        callers.refused[0] = ("unknown", 2);
+        Reads { requests: 12, callers, ..Reads::default() }
+    });
     gateway_violations(&telemetry, || [("bare-lf", 2), ("host", 0)]);
     gateway_limits(&telemetry, || Limits {
         rules: vec![LimitRule { name: "key".to_owned(), limited: 3, ..LimitRule::default() }],
