@@ -7,6 +7,7 @@
 //! | nasty events give the plain method's figures on both chains | `nasty_input.rs` |
 //! | `tandem verify` finds a row that was changed behind a chain's back | `verify.rs` |
 //! | the contract's answers, good and bad | `contract.rs`, `events.rs`, `idempotency.rs` |
+//! | streams stay and go on; figures that stand still are sent once | `streams.rs` |
 //! | no reader goes backwards, everybody reads their own writes | `tokens.rs` |
 //! | `tandem up` with its demo, and a second start on the same data | `demo.rs` |
 //! | drills: nothing lost, doubled or backwards, whatever breaks | `drills.rs` |
@@ -35,5 +36,6 @@ mod nasty_input;
 mod proxy;
 mod real_input;
 mod server;
+mod streams;
 mod tokens;
 mod verify;

@@ -117,6 +117,8 @@ async fn check_other_readings(api: &Api, input: &Input) {
     for path in ["/v1/status", "/v1/openapi.json", "/v1/asyncapi.json", "/v1/docs"] {
         assert_eq!(api.call(Call::get(path).without_key()).await.status, 200, "{path}");
     }
-    let missing = api.description().await.missing(&api.checked());
+    let mut missing = api.description().await.missing(&api.checked());
+    // It has no end: see `streams.rs`.
+    missing.retain(|path| path != "/v1/sessions/{id}/stream");
     assert!(missing.is_empty(), "described, but not read here: {missing:?}");
 }

@@ -3,8 +3,9 @@
 //! `GET /v1/sessions/{id}/stream` answers as `…/report` would, with the same parameters, and goes on:
 //! first the whole report, then what changes ([`changes`]), as server-sent events
 //! (<https://html.spec.whatwg.org/multipage/server-sent-events.html>). Each event's id is a token; whoever
-//! comes back with the last one, in `Last-Event-ID` or `Tandem-Token`, goes on there: with the changes
-//! since, where this gateway still has that report, else with the whole one; on either chain, through any
+//! comes back with the last one in `Last-Event-ID` goes on there: with the changes since, where this
+//! gateway still has that report, else with the whole one. A `Tandem-Token` says how far the client has
+//! read, but not that it has the report: it gets the whole, and not before that. All this on either chain, through any
 //! gateway, and never with less than was seen.
 //!
 //! - Nobody queues. A client that reads slowly gets the newest report's changes against what it was
@@ -24,7 +25,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, HeaderValue};
+use http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{StatusCode, Uri};
 use http_body_util::combinators::UnsyncBoxBody;
@@ -102,7 +103,7 @@ impl Streams {
                 "streams stay through every switch, so no chain can be named: leave out Tandem-Chain";
             return Err(refused(Problem::bad_parameter(detail)));
         }
-        let token = resumed(parts).map_err(refused)?;
+        let (last, token) = seen(parts).map_err(refused)?;
         if *self.is_draining.borrow() {
             return Err(refused(Problem::unavailable("this gateway is closing: try again in a moment")));
         }
@@ -115,7 +116,17 @@ impl Streams {
         let mut first = parts.clone();
         first.uri = target.clone();
         first.headers.remove(TOKEN);
-        let answer = self.reads.answer(&first).await;
+        let mut answer = self.reads.answer(&first).await;
+        if let Some(token) = token.as_ref().filter(|_| answer.status() == StatusCode::NOT_FOUND) {
+            // Its beginning may be what the caller has just sent: then it is worth waiting for.
+            let mut own = first.clone();
+            let text = HeaderValue::try_from(token.encode()).expect("base64url makes a header");
+            own.headers.insert(TOKEN, text);
+            answer = self.reads.answer(&own).await;
+            if answer.status() == StatusCode::OK {
+                answer = self.reads.answer(&first).await;
+            }
+        }
         if answer.status() != StatusCode::OK {
             return Err(Box::new(answer));
         }
@@ -128,7 +139,7 @@ impl Streams {
             return Err(refused(Problem::bad_token(detail)));
         }
         let followed = self.feeds.follow(&self.reads, &target, caller, reading);
-        let events = Events::new(followed, self.is_draining.subscribe(), token, leave);
+        let events = Events::new(followed, self.is_draining.subscribe(), last, token, leave);
         let mut answer = answer::with_body(StatusCode::OK, "text/event-stream", Bytes::new());
         answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         // For proxies that would wait until they have more.
@@ -155,21 +166,31 @@ pub(crate) fn report_of(uri: &Uri) -> Option<Uri> {
     format!("/v1/sessions/{session}/report{query}").parse().ok()
 }
 
-/// How far the client has read.
-fn resumed(parts: &Parts) -> Result<Option<Token>, Problem> {
-    let mut joined: Option<Token> = None;
-    for value in [LAST_EVENT_ID, TOKEN].iter().flat_map(|name| parts.headers.get_all(name)) {
-        let token = Token::decode(value.to_str().unwrap_or_default())
-            .map_err(|error| Problem::bad_token(error.to_string()))?;
-        match &mut joined {
-            Some(joined) if joined.log == token.log => joined.join(&token),
-            Some(_) => {
-                return Err(Problem::bad_token("these tokens are of two event logs: send the last one only"));
-            }
-            None => joined = Some(token),
+/// The last event of a stream that the client got, and how far it has read, that included.
+fn seen(parts: &Parts) -> Result<(Option<Token>, Option<Token>), Problem> {
+    let last = single(parts, &LAST_EVENT_ID)?;
+    let token = single(parts, &TOKEN)?;
+    let joined = match (&last, token) {
+        (Some(last), Some(mut token)) if last.log == token.log => {
+            token.join(last);
+            Some(token)
         }
+        (Some(_), Some(_)) => {
+            return Err(Problem::bad_token("these tokens are of two event logs: send the last one only"));
+        }
+        (last, token) => token.or_else(|| last.clone()),
+    };
+    Ok((last, joined))
+}
+
+fn single(parts: &Parts, name: &HeaderName) -> Result<Option<Token>, Problem> {
+    let mut values = parts.headers.get_all(name).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Problem::bad_token(format!("send the header {name} once")));
     }
-    Ok(joined)
+    let token = Token::decode(value.to_str().unwrap_or_default());
+    token.map(Some).map_err(|error| Problem::bad_token(error.to_string()))
 }
 
 impl Open {

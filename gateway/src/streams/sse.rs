@@ -42,10 +42,11 @@ impl Events {
     pub(super) fn new(
         mut followed: watch::Receiver<State>,
         is_draining: watch::Receiver<bool>,
+        last: Option<Token>,
         token: Option<Token>,
         leave: Leave,
     ) -> Self {
-        let told = token.as_ref().and_then(|token| followed.borrow_and_update().at(token));
+        let told = last.as_ref().and_then(|last| followed.borrow_and_update().at(last));
         let now = Instant::now();
         let (heartbeat, until) = (now + HEARTBEAT_EVERY, now + LIFE);
         Self {

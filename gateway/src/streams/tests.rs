@@ -110,6 +110,10 @@ async fn who_comes_back_goes_on_where_it_was_and_never_before() {
     let mut known = open(&world, &[("last-event-id", &at(10))]).await;
     assert_eq!(known.told().await, ("change".to_owned(), json!({"views": 20})));
     drop(known);
+    // Who has read as far elsewhere, its own write say, does not have the report.
+    let mut writer = open(&world, &[("tandem-token", &at(20))]).await;
+    assert_eq!(writer.told().await, ("report".to_owned(), json!({"views": 20, "likes": 1})));
+    drop(writer);
     // Nothing new: nothing is told twice.
     let mut present = open(&world, &[("last-event-id", &at(20))]).await;
     let waited = tokio::time::timeout(Duration::from_secs(30), present.next()).await;

@@ -362,6 +362,7 @@ pub(crate) fn post_verdicts() {}
 /// add it), anything else as it stands; `null` is a value. Each event's `id` is a token. Come back with the
 /// last one in `Last-Event-ID`, as browsers do by themselves, and you go on there, on either chain and
 /// through any gateway: with the changes since, or with the whole report, never with less than you have seen.
+/// With a `Tandem-Token` alone the whole report comes first, once it is not older than that.
 /// A line that says nothing comes every 10 s. `goodbye`: this gateway closes, or an hour is over; come back
 /// after the time that `retry` names. `error`: a problem, and there is nothing more to come.
 #[utoipa::path(
