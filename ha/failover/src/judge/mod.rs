@@ -33,7 +33,7 @@ use tandem_model::route::Chain;
 use self::calm::Calm;
 use crate::chains::Chains;
 use crate::decided::Decided;
-use crate::entry::{Action, Entry, JUDGE, REASON_CHARS_MAX, Refusal, Switch, SwitchKind};
+use crate::entry::{Action, Decision, Entry, JUDGE, REASON_CHARS_MAX, Refusal, Switch, SwitchKind};
 use crate::evidence::{Condition, Distance, Evidence, Finding, Symptom, Votes};
 use crate::observation::{DigestVerdict, Observation, ObserverId, Wish};
 use crate::settings::{Settings, SettingsError};
@@ -51,11 +51,13 @@ pub struct Judge {
     observers: BTreeMap<ObserverId, Observer>,
     /// Named by a verdict, and neither cleared by another one nor released since.
     wrong: Chains<bool>,
-    /// As decided at the last tick: so that a release is noticed.
-    quarantined: Chains<bool>,
+    /// When each chain was released last, as of the last tick: so that a release is noticed, also one
+    /// that came right after the quarantine.
+    released_ms: Option<[Option<u64>; 2]>,
     calm: Chains<Calm>,
     wish: Option<(u64, Wish)>,
-    proposed: Option<(u64, Entry)>,
+    /// What was proposed within [`Settings::repeat_ms`], and when.
+    proposed: Vec<(u64, Entry)>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -78,10 +80,10 @@ impl Judge {
             now_ms: 0,
             observers: BTreeMap::new(),
             wrong: Chains::default(),
-            quarantined: Chains::default(),
+            released_ms: None,
             calm: Chains::default(),
             wish: None,
-            proposed: None,
+            proposed: Vec::new(),
         })
     }
 
@@ -120,16 +122,19 @@ impl Judge {
         self.heed_releases(decided);
         let ill = [Chain::A, Chain::B].map(|chain| self.remember(chain));
         let has_reason = ill[decided.active() as usize] || decided.is_active_distrusted();
+        self.proposed.retain(|(at_ms, _)| now_ms.saturating_sub(*at_ms) < self.settings.repeat_ms);
+        // A quarantine that is on its way holds nothing else up.
         let mut entries = self.quarantines(decided);
         entries.extend(self.wished(decided));
         // Most of the time there is no reason: then the rules need not be asked.
         if entries.is_empty() && has_reason {
-            entries.extend(Some(self.automatic(decided)).filter(|entry| decided.check(entry).is_ok()));
+            let switch = self.automatic(decided);
+            if !self.is_on_its_way(&switch) && decided.check(&switch).is_ok() {
+                entries.push(switch);
+            }
         }
-        entries.retain(|entry| !self.is_repeated(entry));
-        if let Some(last) = entries.last() {
-            self.proposed = Some((now_ms, last.clone()));
-        }
+        let own = entries.iter().filter(|entry| entry.by == JUDGE);
+        self.proposed.extend(own.map(|entry| (now_ms, entry.clone())));
         entries
     }
 
@@ -276,12 +281,18 @@ impl Judge {
     /// while the other chain is down, or wrong itself, no comparison could ever clear it. If it is
     /// wrong still, the next beat that is compared says so again.
     fn heed_releases(&mut self, decided: &Decided) {
-        for chain in Chain::ALL {
-            if *self.quarantined.of(chain) && !*decided.quarantined().of(chain) {
+        let released_ms = Chain::ALL.map(|chain| {
+            let of_chain = |decision: &&Decision| decision.entry.action == Action::Release(chain);
+            decided.history().rev().find(of_chain).map(|decision| decision.at_ms)
+        });
+        for (chain, newest) in Chain::ALL.into_iter().zip(released_ms) {
+            // What was released before this judge began has nothing to do with what it has heard.
+            let before = self.released_ms.map_or(newest, |before| before[chain as usize]);
+            if newest > before {
                 *self.wrong.of_mut(chain) = false;
             }
         }
-        self.quarantined = *decided.quarantined();
+        self.released_ms = Some(released_ms);
     }
 
     /// A chain that the third vote names is quarantined, so that the next leader knows it too. This
@@ -292,7 +303,7 @@ impl Judge {
             let reason = format!("the third vote, recomputed from the log, names {chain} wrong");
             self.entry(reason, Action::Quarantine(chain))
         });
-        entries.filter(|entry| decided.check(entry).is_ok()).collect()
+        entries.filter(|entry| !self.is_on_its_way(entry) && decided.check(entry).is_ok()).collect()
     }
 
     fn wished(&mut self, decided: &Decided) -> Option<Entry> {
@@ -316,15 +327,11 @@ impl Judge {
         Entry { at_ms: self.now_ms, by: JUDGE.to_owned(), reason, action }
     }
 
-    /// Whether the like was proposed a moment ago, and may still be on its way.
-    fn is_repeated(&self, entry: &Entry) -> bool {
-        let Some((at_ms, proposed)) = &self.proposed else { return false };
-        let is_recent = self.now_ms.saturating_sub(*at_ms) < self.settings.repeat_ms;
-        is_recent
-            && entry.by == JUDGE
-            && match (&entry.action, &proposed.action) {
-                (Action::Switch(new), Action::Switch(old)) => new.expected_epoch == old.expected_epoch,
-                (new, old) => new == old,
-            }
+    /// Whether the like was proposed a moment ago, and may not have been decided yet.
+    fn is_on_its_way(&self, entry: &Entry) -> bool {
+        self.proposed.iter().any(|(_, proposed)| match (&entry.action, &proposed.action) {
+            (Action::Switch(new), Action::Switch(old)) => new.expected_epoch == old.expected_epoch,
+            (new, old) => new == old,
+        })
     }
 }

@@ -312,3 +312,31 @@ fn a_released_chain_is_not_quarantined_again_for_what_was_said_before() {
     world.run(500);
     assert!(world.decided.quarantined().b);
 }
+
+#[test]
+fn a_release_right_after_the_quarantine_counts() {
+    let mut world = begin("", false);
+    world.digest(DigestVerdict::Wrong(Chain::B));
+    while !world.decided.quarantined().b {
+        world.step();
+    }
+    // Before the judge looks again.
+    world.apply(operator(world.now_ms, Action::Release(Chain::B)));
+    world.run(3_000);
+    assert!(!world.decided.quarantined().b, "{:?}", world.done);
+}
+
+/// Found by the simulation: an operator who released as fast as the verdict came back.
+#[test]
+fn a_quarantine_that_comes_to_nothing_holds_no_switch_up() {
+    let mut world = begin("", false);
+    world.ill(Chain::A, Ill::NoAnswers, 20_000, 0..6);
+    for _ in 0..60 {
+        world.digest(DigestVerdict::Wrong(Chain::A));
+        world.step();
+        if world.decided.quarantined().a {
+            world.apply(operator(world.now_ms, Action::Release(Chain::A)));
+        }
+    }
+    assert_eq!(world.decided.active(), Chain::B, "{:?}", world.done);
+}
