@@ -16,7 +16,7 @@ pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Answer {
 }
 
 /// An answer that says what went wrong and what to do. Status 503 says when to try again, 401 how
-/// to show a key.
+/// to show who one is: by either of two schemes (RFC 9110, 11.6.1).
 pub(crate) fn problem(problem: &Problem) -> Answer {
     let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut answer = with_body(status, problem::CONTENT_TYPE, problem.to_json().into());
@@ -25,7 +25,8 @@ pub(crate) fn problem(problem: &Problem) -> Answer {
             answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
         StatusCode::UNAUTHORIZED => {
-            let how = HeaderValue::from_static("Bearer realm=\"tandem\"");
+            let how =
+                HeaderValue::from_static("Bearer realm=\"tandem\", Tandem-HMAC-SHA256 realm=\"tandem\"");
             answer.headers_mut().insert(WWW_AUTHENTICATE, how);
         }
         _ => {}

@@ -1,5 +1,17 @@
 //! Who asks: a key, a token or a signature in the Authorization header. It stands before anything that
 //! costs something, a body above all. A few pages are public.
+//!
+//! # Guessing
+//! What is not taken counts for the address it comes from, dearer than a request ([`RouteClass::Failure`]),
+//! and whoever has no such units left is answered 429. Two kinds of credential differ there:
+//!
+//! - Keys of tenants and signatures are checked all the same. Their secrets can't be guessed, to check one
+//!   costs a microsecond, and behind the address of one guesser there may be thousands of honest users. So
+//!   a good one is let in, and a bad one is told 429, whether its key exists or not.
+//! - Tokens, which are dear to check, and the operator's key, which somebody may have chosen badly, are not
+//!   looked at then; except those that were good here not long ago ([`Known`]).
+//!
+//! Who shows nothing counts like everybody else without a key.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -7,13 +19,22 @@ use std::task::{Context, Poll};
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
-use http::{Method, Request};
-use tandem_identity::Head;
+use http::Request;
+use http::header::AUTHORIZATION;
+use tandem_identity::{Head, is_strong};
+use tandem_limits::RouteClass;
+use tandem_model::problem::Problem;
 use tower::{Layer, Service};
 
 use crate::answer::{Answer, problem};
 use crate::callers::Callers;
+use crate::limits::{self, Limits};
 use crate::stack::Inner;
+
+pub(crate) use known::Known;
+
+mod known;
+mod protocol;
 
 /// What everybody may read.
 const PUBLIC: [&str; 7] =
@@ -22,13 +43,14 @@ const PUBLIC: [&str; 7] =
 /// Lets in who shows who he is, and notes the [`Caller`](tandem_identity::Caller) in the request's
 /// extensions; of a signed request also the [`SignedBody`](crate::callers::SignedBody).
 #[derive(Clone)]
-pub(crate) struct AuthLayer(pub(crate) Arc<Callers>);
+pub(crate) struct AuthLayer(pub(crate) Arc<Callers>, pub(crate) Arc<Limits>);
 
 impl<S> Layer<S> for AuthLayer {
     type Service = Auth<S>;
 
     fn layer(&self, inner: S) -> Auth<S> {
-        Auth { inner, callers: Arc::clone(&self.0) }
+        let Self(callers, limits) = self;
+        Auth { inner, door: Arc::new(Door { callers: Arc::clone(callers), limits: Arc::clone(limits) }) }
     }
 }
 
@@ -36,7 +58,12 @@ impl<S> Layer<S> for AuthLayer {
 #[derive(Clone)]
 pub(crate) struct Auth<S> {
     inner: S,
+    door: Arc<Door>,
+}
+
+struct Door {
     callers: Arc<Callers>,
+    limits: Arc<Limits>,
 }
 
 impl<S: Inner<B>, B> Service<Request<B>> for Auth<S> {
@@ -49,23 +76,78 @@ impl<S: Inner<B>, B> Service<Request<B>> for Auth<S> {
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let head = Head { method: request.method(), uri: request.uri(), headers: request.headers() };
-        match self.callers.identify(head) {
-            Ok((caller, signed_body)) => {
-                request.extensions_mut().insert(caller);
-                if let Some(signed_body) = signed_body {
-                    request.extensions_mut().insert(signed_body);
-                }
-            }
-            Err(_) if is_public_read(&request) => {}
-            Err(refused) => return ready(Ok(problem(&refused))).boxed(),
+        // Pages in browsers can't set the header where they open a stream.
+        protocol::move_key(&mut request);
+        match self.door.admit(&mut request) {
+            Ok(()) => self.inner.call(request).boxed(),
+            // With another method than to read it, it is told so like everybody.
+            Err(_) if is_public(request.uri().path()) => self.inner.call(request).boxed(),
+            Err(refused) => ready(Ok(*refused)).boxed(),
         }
-        self.inner.call(request).boxed()
     }
 }
 
-fn is_public_read<B>(request: &Request<B>) -> bool {
-    matches!(*request.method(), Method::GET | Method::HEAD) && is_public(request.uri().path())
+impl Door {
+    /// Notes in the request who sent it.
+    fn admit<B>(&self, request: &mut Request<B>) -> Result<(), Box<Answer>> {
+        let mut shown = request.headers().get_all(AUTHORIZATION).iter();
+        let shown = match (shown.next(), shown.next()) {
+            (None, _) => return Err(Box::new(self.shows_nothing(request))),
+            (Some(shown), None) => Some(shown.as_bytes()),
+            // Several are never taken.
+            (Some(_), Some(_)) => None,
+        };
+        let nobody = limits::nobody_at(request);
+        let now_ns = self.limits.now_ns();
+        let weak = shown.filter(|shown| !is_strong(shown)).map(|shown| self.callers.known().name(shown));
+        if let Some(weak) = weak
+            && !self.callers.known().has(weak)
+            && let Some(decision) = self.limits.limiter.would_refuse(&nobody, RouteClass::Failure, now_ns)
+            && let Some(refused) = limits::refused(&decision)
+        {
+            return Err(Box::new(refused));
+        }
+        let head = Head { method: request.method(), uri: request.uri(), headers: request.headers() };
+        match self.callers.identify(head) {
+            Ok((caller, shown_to_go_on, signed_body)) => {
+                if let Some(weak) = weak {
+                    self.callers.known().add(weak, now_ns);
+                }
+                request.extensions_mut().insert(caller);
+                request.extensions_mut().insert(shown_to_go_on);
+                if let Some(signed_body) = signed_body {
+                    request.extensions_mut().insert(signed_body);
+                }
+                Ok(())
+            }
+            Err(refused) if refused.status == 401 => {
+                if let Some(weak) = weak {
+                    self.callers.known().remove(weak);
+                }
+                let decision = self.limits.limiter.decide(&nobody, RouteClass::Failure, now_ns);
+                Err(Box::new(limits::refused(&decision).unwrap_or_else(|| problem(&refused))))
+            }
+            // Not his fault.
+            Err(refused) => Err(Box::new(problem(&refused))),
+        }
+    }
+
+    /// Of public pages the limits count behind this layer.
+    fn shows_nothing<B>(&self, request: &Request<B>) -> Answer {
+        let head = Head { method: request.method(), uri: request.uri(), headers: request.headers() };
+        let answer = match self.callers.identify(head) {
+            Err(refused) => problem(&refused),
+            // There was nothing to take.
+            Ok(_) => problem(&Problem::unauthorized("send your key")),
+        };
+        if is_public(request.uri().path()) {
+            return answer;
+        }
+        let class = limits::class_of(request.method(), request.uri().path());
+        let nobody = limits::nobody_at(request);
+        let decision = class.map(|class| self.limits.limiter.decide(&nobody, class, self.limits.now_ns()));
+        decision.and_then(|decision| limits::refused(&decision)).unwrap_or(answer)
+    }
 }
 
 /// Whether everybody may read this page.

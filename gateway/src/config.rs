@@ -3,8 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
+use tandem_admission::SettingsError;
 use tandem_ingest::BODY_BYTES_MAX;
 
+use crate::admission::AdmissionConfig;
 use crate::cors::is_origin;
 use crate::limits::{LimitsConfig, LimitsConfigError};
 
@@ -48,16 +50,21 @@ pub struct GatewayConfig {
     pub drain: Duration,
     /// Most connections at one time; one more is refused. Default 10,000.
     pub connections_max: usize,
-    /// Most reads at one time; one more is answered with 503. Default 4,096.
+    /// Most reads at one time, of all classes together; one more is answered with 503. Default 4,096.
+    /// How many are worth it is learnt, and usually far less: see `admission`.
     pub reads_max: usize,
     /// Most streams at one time; one more is answered with 503. Default 10,000.
     pub streams_max: usize,
-    /// Most streams of one tenant at one time. Default 1,000.
+    /// Most streams of one tenant at one time; one more is answered with 429. Default 1,000.
     pub streams_per_tenant_max: usize,
+    /// Most sessions that one stream follows: 1 to 256. Default 32. Each counts as a stream.
+    pub stream_sessions_max: usize,
     /// Most bodies at one time; one more is answered with 503. Default 32.
     pub bodies_max: usize,
     /// Who may ask how much. Default: far above what anybody needs.
     pub limits: LimitsConfig,
+    /// Who goes first when more is asked for than can be done.
+    pub admission: AdmissionConfig,
 }
 
 impl GatewayConfig {
@@ -81,8 +88,10 @@ impl GatewayConfig {
             reads_max: 4_096,
             streams_max: 10_000,
             streams_per_tenant_max: 1_000,
+            stream_sessions_max: 32,
             bodies_max: 32,
             limits: LimitsConfig::default(),
+            admission: AdmissionConfig::default(),
         }
     }
 
@@ -103,6 +112,9 @@ impl GatewayConfig {
         ];
         if limits.iter().any(|limit| !(1..=LIMIT_MAX).contains(limit)) {
             return Err(ConfigError::Limit);
+        }
+        if !(1..=STREAM_SESSIONS_MAX).contains(&self.stream_sessions_max) {
+            return Err(ConfigError::StreamSessions);
         }
         if self.answer_kept > ANSWER_KEPT_MAX {
             return Err(ConfigError::AnswerKept);
@@ -126,6 +138,7 @@ impl GatewayConfig {
         if times.iter().any(Duration::is_zero) {
             return Err(ConfigError::Time);
         }
+        self.admission.check(self.reads_max).map_err(ConfigError::Admission)?;
         self.limits.check().map_err(ConfigError::Limits)
     }
 }
@@ -136,6 +149,8 @@ const KEY_BYTES_MAX: usize = 4 * 1024;
 const STANDBY_PERCENT_MAX: u8 = 10;
 /// One beat: what is older is not live.
 const ANSWER_KEPT_MAX: Duration = Duration::from_secs(1);
+/// More would be no screen; and all of them stand in the id of an event, which is sent back in a header.
+const STREAM_SESSIONS_MAX: usize = 256;
 /// No limit on things at one time may be higher.
 const LIMIT_MAX: usize = 1 << 20;
 
@@ -161,7 +176,9 @@ impl fmt::Debug for GatewayConfig {
             .field("reads_max", &self.reads_max)
             .field("streams_max", &self.streams_max)
             .field("streams_per_tenant_max", &self.streams_per_tenant_max)
+            .field("stream_sessions_max", &self.stream_sessions_max)
             .field("bodies_max", &self.bodies_max)
+            .field("admission", &self.admission)
             .finish_non_exhaustive()
     }
 }
@@ -178,6 +195,9 @@ pub enum ConfigError {
     /// A limit is 0 or absurd.
     #[error("limits on connections, reads, streams and bodies must be 1 to {LIMIT_MAX}")]
     Limit,
+    /// One stream would follow nothing, or too much.
+    #[error("one stream may follow 1 to {STREAM_SESSIONS_MAX} sessions at most")]
+    StreamSessions,
     /// The standby's share is too large.
     #[error("at most {STANDBY_PERCENT_MAX} of 100 reads may be copied to the standby")]
     StandbyPercent,
@@ -190,6 +210,9 @@ pub enum ConfigError {
     /// A time is 0.
     #[error("hedge delay and timeouts must be longer than 0")]
     Time,
+    /// The load shedding can't work.
+    #[error("load shedding: {0}")]
+    Admission(SettingsError),
     /// The rate limits can't work.
     #[error("{0}")]
     Limits(LimitsConfigError),
@@ -239,6 +262,8 @@ mod tests {
             let foreign = GatewayConfig { cors_origins, ..good.clone() };
             assert!(matches!(foreign.check(), Err(ConfigError::Origin(_))));
         }
+        let crowded = GatewayConfig { stream_sessions_max: 257, ..good.clone() };
+        assert_eq!(crowded.check(), Err(ConfigError::StreamSessions));
         let closed = GatewayConfig { reads_max: 0, ..good };
         assert_eq!(closed.check(), Err(ConfigError::Limit));
     }

@@ -32,6 +32,8 @@ pub(crate) fn layer(origins: &[String]) -> Option<CorsLayer> {
             HeaderName::from_static("last-event-id"),
             HeaderName::from_static("prefer"),
             headers::TOKEN,
+            headers::CHAIN,
+            headers::TIMEOUT_MS,
             headers::IDEMPOTENCY_KEY,
         ])
         .expose_headers([
@@ -40,6 +42,8 @@ pub(crate) fn layer(origins: &[String]) -> Option<CorsLayer> {
             headers::TOKEN,
             headers::CHAIN,
             headers::REQUEST_ID,
+            header::WWW_AUTHENTICATE,
+            header::ALLOW,
             headers::IDEMPOTENCY_REPLAYED,
             HeaderName::from_static("ratelimit"),
             HeaderName::from_static("ratelimit-policy"),
@@ -58,8 +62,11 @@ pub(crate) fn is_origin(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::answer::Answer;
     use crate::config::{ClockMode, GatewayConfig};
-    use crate::testing::{KEY, World, saying};
+    use crate::testing::{KEY, World, chain, saying};
+
+    const PAGE: &str = "https://live.example";
 
     fn world(origins: &[&str]) -> World {
         let cors_origins = origins.iter().map(|origin| (*origin).to_owned()).collect();
@@ -90,6 +97,91 @@ mod tests {
         let none = world(&[]);
         assert_eq!(allowed(&none, Method::GET, ours).await, (200, None));
         assert_eq!(allowed(&none, Method::OPTIONS, ours).await, (405, None));
+    }
+
+    /// The names in a header that lists them.
+    fn names(answer: &Answer, header: &str) -> Vec<String> {
+        let values = answer.headers().get_all(header).iter().filter_map(|value| value.to_str().ok());
+        values.flat_map(|value| value.split(',')).map(|name| name.trim().to_ascii_lowercase()).collect()
+    }
+
+    #[tokio::test]
+    async fn a_browser_may_send_what_clients_send_and_remembers_that() {
+        let some = world(&[PAGE]);
+        let asked = [
+            ("origin", PAGE),
+            ("access-control-request-method", "POST"),
+            ("access-control-request-headers", "authorization,idempotency-key,tandem-token"),
+        ];
+        let answer = some.ask(Method::OPTIONS, "/v1/events", &asked).await;
+        assert_eq!((answer.status().as_u16(), answer.body().len()), (200, 0));
+        assert_eq!(names(&answer, "access-control-max-age"), ["600"]);
+        let methods = names(&answer, "access-control-allow-methods");
+        assert!(["get", "head", "post"].iter().all(|method| methods.iter().any(|one| one == method)));
+        let headers = names(&answer, "access-control-allow-headers");
+        // What the calls of the description take.
+        for name in [
+            "authorization",
+            "content-type",
+            "if-none-match",
+            "prefer",
+            "tandem-token",
+            "tandem-chain",
+            "idempotency-key",
+            "last-event-id",
+        ] {
+            assert!(headers.iter().any(|one| one == name), "{name}");
+        }
+        assert!(!answer.headers().contains_key("access-control-allow-credentials"), "there are no cookies");
+    }
+
+    /// A request, whether with a key, its status, and headers that the page has to read.
+    type Case<'a> = (&'a World, Method, &'a str, bool, u16, &'a [&'a str]);
+
+    #[tokio::test]
+    async fn every_answer_can_be_read_by_the_page_also_a_refusal() {
+        let rules = "[[rules]]\nname = \"few\"\nkey = \"address\"\nclasses = [\"write\"]\nrequests = 1\nwindow_s = 60\n";
+        let rules = tandem_limits::RuleSet::parse(rules).expect("rules");
+        let limits = crate::LimitsConfig { rules, keys: 100, ..crate::LimitsConfig::default() };
+        let config = GatewayConfig { cors_origins: vec![PAGE.to_owned()], limits, ..GatewayConfig::new(KEY) };
+        let away = || chain(|_| async { Err("away".into()) });
+        let with_chains = World::with(config.clone(), [saying("a"), saying("b")], ClockMode::Live);
+        let without = World::with(config, [away(), away()], ClockMode::Live);
+        let cases: [Case<'_>; 9] = [
+            (&with_chains, Method::GET, "/v1/sessions", true, 200, &["ratelimit", "tandem-chain"]),
+            (&with_chains, Method::GET, "/v1/status", false, 200, &[]),
+            (&with_chains, Method::GET, "/v1/sessions", false, 401, &[]),
+            (&with_chains, Method::GET, "/nothing", true, 404, &[]),
+            (&with_chains, Method::DELETE, "/v1/sessions", true, 405, &[]),
+            (&with_chains, Method::POST, "/v1/events?x=1", true, 400, &[]),
+            (
+                &with_chains,
+                Method::POST,
+                "/v1/events",
+                true,
+                429,
+                &["retry-after", "ratelimit", "ratelimit-policy"],
+            ),
+            (&without, Method::GET, "/v1/sessions", true, 503, &["retry-after"]),
+            (&without, Method::GET, "/v1/sessions/s/stream", true, 503, &["retry-after"]),
+        ];
+        for (world, method, path, has_key, status, readable) in cases {
+            let mut request = crate::testing::request(method, path, &[("origin", PAGE)], "");
+            if !has_key {
+                request.headers_mut().remove(header::AUTHORIZATION);
+            }
+            let answer = world.send(request).await;
+            assert_eq!(answer.status(), status, "{path}");
+            assert_eq!(names(&answer, "access-control-allow-origin"), [PAGE], "{status} {path}");
+            assert!(names(&answer, "vary").contains(&"origin".to_owned()), "{status} {path}");
+            let exposed = names(&answer, "access-control-expose-headers");
+            for name in ["tandem-request-id", "tandem-token", "etag"].iter().chain(readable) {
+                assert!(exposed.iter().any(|one| one == name), "{name}: {status} {path}");
+            }
+            for name in readable.iter().filter(|name| **name != "ratelimit" && **name != "tandem-chain") {
+                assert!(answer.headers().contains_key(*name), "{name}: {status} {path}");
+            }
+        }
     }
 
     #[test]

@@ -106,6 +106,34 @@ counters! {
     }
 }
 
+counters! {
+    /// What was counted about TLS since the start.
+    TlsCounters => TlsCounts {
+        /// Handshakes that were done.
+        done,
+        /// Handshakes that failed: nothing in common, nonsense, a client that left.
+        failed,
+        /// Handshakes that were given up because they took too long.
+        late,
+        /// Connections closed because too many handshakes were under way.
+        refused,
+        /// Times that other certificates were taken into use.
+        loaded,
+        /// Times that other certificates were refused, or could not be read: those before stay.
+        load_failed,
+    }
+}
+
+counters! {
+    /// What was counted about configurations since the start.
+    ReloadCounters => ReloadCounts {
+        /// Configurations that were taken into use while it ran.
+        applied,
+        /// Configurations that were refused as a whole, because something in them was wrong.
+        refused,
+    }
+}
+
 /// How often each [`Violation`] was met.
 #[derive(Debug)]
 pub(crate) struct Violations([Counter; Violation::ALL.len()]);
@@ -155,6 +183,8 @@ pub(crate) struct Counters {
     pub(crate) callers: CallerCounters,
     pub(crate) repairs_ordered: Counter,
     pub(crate) connections: ConnectionCounters,
+    pub(crate) tls: TlsCounters,
+    pub(crate) reloads: ReloadCounters,
     pub(crate) violations: Violations,
     chains: [ChainCounters; 2],
 }
@@ -171,6 +201,8 @@ impl Counters {
             callers: self.callers.read(),
             repairs_ordered: self.repairs_ordered.read(),
             connections: self.connections.read(),
+            tls: self.tls.read(),
+            reloads: self.reloads.read(),
             chains: ChainsCounts { a: a.read(), b: b.read() },
         }
     }
@@ -192,6 +224,10 @@ pub struct Counts {
     pub repairs_ordered: u64,
     /// About clients' connections.
     pub connections: ConnectionCounts,
+    /// About TLS.
+    pub tls: TlsCounts,
+    /// About configurations that were replaced while it ran.
+    pub reloads: ReloadCounts,
     /// About the chains.
     pub chains: ChainsCounts,
 }

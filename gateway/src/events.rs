@@ -66,7 +66,7 @@ where
     let token_sent = sent_token(shared, headers).map_err(|reason| refused(&reason))?;
     check_encoding(headers).map_err(|reason| refused(&reason))?;
 
-    let _slot = shared.bodies.try_acquire().map_err(|_| {
+    let _place = shared.bodies.enter().ok_or_else(|| {
         refused(&Problem::unavailable(
             "more bodies are being taken than there is room for: try again in a moment",
         ))
@@ -248,7 +248,8 @@ where
     B: hyper::body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    let bytes_max = shared.config.body_bytes_max;
+    let config = shared.config();
+    let bytes_max = config.body_bytes_max;
     let mut body = Box::pin(body);
     let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|announced| announced > bytes_max as u64) {
@@ -258,7 +259,7 @@ where
         }
         return Err(too_large(bytes_max));
     }
-    let timeout = shared.config.body_timeout;
+    let timeout = config.body_timeout;
     match bodies::read(body.as_mut(), bytes_max, timeout).await {
         Ok(body) => {
             let hash = is_hashed.then(|| {

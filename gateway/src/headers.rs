@@ -17,6 +17,10 @@ pub(crate) const SCOPE: HeaderName = HeaderName::from_static(headers::SCOPE);
 pub(crate) const WAIT_MS: HeaderName = HeaderName::from_static(headers::WAIT_MS);
 /// To query nodes: an older answer than the token is welcome.
 pub(crate) const STALE: HeaderName = HeaderName::from_static(headers::STALE);
+/// From clients, and to query nodes: how long an answer is waited for, in milliseconds.
+pub(crate) const TIMEOUT_MS: HeaderName = HeaderName::from_static(headers::TIMEOUT_MS);
+/// From query nodes: whether a session is on air.
+pub(crate) const STATE: HeaderName = HeaderName::from_static(headers::STATE);
 /// From clients: how sure of repeating a POST they want to be.
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// To clients: this is the first answer again.

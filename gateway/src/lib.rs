@@ -9,6 +9,7 @@
 //! lags costs a read some milliseconds, not an error; every wait and every queue is bounded, and
 //! what does not fit is answered with 503 and `Retry-After`.
 
+mod admission;
 mod answer;
 mod auth;
 mod bodies;
@@ -27,6 +28,7 @@ mod limits;
 mod orders;
 mod ownership;
 mod panics;
+mod places;
 mod pool;
 mod repairs;
 mod request_id;
@@ -37,6 +39,7 @@ mod stack;
 mod status;
 mod streams;
 mod strict;
+mod tls;
 mod verdicts;
 
 #[cfg(test)]
@@ -59,15 +62,20 @@ use tokio::sync::watch;
 use tower::BoxError;
 use tower::util::BoxCloneSyncService;
 
+pub use admission::AdmissionConfig;
 pub use chains::{BreakerState, ChainView, RouteSource};
 pub use client_address::{Network, NetworkError, TrustedProxies};
 pub use config::{ClockMode, ConfigError, GatewayConfig};
-pub use counters::{CallerCounts, ChainCounts, ChainsCounts, ConnectionCounts, Counts, ReadCounts};
+pub use counters::{
+    CallerCounts, ChainCounts, ChainsCounts, ConnectionCounts, Counts, ReadCounts, ReloadCounts, TlsCounts,
+};
 pub use limits::{LimitsConfig, LimitsConfigError};
 pub use pool::{NodeCounts, Pool, PoolConfig, PoolError};
 pub use server::{Drained, PortLimits, serve_http};
 pub use status::Agreement;
+pub use tandem_admission::{Class, Reason};
 pub use tandem_parity::Verdict;
+pub use tls::{CertificateError, ServerCertificate, Tls};
 
 /// What the query nodes of one chain look like from here.
 ///
@@ -100,7 +108,17 @@ impl Gateway {
     /// Serves HTTP/1.1 and HTTP/2 (with prior knowledge) until `shutdown` is done, then lets what
     /// is under way come to its end, within the configured time.
     pub async fn serve(&self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Drained {
-        let serving = server::serve(Arc::clone(&self.shared), listener, shutdown);
+        self.serve_ports(listener, None, shutdown).await
+    }
+
+    /// The same with a second port, where the same is spoken over TLS. `tls` may be changed meanwhile.
+    pub async fn serve_ports(
+        &self,
+        listener: TcpListener,
+        tls: Option<(TcpListener, Arc<Tls>)>,
+        shutdown: impl Future<Output = ()>,
+    ) -> Drained {
+        let serving = server::serve(Arc::clone(&self.shared), listener, tls, shutdown);
         tokio::select! {
             drained = serving => drained,
             never = self.shared.chains.watch() => match never {},
@@ -121,6 +139,29 @@ impl Gateway {
     /// Takes these rules for tokens into use, in the place of those before.
     pub fn use_tokens(&self, rules: JwtRules) {
         self.shared.callers.use_tokens(rules);
+    }
+
+    /// Puts another configuration in force while requests and streams go on, as a whole or not at all. New connections have the new limits of connections. What is taken at the
+    /// start stays: the number of keys that are limited, and the leases of shared limits.
+    ///
+    /// # Errors
+    ///
+    /// When the configuration can't work: nothing has changed then.
+    pub fn replace_config(&self, config: GatewayConfig) -> Result<(), ConfigError> {
+        self.shared.replace_config(config)?;
+        self.shared.counters.reloads.applied.add_one();
+        Ok(())
+    }
+
+    /// Counts a configuration that was refused, here or before it came here.
+    pub fn note_refused_config(&self) {
+        self.shared.counters.reloads.refused.add_one();
+    }
+
+    /// Counts certificates that were taken into use, or could not be.
+    pub fn note_certificates(&self, is_loaded: bool) {
+        let counters = &self.shared.counters.tls;
+        if is_loaded { counters.loaded.add_one() } else { counters.load_failed.add_one() }
     }
 
     /// Counts keys that could not be taken into use.
@@ -171,6 +212,12 @@ impl Gateway {
         }
     }
 
+    /// What was done about load since the start, and how it is now.
+    pub fn admission(&self) -> AdmissionCounts {
+        let (door, deadlines_expired) = self.shared.gate.counts();
+        AdmissionCounts { door, deadlines_expired }
+    }
+
     /// The newest route that is known here: from control, or learnt from answers.
     pub fn route(&self) -> Route {
         self.shared.chains.route()
@@ -192,6 +239,15 @@ impl Gateway {
     pub async fn agreement(&self) -> Agreement {
         status::agreement(&self.shared).await
     }
+}
+
+/// What was done about load since the start, and how it is now.
+#[derive(Clone, Copy, Debug)]
+pub struct AdmissionCounts {
+    /// Who was let through to the chains, and who was not.
+    pub door: tandem_admission::Counts,
+    /// Reads that were not answered within the time that their clients allowed.
+    pub deadlines_expired: u64,
 }
 
 /// What the limits decided since the start.

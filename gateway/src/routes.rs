@@ -82,8 +82,8 @@ where
                     "this key may send events and not read: use another one",
                 ));
             }
-            if let Some(report) = streams::report_of(&parts.uri) {
-                return shared.streams.open(&parts, report).await;
+            if let Some(wanted) = streams::wanted(&parts.uri) {
+                return shared.streams.open(parts, wanted).await;
             }
             conditional::answer(&parts.headers, shared.reads.answer(&parts).await)
         }

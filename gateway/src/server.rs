@@ -1,6 +1,7 @@
 //! Sockets: accepting, the limits that belong to a connection, and draining.
 //!
-//! HTTP/1.1 and HTTP/2 with prior knowledge share the port. Against slow clients there are a time
+//! HTTP/1.1 and HTTP/2 with prior knowledge share the port; beside it there may be one with TLS
+//! ([`tls`](crate::tls)), where all this holds as well. Against slow clients there are a time
 //! for the first request, one for each header, and a bound on connections; hyper bounds what is
 //! buffered while a header is read. A graceful end: no new connections, requests under way come to
 //! their end, idle connections close, and what is left after the deadline is cut.
@@ -11,16 +12,22 @@
 //! resets of either side, header blocks without an end. Pings and settings are answered one at a time,
 //! and nothing more is read until the answer is written.
 //!
+//! A connection that became something else than HTTP (a WebSocket) stays this loop's: it keeps its place
+//! among the connections, is waited for at the end, and cut at the deadline. Its own limits on time take
+//! over: HTTP's are about requests.
+//!
 //! The other ports of the system (query nodes, control) are served by the same loop: [`serve_http`].
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::future;
 use http::header::CONTENT_LENGTH;
 use http::{Method, Request, Response, Version};
 use http_body_util::{BodyExt, Either, Full};
@@ -30,23 +37,26 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tower::{BoxError, Service, ServiceExt};
 
 use crate::answer::Answer;
 use crate::client_address::Peer;
-use crate::counters::Counters;
 use crate::header_limits;
-use crate::stack::{Shared, stack};
+use crate::places::{Place, Places};
+use crate::stack::{Shared, Stacks, stack};
 use crate::streams::{self, StreamBody};
+use crate::tls::Tls;
 use edge::Edge;
 use guarded::Guarded;
+use wire::Wire;
 
 pub(crate) use edge::Arrival;
 
 mod edge;
 mod guarded;
+mod wire;
 
 /// What hyper buffers of an HTTP/1 header at most, in bytes; a little more than our own limit, so
 /// that ours speaks first.
@@ -85,37 +95,63 @@ pub struct PortLimits {
     pub drain: Duration,
 }
 
+/// A port with TLS: where it listens, and what it shows.
+pub(crate) type TlsPort = (TcpListener, Arc<Tls>);
+
 pub(crate) async fn serve(
     shared: Arc<Shared>,
     listener: TcpListener,
+    tls: Option<TlsPort>,
     shutdown: impl Future<Output = ()>,
 ) -> Drained {
-    let limits = PortLimits {
-        connections_max: shared.config.connections_max,
-        header_timeout: shared.config.header_timeout,
-        drain: shared.config.drain,
-    };
-    let public = Public { counters: Arc::clone(&shared.counters), send_timeout: shared.config.send_timeout };
-    let stack = stack::<Incoming>(Arc::clone(&shared));
+    let limits = shared.port_limits();
+    let stacks = Arc::new(Stacks::new(Arc::clone(&shared), stack::<Incoming>));
     let service = tower::service_fn(move |request: Request<Incoming>| {
         let is_head = *request.method() == Method::HEAD;
         let edge = request.extensions().get::<Arrival>().map(|arrival| Arc::clone(&arrival.edge));
-        let answering = stack.clone().oneshot(request);
+        let answering = stacks.current().oneshot(request);
         async move { Ok(to_wire(answering.await?, is_head, edge)) }
     });
+    let public = Public(Arc::clone(&shared));
     let shutdown = async move {
         shutdown.await;
         // They would go on for ever.
         shared.streams.drain();
     };
-    accept(service, limits, Some(public), listener, shutdown).await
+    accept(service, limits, Some(public), Ports { plain: listener, tls }, shutdown).await
 }
 
 /// What the connections of the public port need besides.
 #[derive(Clone)]
-struct Public {
-    counters: Arc<Counters>,
-    send_timeout: Duration,
+struct Public(Arc<Shared>);
+
+impl Public {
+    fn edge(&self) -> Arc<Edge> {
+        let Self(shared) = self;
+        Edge::new(Arc::clone(&shared.counters), shared.config().send_timeout)
+    }
+}
+
+/// Where connections come from.
+struct Ports {
+    plain: TcpListener,
+    tls: Option<TlsPort>,
+}
+
+impl Ports {
+    /// The next connection; with what to show it, where it is to be one with TLS.
+    async fn accept(&self) -> io::Result<(TcpStream, SocketAddr, Option<Arc<Tls>>)> {
+        let Some((listener, tls)) = &self.tls else {
+            let (stream, peer) = self.plain.accept().await?;
+            return Ok((stream, peer, None));
+        };
+        tokio::select! {
+            accepted = self.plain.accept() => accepted.map(|(stream, peer)| (stream, peer, None)),
+            accepted = listener.accept() => {
+                accepted.map(|(stream, peer)| (stream, peer, Some(Arc::clone(tls))))
+            }
+        }
+    }
 }
 
 /// Serves HTTP/1.1 and HTTP/2 (with prior knowledge) from `service` until `shutdown` is done, then
@@ -132,14 +168,16 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    accept(service, limits, None, listener, shutdown).await
+    let (_never, limits) = watch::channel(limits);
+    accept(service, limits, None, Ports { plain: listener, tls: None }, shutdown).await
 }
 
+/// `limits` may change: new connections have the new ones.
 async fn accept<S, B>(
     service: S,
-    limits: PortLimits,
+    mut limits: watch::Receiver<PortLimits>,
     public: Option<Public>,
-    listener: TcpListener,
+    ports: Ports,
     shutdown: impl Future<Output = ()>,
 ) -> Drained
 where
@@ -148,9 +186,11 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    let builder = Arc::new(builder(limits));
-    let connections = Arc::new(Semaphore::new(limits.connections_max));
+    let mut now = *limits.borrow_and_update();
+    let mut versions = Arc::new(Versions::new(now));
+    let connections = Places::new(now.connections_max);
     let graceful = GracefulShutdown::new();
+    let is_closing = watch::Sender::new(false);
     let mut tasks = JoinSet::new();
     tokio::pin!(shutdown);
     loop {
@@ -158,17 +198,40 @@ where
             biased;
             () = &mut shutdown => break,
             Some(_) = tasks.join_next() => {}
-            accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => match Arc::clone(&connections).try_acquire_owned() {
-                    Ok(permit) => {
-                        let edge = public
-                            .as_ref()
-                            .map(|public| Edge::new(Arc::clone(&public.counters), public.send_timeout));
-                        let connection =
-                            Connection { stream, peer, permit, edge, header_timeout: limits.header_timeout };
-                        tasks.spawn(connection.serve(service.clone(), Arc::clone(&builder), graceful.watcher()));
+            Ok(()) = limits.changed() => {
+                now = *limits.borrow_and_update();
+                versions = Arc::new(Versions::new(now));
+                connections.set_max(now.connections_max);
+            }
+            accepted = ports.accept() => match accepted {
+                Ok((stream, peer, tls)) => match connections.enter() {
+                    Some(place) => {
+                        // Answers are small and whole: waiting to fill a packet only adds latency.
+                        _ = stream.set_nodelay(true);
+                        let connection = Connection {
+                            stream,
+                            peer,
+                            place,
+                            edge: public.as_ref().map(Public::edge),
+                            header_timeout: now.header_timeout,
+                        };
+                        let (service, versions) = (service.clone(), Arc::clone(&versions));
+                        let watcher = graceful.watcher();
+                        match (tls, public.clone()) {
+                            (Some(tls), Some(public)) => {
+                                let is_closing = is_closing.subscribe();
+                                tasks.spawn(async move {
+                                    if let Some(connection) = connection.shake(&tls, &public, is_closing).await {
+                                        connection.serve(service, versions, watcher).await;
+                                    }
+                                });
+                            }
+                            _ => _ = tasks.spawn(connection.plain().serve(service, versions, watcher)),
+                        }
                     }
-                    Err(_) => _ = stream.try_write(FULL),
+                    None if tls.is_none() => _ = stream.try_write(FULL),
+                    // Whoever can't be told sees the connection close.
+                    None => {}
                 },
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -178,18 +241,34 @@ where
         }
     }
     // New connections are refused from here on, not left waiting.
-    drop(listener);
+    drop(ports);
+    is_closing.send_replace(true);
     let draining = async {
         graceful.shutdown().await;
         while tasks.join_next().await.is_some() {}
     };
-    _ = tokio::time::timeout(limits.drain, draining).await;
+    let drain = limits.borrow().drain;
+    _ = tokio::time::timeout(drain, draining).await;
     let connections_cut = tasks.len();
     if connections_cut > 0 {
         tracing::warn!(connections_cut, "requests were still under way at the deadline");
     }
     tasks.shutdown().await;
     Drained { connections_cut }
+}
+
+/// How HTTP is spoken.
+struct Versions {
+    /// Either version, as the client begins.
+    any: Builder<TokioExecutor>,
+    /// HTTP/2, where that was agreed on.
+    second: Builder<TokioExecutor>,
+}
+
+impl Versions {
+    fn new(limits: PortLimits) -> Self {
+        Self { any: builder(limits), second: builder(limits).http2_only() }
+    }
 }
 
 fn builder(limits: PortLimits) -> Builder<TokioExecutor> {
@@ -210,25 +289,73 @@ fn builder(limits: PortLimits) -> Builder<TokioExecutor> {
     builder
 }
 
-struct Connection {
-    stream: TcpStream,
+/// One connection: before the handshake, or as its bytes come.
+struct Connection<IO = TcpStream> {
+    stream: IO,
     peer: SocketAddr,
-    permit: OwnedSemaphorePermit,
+    place: Place,
     edge: Option<Arc<Edge>>,
     header_timeout: Duration,
 }
 
 impl Connection {
-    async fn serve<S, B>(self, service: S, builder: Arc<Builder<TokioExecutor>>, watcher: Watcher)
+    /// As it comes.
+    fn plain(self) -> Connection<Wire> {
+        let Self { stream, peer, place, edge, header_timeout } = self;
+        Connection { stream: Wire::Plain(stream), peer, place, edge, header_timeout }
+    }
+
+    /// Does the handshake; nothing where it fails, or we close meanwhile: no request is under way.
+    async fn shake(
+        self,
+        tls: &Tls,
+        public: &Public,
+        mut is_closing: watch::Receiver<bool>,
+    ) -> Option<Connection<Wire>> {
+        let Self { stream, peer, place, edge, header_timeout } = self;
+        let stream = tokio::select! {
+            stream = tls.handshake(stream, header_timeout, &public.0.counters.tls) => stream?,
+            _ = is_closing.wait_for(|is_closing| *is_closing) => return None,
+        };
+        Some(Connection { stream: Wire::Tls(stream), peer, place, edge, header_timeout })
+    }
+}
+
+impl Connection<Wire> {
+    async fn serve<S, B>(self, service: S, versions: Arc<Versions>, watcher: Watcher)
     where
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
         S::Future: Send,
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        let Connection { stream, peer, permit: _permit, edge, header_timeout } = self;
-        // Answers are small and whole: waiting to fill a packet only adds latency.
-        _ = stream.set_nodelay(true);
+        let Connection { stream, peer, place: _place, edge, header_timeout } = self;
+        let http = Http { stream, peer, edge: edge.clone(), header_timeout };
+        // In a box: of what HTTP needs nothing is left where it is HTTP no longer.
+        Box::pin(http.speak(service, &versions, watcher)).await;
+        if let Some(rest) = edge.and_then(|edge| edge.take_rest()) {
+            rest.await;
+        }
+    }
+}
+
+/// A connection as long as it is HTTP.
+struct Http {
+    stream: Wire,
+    peer: SocketAddr,
+    edge: Option<Arc<Edge>>,
+    header_timeout: Duration,
+}
+
+impl Http {
+    async fn speak<S, B>(self, service: S, versions: &Versions, watcher: Watcher)
+    where
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+        S::Future: Send,
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let Http { stream, peer, edge, header_timeout } = self;
         let requests = Arc::new(AtomicU64::new(0));
         let counting = Arc::clone(&requests);
         let arriving = edge.clone();
@@ -247,9 +374,17 @@ impl Connection {
                 answer
             }
         });
-        let stream = Guarded::new(stream, edge.clone());
-        let connection = builder.serve_connection(TokioIo::new(stream), answer);
-        let connection = watcher.watch(connection);
+        // Of HTTP/2 there is nothing to guard.
+        let is_http_2 = stream.is_http_2();
+        let stream = Guarded::new(stream, edge.clone().filter(|_| !is_http_2));
+        let stream = TokioIo::new(stream);
+        let connection = match is_http_2 {
+            // With upgrades, of which HTTP/2 has none, hyper would look for either version.
+            true => future::Either::Left(watcher.watch(versions.second.serve_connection(stream, answer))),
+            false => future::Either::Right(
+                watcher.watch(versions.any.serve_connection_with_upgrades(stream, answer)),
+            ),
+        };
         let abused = async {
             match &edge {
                 Some(edge) => edge.until_abused().await,
@@ -286,6 +421,9 @@ type WireBody = Either<Full<Bytes>, StreamBody>;
 /// The answer to HEAD has the length of the body it leaves out. What is sent is watched by the `edge`
 /// until the client has taken it.
 fn to_wire(mut answer: Answer, is_head: bool, edge: Option<Arc<Edge>>) -> Response<WireBody> {
+    if let (Some(rest), Some(edge)) = (streams::Upgrade::take(&mut answer), &edge) {
+        edge.go_on_with(rest);
+    }
     let stream = streams::Body::take(&mut answer).filter(|_| !is_head);
     let watched = move |bytes: Bytes| edge.as_ref().map_or(bytes.clone(), |edge| edge.watched(bytes));
     let (mut parts, body) = answer.into_parts();

@@ -160,10 +160,15 @@ pub(crate) struct Reporter {
     pub(crate) is_broken: Arc<AtomicBool>,
 }
 
-struct Dropped(Arc<AtomicUsize>, bool);
+/// Counts itself unless defused: a question that was dropped before its answer.
+pub(crate) struct Dropped(Arc<AtomicUsize>, bool);
 
 impl Dropped {
-    fn defuse(&mut self) {
+    pub(crate) fn new(count: &Arc<AtomicUsize>) -> Self {
+        Self(Arc::clone(count), true)
+    }
+
+    pub(crate) fn defuse(&mut self) {
         self.1 = false;
     }
 }
@@ -187,7 +192,7 @@ impl Reporter {
         chain(move |request| {
             fake.asked.fetch_add(1, Ordering::Relaxed);
             let (next, fake) = (fake.next.load(Ordering::Relaxed), fake.clone());
-            let mut dropped = Dropped(Arc::clone(&fake.dropped), true);
+            let mut dropped = Dropped::new(&fake.dropped);
             let sent =
                 request.headers().get(TOKEN).and_then(|text| Token::decode(text.to_str().unwrap()).ok());
             async move {
@@ -224,7 +229,12 @@ pub(crate) fn tenant_key(what: &str) -> Key {
 
 /// Tenant `mcn` with anchor `a1` and a key for each of [`tenant_key`].
 pub(crate) fn tenant_keys() -> Arc<KeySet> {
-    let mut text = "[[tenants]]\nname = \"mcn\"\nanchors = [\"a1\"]\n".to_owned();
+    tenant_keys_of("a1")
+}
+
+/// The same with another anchor.
+pub(crate) fn tenant_keys_of(anchor: &str) -> Arc<KeySet> {
+    let mut text = format!("[[tenants]]\nname = \"mcn\"\nanchors = [\"{anchor}\"]\n");
     for what in ["read", "write", "signing"] {
         let key = tenant_key(what);
         let (may, secret) = match what {

@@ -38,6 +38,8 @@ pub struct Identified {
     pub caller: Caller,
     /// Of a signed request: what else must hold.
     pub signed: Option<Signed>,
+    /// When what was shown ends by itself, in milliseconds since the epoch; nothing where it does not.
+    pub until_ms: Option<u64>,
 }
 
 /// What must hold of a signed request before anything of it is used.
@@ -70,6 +72,12 @@ impl Identity {
         }
     }
 
+    /// The same with this operator's key.
+    #[must_use]
+    pub fn with_operator(self, operator_key: &str) -> Self {
+        Self { operator: sha256(operator_key.as_bytes()), ..self }
+    }
+
     /// The same with these keys.
     #[must_use]
     pub fn with_keys(self, keys: Arc<KeySet>) -> Self {
@@ -95,8 +103,8 @@ impl Identity {
         }
         let (scheme, credential) = split_scheme(header.as_bytes()).ok_or(Refusal::Scheme)?;
         if scheme.eq_ignore_ascii_case(b"Bearer") {
-            let caller = self.bearer(credential, now_ms)?;
-            return Ok(Identified { caller, signed: None });
+            let (caller, until_ms) = self.bearer(credential, now_ms)?;
+            return Ok(Identified { caller, signed: None, until_ms });
         }
         if scheme.eq_ignore_ascii_case(SCHEME.as_bytes()) {
             let text = std::str::from_utf8(credential).map_err(|_| SignatureFault::Parameters)?;
@@ -105,9 +113,21 @@ impl Identity {
         Err(Refusal::Scheme)
     }
 
-    fn bearer(&self, credential: &[u8], now_ms: u64) -> Result<Caller, Refusal> {
+    /// Whose key `id` is now, for somebody who has shown its secret before.
+    ///
+    /// # Errors
+    ///
+    /// When it is nobody's any more.
+    pub fn holder(&self, id: &str, now_ms: u64) -> Result<Caller, Refusal> {
+        let (caller, _, life) = self.keys.key(id).ok_or(Refusal::Unknown)?;
+        check_life(life, now_ms)?;
+        Ok(caller.clone())
+    }
+
+    /// Who shows this, and when it ends by itself.
+    fn bearer(&self, credential: &[u8], now_ms: u64) -> Result<(Caller, Option<u64>), Refusal> {
         if bool::from(self.operator.ct_eq(&sha256(credential))) {
-            return Ok(Caller::operator());
+            return Ok((Caller::operator(), None));
         }
         let text = std::str::from_utf8(credential).map_err(|_| Refusal::Unknown)?;
         if text.starts_with(PREFIX) {
@@ -115,17 +135,20 @@ impl Identity {
             return self.key(&key, now_ms);
         }
         match &self.jwt {
-            Some(rules) if is_token(text) => Ok(rules.caller(text, &self.keys, now_ms)?),
+            Some(rules) if is_token(text) => {
+                let (caller, until_ms) = rules.caller(text, &self.keys, now_ms)?;
+                Ok((caller, Some(until_ms)))
+            }
             _ => Err(Refusal::Unknown),
         }
     }
 
-    fn key(&self, key: &Key, now_ms: u64) -> Result<Caller, Refusal> {
+    fn key(&self, key: &Key, now_ms: u64) -> Result<(Caller, Option<u64>), Refusal> {
         let presented = key.secret_sha256();
         match self.keys.key(key.id()) {
             Some((caller, secret @ Secret::Sha256(_), life)) if secret.is_sha256(&presented) => {
                 check_life(life, now_ms)?;
-                Ok(caller.clone())
+                Ok((caller.clone(), life.ends_ms()))
             }
             Some((_, Secret::Sha256(_), _)) => Err(Refusal::Unknown),
             // Nobody, or a key that signs and must not be sent: the same comparison, for nothing.
@@ -156,8 +179,16 @@ impl Identity {
         check_life(life, now_ms)?;
         let nonce = Nonce::new(Arc::clone(&caller.key_id), parameters.timestamp_s, &parameters.nonce);
         let signed = Signed { nonce, body_sha256: parameters.body_sha256 };
-        Ok(Identified { caller: caller.clone(), signed: Some(signed) })
+        Ok(Identified { caller: caller.clone(), signed: Some(signed), until_ms: life.ends_ms() })
     }
+}
+
+/// Whether a value of the Authorization header shows what can't be guessed and is cheap to check: a
+/// key of ours, or a signature. All others are tokens, the operator's key, or nothing.
+pub fn is_strong(header: &[u8]) -> bool {
+    let Some((scheme, credential)) = split_scheme(header) else { return false };
+    scheme.eq_ignore_ascii_case(SCHEME.as_bytes())
+        || scheme.eq_ignore_ascii_case(b"Bearer") && credential.starts_with(PREFIX.as_bytes())
 }
 
 impl Refusal {

@@ -34,7 +34,7 @@ mod when;
 
 pub use caller::{Caller, Credential, Permissions};
 pub use hexadecimal::{from_hexadecimal, to_hexadecimal};
-pub use identity::{Head, Identified, Identity, Signed};
+pub use identity::{Head, Identified, Identity, Signed, is_strong};
 pub use jwt::{Jwks, JwksError, JwtRules};
 pub use keys::{
     FILE_BYTES_MAX, Key, KeyFileError, KeyFormError, KeyKind, KeyLife, KeySet, KeySummary, LIVE_KEYS_MAX,

@@ -11,7 +11,7 @@ use crate::signature::CanonicalError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// It shows nothing.
-    #[error("send your key in the header `Authorization: Bearer <key>`")]
+    #[error("send your key in the header `Authorization: Bearer <key>`, or sign the request")]
     Missing,
     /// It shows several things.
     #[error("send one Authorization header, not several")]

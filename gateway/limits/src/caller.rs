@@ -39,11 +39,14 @@ pub enum RouteClass {
     Page,
     /// What only operators do: repairs, verdicts, looks into the log.
     Operate,
+    /// No route: a key, token or signature that was not taken, whatever was asked for. It counts for
+    /// the address it comes from, as a request of nobody.
+    Failure,
 }
 
 impl RouteClass {
     /// All of them.
-    pub const ALL: [RouteClass; 7] = [
+    pub const ALL: [RouteClass; 8] = [
         RouteClass::Read,
         RouteClass::Report,
         RouteClass::Export,
@@ -51,6 +54,7 @@ impl RouteClass {
         RouteClass::Write,
         RouteClass::Page,
         RouteClass::Operate,
+        RouteClass::Failure,
     ];
 }
 

@@ -21,9 +21,10 @@
 //! A key that is forgotten starts anew, which lets one burst more through and never refuses
 //! anybody; it is counted. No decision waits for anything but a lock held for some nanoseconds.
 //!
-//! Why not the crate `governor`: it is as fast, but its keys stay until somebody removes them, so
-//! memory is bounded by the next tidying only, and nothing counts what is forgotten; it has no
-//! strict windows, and can't look at several limits before it charges one.
+//! Why not the crate `governor`: its keys stay until somebody removes them, so memory is bounded by
+//! the next tidying only, and nothing counts what is forgotten; it has no strict windows, and can't
+//! look at several limits before it charges one. Nor is it faster: measured in turns, it made 0.6 to
+//! 0.9 as many decisions a second (`cargo run --release -p tandem-limits --example speed`).
 
 mod caller;
 mod decision;

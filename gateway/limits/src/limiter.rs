@@ -114,6 +114,21 @@ impl Limiter {
         self.decision(&active, &hits, now_ns, refusal)
     }
 
+    /// What [`Limiter::decide`] would refuse at `now_ns`. It charges and counts nothing.
+    pub fn would_refuse(&self, subject: &Subject<'_>, class: RouteClass, now_ns: u64) -> Option<Decision> {
+        let active = Arc::clone(&self.active.read());
+        let cost = active.set.costs().of(class);
+        let hits = self.hits(&active.set, subject, class);
+        let mut refusal = None;
+        for hit in hits.iter().filter(|hit| !hit.is_shadow) {
+            if let Err(wait) = self.check(hit, now_ns, cost) {
+                Refusal::add(&mut refusal, hit.index, wait);
+            }
+        }
+        let refusal = refusal?;
+        Some(self.decision(&active, &hits, now_ns, Some(refusal)))
+    }
+
     /// What each rule decided since the start.
     pub fn counts(&self) -> Vec<RuleCounts> {
         let active = Arc::clone(&self.active.read());

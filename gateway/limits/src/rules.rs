@@ -50,11 +50,13 @@ pub struct Costs {
     pub page: u64,
     /// What only operators do. Default 5.
     pub operate: u64,
+    /// A key, token or signature that was not taken. Default 10.
+    pub failure: u64,
 }
 
 impl Default for Costs {
     fn default() -> Self {
-        Self { read: 1, report: 2, export: 20, stream: 5, write: 1, page: 1, operate: 5 }
+        Self { read: 1, report: 2, export: 20, stream: 5, write: 1, page: 1, operate: 5, failure: 10 }
     }
 }
 
@@ -69,6 +71,7 @@ impl Costs {
             RouteClass::Write => self.write,
             RouteClass::Page => self.page,
             RouteClass::Operate => self.operate,
+            RouteClass::Failure => self.failure,
         }
     }
 }

@@ -16,11 +16,13 @@ use tower::ServiceExt;
 use super::*;
 use crate::config::ClockMode;
 use crate::counters::Counters;
-use crate::testing::{World, answering, chain, get, json_of, saying, tenant_key, tenant_keys};
+use crate::limits::LimitsConfig;
+use crate::testing::{KEY, World, answering, chain, get, json_of, saying, tenant_key, tenant_keys};
 
 async fn ask(method: Method, path: &str, authorization: &[&'static str]) -> Answer {
     let callers = Callers::new("k3y", Arc::new(Counters::default()));
-    let service = AuthLayer(Arc::new(callers)).layer(answering(|request| {
+    let limits = Arc::new(Limits::new(&LimitsConfig::default()));
+    let service = AuthLayer(Arc::new(callers), limits).layer(answering(|request| {
         let caller = request.extensions().get::<Caller>().map_or("nobody", |caller| &caller.key_id);
         Response::new(Bytes::from(caller.to_owned()))
     }));
@@ -41,17 +43,28 @@ async fn a_key_opens_and_nothing_else_does() {
         let answer = ask(Method::GET, "/v1/sessions", bad).await;
         assert_eq!(answer.status(), 401, "{bad:?}");
         assert_eq!(json_of(&answer)["type"], "urn:tandem:problem:unauthorized");
-        assert!(answer.headers().contains_key("www-authenticate"));
+        let offered = answer.headers()["www-authenticate"].to_str().unwrap();
+        assert_eq!(offered, "Bearer realm=\"tandem\", Tandem-HMAC-SHA256 realm=\"tandem\"");
     }
     assert_eq!(ask(Method::GET, "/v1/sessions", &["Bearer k3y", "Bearer k3y"]).await.status(), 401);
 }
 
 #[tokio::test]
-async fn public_pages_need_no_key_but_only_to_be_read() {
+async fn public_pages_need_no_key_and_can_only_be_read() {
+    let world = World::new([saying("a"), saying("b")], ClockMode::Live);
     for path in PUBLIC {
         assert_eq!(ask(Method::GET, path, &[]).await.body(), "nobody", "{path}");
         assert_eq!(ask(Method::HEAD, path, &["Bearer wrong"]).await.body(), "nobody", "{path}");
-        assert_eq!(ask(Method::POST, path, &[]).await.status(), 401, "{path}");
+        for method in [Method::POST, Method::PUT, Method::TRACE] {
+            let mut request = get(path);
+            *request.method_mut() = method;
+            let answer = world.send(request).await;
+            assert_eq!(
+                (answer.status().as_u16(), &answer.headers()["allow"]),
+                (405, &"GET, HEAD".parse().unwrap()),
+                "{path}"
+            );
+        }
     }
     for path in ["/v1/status/", "/v1/events", "/internal/v1/status", "//healthz"] {
         assert_eq!(ask(Method::GET, path, &[]).await.status(), 401, "{path}");
@@ -176,4 +189,93 @@ async fn a_signed_body_is_taken_once_and_as_it_was_signed() {
     assert_eq!(world.send(signed("\n", "\n", NONCE, now_ms - 70_000)).await.status(), 401);
     let counts = world.gateway.counts().callers;
     assert_eq!((counts.bodies, counts.replayed, counts.signatures), (1, 1, 1));
+}
+
+const GUESSES: &str = "[[rules]]\nname = \"guesses\"\nkey = \"anonymous_address\"\nclasses = [\"failure\"]\n\
+                       requests = 20\nwindow_s = 60\n\
+                       [[rules]]\nname = \"strangers\"\nkey = \"anonymous_address\"\nclasses = [\"read\"]\n\
+                       requests = 3\nwindow_s = 60\n";
+
+/// A world where two guesses a minute are free, and its answers to a credential from an address.
+struct Guessed(World);
+
+impl Guessed {
+    fn new() -> Self {
+        let rules = tandem_limits::RuleSet::parse(GUESSES).unwrap();
+        let limits = LimitsConfig { rules, ..LimitsConfig::default() };
+        let config = crate::GatewayConfig { limits, ..crate::GatewayConfig::new(KEY) };
+        let world = World::with(config, [saying("a"), saying("b")], ClockMode::Live);
+        world.gateway.use_keys(tenant_keys());
+        Self(world)
+    }
+
+    async fn ask(&self, last: u8, path: &str, credential: &str) -> Answer {
+        let mut request = get(path);
+        if !credential.is_empty() {
+            let value = HeaderValue::try_from(format!("Bearer {credential}")).unwrap();
+            request.headers_mut().insert(AUTHORIZATION, value);
+        }
+        let peer = std::net::IpAddr::from([192, 0, 2, last]);
+        request.extensions_mut().insert(crate::client_address::Peer(peer));
+        self.0.send(request).await
+    }
+
+    async fn status(&self, last: u8, credential: &str) -> u16 {
+        self.ask(last, "/v1/sessions", credential).await.status().as_u16()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_guesses_too_often_is_not_looked_at_and_good_keys_of_tenants_are() {
+    let world = Guessed::new();
+    let good = tenant_key("read").to_text();
+    let unknown = Key::from_random(&[99; 40]).to_text();
+    for credential in ["guess-1", &unknown] {
+        assert_eq!(world.status(1, credential).await, 401, "{credential}");
+    }
+    let refused = world.ask(1, "/v1/sessions", "guess-2").await;
+    assert_eq!(refused.status(), 429);
+    assert_eq!(refused.headers()["retry-after"], "30");
+    assert_eq!(json_of(&refused)["violated-policies"], json!(["guesses"]));
+    // Not even the right one: it would be told apart from the wrong ones.
+    assert_eq!(world.status(1, KEY).await, 429);
+    // Whether a key of a tenant exists can't be told either.
+    let wrong = good.clone().replace(&good[good.len() - 8..], "AAAAAAAA");
+    for credential in [&unknown, &wrong] {
+        assert_eq!(world.status(1, credential).await, 429, "{credential}");
+    }
+    // The honest behind the same address.
+    assert_eq!(world.status(1, &good).await, 200);
+    assert_eq!(world.ask(1, "/v1/docs", "guess-3").await.status(), 200);
+    // Elsewhere nothing has happened; and what was good there is looked at here.
+    assert_eq!(world.status(2, KEY).await, 200);
+    assert_eq!(world.status(1, KEY).await, 200);
+    tokio::time::advance(std::time::Duration::from_secs(30)).await;
+    assert_eq!((world.status(1, "guess-4").await, world.status(1, "guess-5").await), (401, 429));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_shows_nothing_is_limited_like_everybody_without_a_key() {
+    let world = Guessed::new();
+    for _ in 0..3 {
+        assert_eq!(world.status(1, "").await, 401);
+    }
+    assert_eq!((world.status(1, "").await, world.status(2, "").await), (429, 401));
+    assert_eq!(world.status(1, KEY).await, 200);
+    assert_eq!(world.ask(1, "/healthz", "").await.status(), 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_honest_users_behind_one_address_are_let_in_while_one_guesses() {
+    let world = Guessed::new();
+    let keys: Vec<String> = ["read", "write", "signing"].map(|what| tenant_key(what).to_text()).to_vec();
+    for round in 0..200 {
+        let guess = world.status(1, &format!("guess-{round}")).await;
+        assert_eq!(guess, if round < 2 { 401 } else { 429 });
+        // Not with the key that writes, nor with the one that must not be sent.
+        assert_eq!(world.status(1, &keys[0]).await, 200, "{round}");
+    }
+    let counts = world.0.gateway.limits();
+    let guesses = counts.rules.iter().find(|counts| counts.rule == "guesses").unwrap();
+    assert_eq!(guesses.allowed, 2);
 }

@@ -12,11 +12,13 @@ use serde::Deserialize;
 use tandem_identity::Caller;
 use tandem_model::problem::{CONTENT_TYPE, Problem};
 use tandem_model::route::Signpost;
+use tokio::time::Instant;
 use tower::ServiceExt;
 
 use crate::ChainService;
+use crate::admission::remaining_ms;
 use crate::answer::Answer;
-use crate::headers::{self, ROUTE, SCOPE, STALE, TOKEN, WAIT_MS};
+use crate::headers::{self, ROUTE, SCOPE, STALE, TIMEOUT_MS, TOKEN, WAIT_MS};
 use crate::panics;
 
 /// What every chain is asked for one read.
@@ -24,6 +26,8 @@ use crate::panics;
 pub(crate) struct Ask {
     uri: Uri,
     headers: HeaderMap,
+    /// Until when the client wants the answer.
+    deadline: Option<Instant>,
 }
 
 /// What a chain may do when it is behind the token.
@@ -63,7 +67,7 @@ impl Ask {
     /// The read in `parts`; chains are told the newest route that is known here, and what the caller
     /// may see. Every question that comes of the read says the same: the first, the one that is asked
     /// after it, and copies.
-    pub(crate) fn new(parts: &Parts, newest: Option<Signpost>) -> Self {
+    pub(crate) fn new(parts: &Parts, newest: Option<Signpost>, deadline: Option<Instant>) -> Self {
         let mut headers = headers::to_chain(&parts.headers);
         // Without it a query node shows what is public.
         if let Some(caller) = parts.extensions.get::<Caller>() {
@@ -73,23 +77,26 @@ impl Ask {
             let value = HeaderValue::try_from(newest.to_string());
             headers.insert(ROUTE, value.expect("digits, a colon and a letter are visible ASCII"));
         }
-        Self { uri: parts.uri.clone(), headers }
+        Self { uri: parts.uri.clone(), headers, deadline }
     }
 
     /// The same of any age: for an answer that nobody reads.
     pub(crate) fn without_token(&self) -> Self {
         let mut ask = self.clone();
         ask.headers.remove(TOKEN);
+        ask.deadline = None;
         ask
     }
 
-    fn request(&self, leave: Leave) -> Request<Bytes> {
+    fn request(&self, leave: Leave, timeout: Duration) -> Request<Bytes> {
         let mut request = Request::new(Bytes::new());
         // HEAD is asked as GET: its answer has the same header, and the server leaves out the body.
         *request.method_mut() = Method::GET;
         *request.uri_mut() = self.uri.clone();
         let headers = request.headers_mut();
         *headers = self.headers.clone();
+        // Each question anew: the second chain has what the first has left.
+        headers.insert(TIMEOUT_MS, remaining_ms(timeout, self.deadline).into());
         match leave {
             Leave::None => {}
             Leave::Wait(wait) => _ = headers.insert(WAIT_MS, (wait.as_millis() as u64).into()),
@@ -104,7 +111,7 @@ impl Ask {
             Leave::Wait(wait) => timeout + wait,
             Leave::None | Leave::Stale => timeout,
         };
-        put(chain, self.request(leave), timeout).await
+        put(chain, self.request(leave, timeout), timeout).await
     }
 }
 
@@ -128,7 +135,7 @@ async fn put(chain: ChainService, request: Request<Bytes>, timeout: Duration) ->
 
 /// Asks a chain for a page that clients never get.
 pub(crate) async fn internal(chain: ChainService, path: &'static str, timeout: Duration) -> Option<Answer> {
-    let ask = Ask { uri: Uri::from_static(path), headers: HeaderMap::new() };
+    let ask = Ask { uri: Uri::from_static(path), headers: HeaderMap::new(), deadline: None };
     match ask.of(chain, Leave::None, timeout).await.outcome {
         Outcome::Good(answer) if answer.status() == StatusCode::OK => Some(answer),
         _ => None,

@@ -25,7 +25,7 @@ const TRIAL_TIMEOUT_MAX: Duration = Duration::from_secs(1);
 /// Which reads are copied.
 #[derive(Debug)]
 pub(super) struct Copies {
-    percent: u64,
+    percent: AtomicU64,
     reads: AtomicU64,
     under_way: Arc<Semaphore>,
 }
@@ -34,16 +34,21 @@ impl Copies {
     /// Of so many of 100 reads.
     pub(super) fn new(percent: u8) -> Self {
         Self {
-            percent: u64::from(percent),
+            percent: AtomicU64::new(percent.into()),
             reads: AtomicU64::new(0),
             under_way: Arc::new(Semaphore::new(COPIES_MAX)),
         }
     }
 
+    pub(super) fn set_percent(&self, percent: u8) {
+        self.percent.store(percent.into(), Ordering::Relaxed);
+    }
+
     /// Whether the next read is one to be copied: every n-th, so that the share is steady.
     fn is_next(&self) -> bool {
         let read = self.reads.fetch_add(1, Ordering::Relaxed);
-        (read % 100) * self.percent % 100 + self.percent >= 100
+        let percent = self.percent.load(Ordering::Relaxed);
+        (read % 100) * percent % 100 + percent >= 100
     }
 }
 
@@ -59,9 +64,9 @@ impl ChainRouter {
                 if !link.take_trial(is_urgent) {
                     continue;
                 }
-                (Purpose::Trial, self.upstream_timeout.min(TRIAL_TIMEOUT_MAX))
+                (Purpose::Trial, self.upstream_timeout().min(TRIAL_TIMEOUT_MAX))
             } else if is_next && chain != order.first {
-                (Purpose::Copy, self.upstream_timeout)
+                (Purpose::Copy, self.upstream_timeout())
             } else {
                 continue;
             };

@@ -109,6 +109,10 @@ impl Health {
         }
     }
 
+    pub(super) fn set_bounds(&mut self, bounds: Bounds) {
+        self.bounds = bounds;
+    }
+
     /// A question is sent now. `wait_us`: the chain has leave to wait so long. `is_trial`: after
     /// [`Health::take_trial`]. [`Health::ended`] must follow.
     pub(super) fn sent(&mut self, now_us: u64, wait_us: u64, is_trial: bool) -> Ticket {

@@ -75,6 +75,11 @@ impl Link {
         }
     }
 
+    /// Keeps within these from now on.
+    pub(super) fn set_bounds(&self, bounds: Bounds) {
+        self.health.lock().set_bounds(bounds);
+    }
+
     /// The chain's query nodes.
     pub(super) fn service(&self) -> ChainService {
         self.service.clone()

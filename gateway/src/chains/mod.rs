@@ -36,6 +36,7 @@ mod symptoms;
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -44,7 +45,7 @@ use tandem_failover::{Chains, Symptoms};
 use tandem_identity::Caller;
 use tandem_model::problem::Problem;
 use tandem_model::route::{Chain, Route};
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, watch};
 use tokio::time::MissedTickBehavior;
 
 use self::ask::{Ask, Leave};
@@ -55,6 +56,7 @@ use self::link::{Link, Purpose};
 use self::newest::Newest;
 use self::round::Round;
 use crate::ChainService;
+use crate::admission::{Gate, priority_of, shed};
 use crate::answer::{Answer, problem};
 use crate::counters::Counters;
 use crate::headers::{CHAIN, TOKEN, prefers_fresh};
@@ -78,8 +80,8 @@ pub(crate) struct ChainRouter {
     counters: Arc<Counters>,
     hedge_budget: Budget,
     copies: Copies,
-    reads: Semaphore,
-    upstream_timeout: Duration,
+    gate: Arc<Gate>,
+    upstream_timeout_us: AtomicU64,
 }
 
 /// How the router behaves.
@@ -87,8 +89,19 @@ pub(crate) struct RouterConfig {
     pub(crate) hedge_delay_min: Duration,
     pub(crate) hedge_delay: Duration,
     pub(crate) upstream_timeout: Duration,
-    pub(crate) reads_max: usize,
+    /// Lets reads through to the chains.
+    pub(crate) gate: Arc<Gate>,
     pub(crate) standby_percent: u8,
+}
+
+impl RouterConfig {
+    fn bounds(&self) -> Bounds {
+        Bounds {
+            hedge_delay_us_min: self.hedge_delay_min.as_micros() as u64,
+            hedge_delay_us_max: self.hedge_delay.as_micros() as u64,
+            timeout_us: self.upstream_timeout.as_micros() as u64,
+        }
+    }
 }
 
 /// What decides who may be asked.
@@ -124,11 +137,7 @@ impl ChainRouter {
         shunned: watch::Receiver<Chains<bool>>,
         counters: Arc<Counters>,
     ) -> Self {
-        let bounds = Bounds {
-            hedge_delay_us_min: config.hedge_delay_min.as_micros() as u64,
-            hedge_delay_us_max: config.hedge_delay.as_micros() as u64,
-            timeout_us: config.upstream_timeout.as_micros() as u64,
-        };
+        let bounds = config.bounds();
         let [a, b] = chains;
         let changes = Arc::new(Notify::new());
         let link =
@@ -141,9 +150,22 @@ impl ChainRouter {
             counters,
             hedge_budget: Budget::new(),
             copies: Copies::new(config.standby_percent),
-            reads: Semaphore::new(config.reads_max),
-            upstream_timeout: config.upstream_timeout,
+            gate: Arc::clone(&config.gate),
+            upstream_timeout_us: AtomicU64::new(bounds.timeout_us),
         }
+    }
+
+    /// Behaves like this from now on, but for the gate, which has settings of its own. What is known of the
+    /// chains stays.
+    pub(crate) fn configure(&self, config: &RouterConfig) {
+        let bounds = config.bounds();
+        self.links.iter().for_each(|link| link.set_bounds(bounds));
+        self.copies.set_percent(config.standby_percent);
+        self.upstream_timeout_us.store(bounds.timeout_us, Ordering::Relaxed);
+    }
+
+    fn upstream_timeout(&self) -> Duration {
+        Duration::from_micros(self.upstream_timeout_us.load(Ordering::Relaxed))
     }
 
     /// The newest route. The control group may be gone: the last route stays.
@@ -191,31 +213,40 @@ impl ChainRouter {
             return problem(&Problem::bad_token("send one Tandem-Token header: that of your last answer"));
         }
         self.counters.reads.requests.add_one();
-        let Ok(_slot) = self.reads.try_acquire() else {
-            return self
-                .unavailable("more reads are under way than there is room for: try again in a moment");
+        let priority = priority_of(parts);
+        let permit = match self.gate.enter(priority).await {
+            Ok(permit) => permit,
+            Err(reason) => {
+                self.counters.reads.unavailable.add_one();
+                return shed(reason);
+            }
         };
         let heading = self.newest.heading();
         let order = match forced {
             // There is nobody else to ask, so patience costs nothing.
             Some(first) => {
-                let timeout = self.upstream_timeout * FORCED_PATIENCE;
+                let timeout = self.upstream_timeout() * FORCED_PATIENCE;
                 Order { first, second: None, timeout, is_named: true }
             }
             None => self.order(heading.active),
         };
         self.hedge_budget.deposit();
-        let ask = Ask::new(parts, heading.signpost());
+        let ask = Ask::new(parts, heading.signpost(), priority.deadline);
         if forced.is_none() {
             self.copy(order, &ask);
         }
-        match self.round(order, &ask, Leave::None).await {
+        let answer = match self.round(order, &ask, Leave::None).await {
             Round::Good(answer) => answer,
             Round::Failed(failures) if failures.behind().is_empty() => {
                 self.failed(failures.into_answer(order))
             }
             Round::Failed(failures) => self.answer_behind(order, &ask, failures.behind(), parts).await,
+        };
+        // A chain that fails at once would pass for a quick one.
+        if !answer.status().is_server_error() {
+            permit.answered();
         }
+        answer
     }
 
     /// Asks a chain what only the gateway may ask: its own state.
@@ -241,7 +272,7 @@ impl ChainRouter {
 
     /// The route's chain first, unless its breaker is open and the other one's is not.
     fn order(&self, active: Chain) -> Order {
-        let timeout = self.upstream_timeout;
+        let timeout = self.upstream_timeout();
         // A wrong answer is worse than none: whom the group has named is not asked, not even where
         // the other one fails. Where that leaves nobody, the route is all there is.
         if let Some(first) = self.only_trusted() {

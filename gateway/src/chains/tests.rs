@@ -10,8 +10,9 @@ use tokio::time::Instant;
 use tower::BoxError;
 
 use super::*;
+use crate::admission::AdmissionConfig;
 use crate::counters::Counts;
-use crate::testing::{behind, chain, get, json_of, saying};
+use crate::testing::{Dropped, behind, chain, get, json_of, saying};
 
 /// A chain as these tests want it, and what it was asked.
 #[derive(Clone, Default)]
@@ -19,21 +20,6 @@ struct Fake {
     asked: Arc<Mutex<Vec<Request<Bytes>>>>,
     /// Questions that were dropped before their answer.
     dropped: Arc<AtomicUsize>,
-}
-
-/// Counts itself unless defused.
-struct Dropped(Arc<AtomicUsize>, bool);
-
-impl Dropped {
-    fn defuse(&mut self) {
-        self.1 = false;
-    }
-}
-
-impl Drop for Dropped {
-    fn drop(&mut self) {
-        self.0.fetch_add(usize::from(self.1), Ordering::Relaxed);
-    }
 }
 
 type Said = Result<Answer, BoxError>;
@@ -49,7 +35,7 @@ impl Fake {
         chain(move |request| {
             let (delay_ms, said) = (delay_ms(&request), answer(&request));
             fake.asked.lock().push(request);
-            let mut dropped = Dropped(Arc::clone(&fake.dropped), true);
+            let mut dropped = Dropped::new(&fake.dropped);
             async move {
                 tokio::time::sleep(Duration::from_millis(delay_ms)).await;
                 dropped.defuse();
@@ -96,12 +82,16 @@ fn setup(a: ChainService, b: ChainService) -> Setup {
     setup_with(a, b, |_| {})
 }
 
+fn gate(reads_max: usize) -> Arc<Gate> {
+    Arc::new(Gate::new(&AdmissionConfig::default(), reads_max))
+}
+
 fn setup_with(a: ChainService, b: ChainService, change: impl FnOnce(&mut RouterConfig)) -> Setup {
     let mut config = RouterConfig {
         hedge_delay_min: Duration::from_millis(5),
         hedge_delay: Duration::from_millis(50),
         upstream_timeout: Duration::from_secs(2),
-        reads_max: 8,
+        gate: gate(8),
         standby_percent: 0,
     };
     change(&mut config);

@@ -164,7 +164,7 @@ async fn a_body_that_trickles_in_is_given_up() {
 async fn one_body_too_many_is_answered_at_once() {
     let config = GatewayConfig { bodies_max: 1, ..GatewayConfig::new(KEY) };
     let world = World::with(config, [saying("a"), saying("b")], ClockMode::Live);
-    let slot = world.shared.bodies.try_acquire().unwrap();
+    let slot = world.shared.bodies.enter().unwrap();
     let answer = world.post("/v1/events", &[], ENTER).await;
     assert_eq!(answer.status(), 503);
     assert!(answer.headers().contains_key("retry-after"));

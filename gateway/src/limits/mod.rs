@@ -6,6 +6,7 @@
 
 use std::convert::Infallible;
 use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -15,7 +16,8 @@ use http::header::RETRY_AFTER;
 use http::{HeaderName, HeaderValue, Request};
 use tandem_identity::Caller;
 use tandem_limits::{
-    CallerKind, Decision, LIMIT_FIELD, Leases, Limiter, NOWHERE, POLICY_FIELD, Subject, VIOLATED_POLICIES,
+    CallerKind, Decision, LIMIT_FIELD, Leases, Limiter, NOWHERE, POLICY_FIELD, RouteClass, Subject,
+    VIOLATED_POLICIES,
 };
 use tandem_model::problem::Problem;
 use tokio::time::Instant;
@@ -29,6 +31,7 @@ mod class;
 mod config;
 mod share;
 
+pub(crate) use class::of as class_of;
 pub use config::{LimitsConfig, LimitsConfigError};
 pub(crate) use share::share;
 
@@ -48,6 +51,16 @@ impl Limits {
         let leases = Leases::new(config.leases);
         let limiter = Limiter::new(config.rules.clone(), config.keys, leases, secret);
         Self { limiter, started: Instant::now() }
+    }
+
+    /// Counts one more report of somebody who asks for several at once: the refusal, where that is too much.
+    pub(crate) fn spend_report(&self, caller: &Caller, address: IpAddr) -> Result<(), Box<Answer>> {
+        let subject = subject(Some(caller), address);
+        let decision = self.limiter.decide(&subject, RouteClass::Report, self.now_ns());
+        match decision.retry_after_s() {
+            None => Ok(()),
+            Some(retry_after_s) => Err(Box::new(refusal(&decision, retry_after_s))),
+        }
     }
 
     /// Now, in nanoseconds of a clock that does not go back.
@@ -90,11 +103,11 @@ impl<S: Inner<B>, B> Service<Request<B>> for Limited<S> {
         };
         let now_ns = self.limits.now_ns();
         let decision = self.limits.limiter.decide(&subject_of(&request), class, now_ns);
-        let Some(retry_after_s) = decision.retry_after_s() else {
-            let answering = self.inner.call(request);
-            return async move { answering.await.map(|answer| announced(answer, &decision)) }.boxed();
-        };
-        ready(Ok(announced(refusal(&decision, retry_after_s), &decision))).boxed()
+        if let Some(refused) = refused(&decision) {
+            return ready(Ok(refused)).boxed();
+        }
+        let answering = self.inner.call(request);
+        async move { answering.await.map(|answer| announced(answer, &decision)) }.boxed()
     }
 }
 
@@ -102,13 +115,29 @@ impl<S: Inner<B>, B> Service<Request<B>> for Limited<S> {
 fn subject_of<B>(request: &Request<B>) -> Subject<'_> {
     let extensions = request.extensions();
     let address = extensions.get::<ClientAddress>().map_or(NOWHERE, |client| client.0);
-    match extensions.get::<Caller>() {
+    subject(extensions.get::<Caller>(), address)
+}
+
+fn subject(caller: Option<&Caller>, address: IpAddr) -> Subject<'_> {
+    match caller {
         None => Subject { kind: CallerKind::Anonymous, key: None, tenant: None, address },
         Some(caller) => {
             let kind = if caller.is_operator() { CallerKind::Operator } else { CallerKind::Tenant };
             Subject { kind, key: Some(&caller.key_id), tenant: Some(&caller.tenant), address }
         }
     }
+}
+
+/// Who asks from there and has shown nothing.
+pub(crate) fn nobody_at<B>(request: &Request<B>) -> Subject<'static> {
+    let address = request.extensions().get::<ClientAddress>().map_or(NOWHERE, |client| client.0);
+    Subject { kind: CallerKind::Anonymous, key: None, tenant: None, address }
+}
+
+/// The answer to who is limited, where he is.
+pub(crate) fn refused(decision: &Decision) -> Option<Answer> {
+    let retry_after_s = decision.retry_after_s()?;
+    Some(announced(refusal(decision, retry_after_s), decision))
 }
 
 fn refusal(decision: &Decision, retry_after_s: u64) -> Answer {

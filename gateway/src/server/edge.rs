@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use tandem_strict::Refusal;
 use tokio::sync::Notify;
@@ -25,6 +26,8 @@ pub(crate) struct Edge {
     refusal: OnceLock<Refusal>,
     refused: Notify,
     is_upgraded: AtomicBool,
+    /// What is done with the connection once it is no longer HTTP.
+    rest: Mutex<Option<BoxFuture<'static, ()>>>,
     answered: AtomicU64,
     taken_back: AtomicU64,
     is_abused: Notify,
@@ -47,6 +50,7 @@ impl Edge {
             refusal: OnceLock::new(),
             refused: Notify::new(),
             is_upgraded: AtomicBool::new(false),
+            rest: Mutex::default(),
             answered: AtomicU64::new(0),
             taken_back: AtomicU64::new(0),
             is_abused: Notify::new(),
@@ -87,6 +91,15 @@ impl Edge {
 
     pub(crate) fn is_upgraded(&self) -> bool {
         self.is_upgraded.load(Ordering::Acquire)
+    }
+
+    /// What is to be done with the connection once it is no longer HTTP.
+    pub(crate) fn go_on_with(&self, rest: BoxFuture<'static, ()>) {
+        *self.rest.lock() = Some(rest);
+    }
+
+    pub(crate) fn take_rest(&self) -> Option<BoxFuture<'static, ()>> {
+        self.rest.lock().take()
     }
 
     /// Counts a request that begins, until what it gives is dropped.

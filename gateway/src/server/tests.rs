@@ -13,10 +13,15 @@ use crate::config::{ClockMode, GatewayConfig};
 use crate::testing::{KEY, World, chain, saying};
 use crate::{ChainService, Gateway};
 
+mod autobahn;
 mod floods;
 mod frames;
+mod hangup;
+mod replaced;
 mod slow;
+mod sockets;
 mod strict;
+mod tls;
 
 struct Running {
     gateway: Gateway,

@@ -55,6 +55,16 @@ impl Cache {
         if let Some(replaced) = self.by_key.insert(key, Entry { number, until, stored }) {
             self.bytes -= replaced.stored.bytes();
         }
+        self.shrink();
+    }
+
+    /// Takes no more memory than this from now on.
+    pub(super) fn set_bytes_max(&mut self, bytes_max: usize) {
+        self.bytes_max = bytes_max;
+        self.shrink();
+    }
+
+    fn shrink(&mut self) {
         while self.bytes > self.bytes_max || self.queue.len() > 2 * self.by_key.len() + 16 {
             self.drop_oldest();
         }
@@ -80,7 +90,13 @@ mod tests {
     use super::*;
 
     fn key(target: usize) -> Key {
-        Key { target: target.to_string(), audience: None, epoch: 1, only: None }
+        Key {
+            target: target.to_string(),
+            audience: None,
+            epoch: 1,
+            only: None,
+            class: tandem_admission::Class::Ordinary,
+        }
     }
 
     fn of(bytes: usize) -> Arc<Stored> {

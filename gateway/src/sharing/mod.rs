@@ -21,6 +21,7 @@ mod stored;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -28,6 +29,7 @@ use futures::future::{BoxFuture, Shared as SharedFuture, WeakShared};
 use http::request::Parts;
 use http::{HeaderValue, Request};
 use parking_lot::Mutex;
+use tandem_admission::Class;
 use tandem_identity::Caller;
 use tandem_model::Token;
 use tandem_model::route::Chain;
@@ -35,6 +37,7 @@ use tokio::time::Instant;
 
 use self::cache::Cache;
 use self::stored::Stored;
+use crate::admission::{Priority, priority_of};
 use crate::answer::Answer;
 use crate::chains::ChainRouter;
 use crate::counters::Counters;
@@ -49,8 +52,8 @@ pub(crate) struct Sharing {
     counters: Arc<Counters>,
     questions: Mutex<Questions>,
     cache: Mutex<Cache>,
-    /// How long an answer serves, counted from the question.
-    kept: Duration,
+    /// How long an answer serves, counted from the question, in microseconds.
+    kept_us: AtomicU64,
 }
 
 /// What makes two reads the same.
@@ -62,6 +65,8 @@ struct Key {
     epoch: u64,
     /// The one chain that may be asked, where the other is known to be wrong.
     only: Option<Chain>,
+    /// Nobody is sent away because somebody of less importance asked first.
+    class: Class,
 }
 
 /// A question under way, as those hold it who wait for it.
@@ -86,7 +91,18 @@ impl Sharing {
         bytes_max: usize,
     ) -> Self {
         let cache = Mutex::new(Cache::new(bytes_max));
-        Self { router, counters, questions: Mutex::default(), cache, kept }
+        let kept_us = AtomicU64::new(kept.as_micros() as u64);
+        Self { router, counters, questions: Mutex::default(), cache, kept_us }
+    }
+
+    /// Keeps answers like this from now on.
+    pub(crate) fn configure(&self, kept: Duration, bytes_max: usize) {
+        self.kept_us.store(kept.as_micros() as u64, Ordering::Relaxed);
+        self.cache.lock().set_bytes_max(bytes_max);
+    }
+
+    fn kept(&self) -> Duration {
+        Duration::from_micros(self.kept_us.load(Ordering::Relaxed))
     }
 
     /// Answers a read.
@@ -116,7 +132,8 @@ impl Sharing {
         let outlook = self.router.outlook();
         let target = parts.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
         let audience = parts.extensions.get::<Caller>().map(|caller| caller.scope_header.clone());
-        Key { target, audience, epoch: outlook.epoch, only: outlook.only }
+        let class = priority_of(parts).class;
+        Key { target, audience, epoch: outlook.epoch, only: outlook.only, class }
     }
 
     /// The question under way, else a new one; says whether it is new.
@@ -138,9 +155,10 @@ impl Sharing {
         let asked = Instant::now();
         let end = End { sharing: &self, key, number };
         let stored = Arc::new(Stored::new(self.router.answer(&parts).await));
-        if stored.is_worth_keeping() && !self.kept.is_zero() {
+        let kept = self.kept();
+        if stored.is_worth_keeping() && !kept.is_zero() {
             let now = Instant::now();
-            self.cache.lock().insert(end.key.clone(), Arc::clone(&stored), asked + self.kept, now);
+            self.cache.lock().insert(end.key.clone(), Arc::clone(&stored), asked + kept, now);
         }
         drop(end);
         stored
@@ -184,6 +202,8 @@ fn bare(parts: &Parts) -> Parts {
     if let Some(caller) = parts.extensions.get::<Caller>() {
         bare.extensions.insert(caller.clone());
     }
+    // Others may wait for it who have more time.
+    bare.extensions.insert(Priority { deadline: None, ..priority_of(parts) });
     bare
 }
 

@@ -19,8 +19,10 @@ use tandem_identity::Caller;
 use tandem_model::Token;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::changes;
+use super::seen::{Last, Mark};
 use crate::answer::Answer;
 use crate::headers::{PREFER, TOKEN};
 use crate::sharing::Sharing;
@@ -44,6 +46,8 @@ pub(super) struct Reading {
     is_news: bool,
     /// Counts the readings of this feed.
     number: u64,
+    /// Says how far it was read, in short.
+    mark: Mark,
 }
 
 impl Reading {
@@ -55,7 +59,8 @@ impl Reading {
         let change = before.and_then(|before| changes::between(&before.report, &report));
         let is_news = change.as_ref().is_none_or(is_news);
         let number = before.map_or(0, |before| before.number + 1);
-        Some(Self { token, whole, report, change: change.map(bytes), is_news, number })
+        let mark = xxh3_64(token.encode().as_bytes());
+        Some(Self { token, whole, report, change: change.map(bytes), is_news, number, mark })
     }
 
     /// What is new in it for somebody who has `before`.
@@ -78,6 +83,12 @@ impl Reading {
     pub(super) fn covers(&self, token: &Token) -> bool {
         token.log == self.token.log
             && self.token.next.iter().all(|(partition, next)| token.is_reached_by(*partition, *next))
+    }
+
+    /// Names this reading of the report at `target` among all readings of all reports, but for the chance
+    /// of one in 2^64.
+    pub(super) fn mark(&self, target: &str) -> Mark {
+        xxh3_64_with_seed(target.as_bytes(), self.mark)
     }
 
     /// Whether this was read just as far as `token`, as far as it matters here.
@@ -120,10 +131,14 @@ pub(super) enum State {
 }
 
 impl State {
-    /// The kept reading that was read just as far as `token`.
-    pub(super) fn at(&self, token: &Token) -> Option<Arc<Reading>> {
+    /// The kept reading of the report at `target` that somebody has who got `last`.
+    pub(super) fn at(&self, last: &Last, target: &str) -> Option<Arc<Reading>> {
         let Self::Read(newest, before) = self else { return None };
-        std::iter::once(newest).chain(before).find(|reading| reading.is_at(token)).cloned()
+        let is_told = |reading: &&Arc<Reading>| match &last.marks {
+            Some(marks) => marks.contains(&reading.mark(target)),
+            None => reading.is_at(&last.token),
+        };
+        std::iter::once(newest).chain(before).find(is_told).cloned()
     }
 }
 
@@ -152,7 +167,9 @@ impl Feeds {
         }
         let (sender, receiver) = watch::channel(State::Read(Arc::new(first), VecDeque::new()));
         by_key.insert(key.clone(), sender.clone());
-        let (feeds, reads, parts) = (Arc::clone(self), Arc::clone(reads), parts(target, caller));
+        let (feeds, reads, mut parts) = (Arc::clone(self), Arc::clone(reads), parts(target, caller));
+        // Rather late than old.
+        parts.headers.insert(PREFER, HeaderValue::from_static("fresh"));
         tokio::spawn(async move {
             tokio::select! {
                 () = read_on(&reads, parts, &sender) => { feeds.by_key.lock().remove(&key); }
@@ -180,13 +197,11 @@ impl Feeds {
     }
 }
 
-/// The read of a feed.
-fn parts(target: &Uri, caller: &Caller) -> Parts {
+/// A read of the report at `target`.
+pub(super) fn parts(target: &Uri, caller: &Caller) -> Parts {
     let (mut parts, ()) = Request::new(()).into_parts();
     parts.uri = target.clone();
     parts.extensions.insert(caller.clone());
-    // Rather late than old.
-    parts.headers.insert(PREFER, HeaderValue::from_static("fresh"));
     parts
 }
 

@@ -1,45 +1,73 @@
-//! Streams: a report that keeps itself up to date.
+//! Streams: reports that keep themselves up to date.
 //!
 //! `GET /v1/sessions/{id}/stream` answers as `…/report` would, with the same parameters, and goes on:
-//! first the whole report, then what changes ([`changes`]), as server-sent events
-//! (<https://html.spec.whatwg.org/multipage/server-sent-events.html>). Each event's id is a token; whoever
-//! comes back with the last one in `Last-Event-ID` goes on there: with the changes since, where this
-//! gateway still has that report, else with the whole one. A `Tandem-Token` says how far the client has
-//! read, but not that it has the report: it gets the whole, and not before that. All this on either chain, through any
-//! gateway, and never with less than was seen.
+//! first the whole report, then what changes ([`changes`]). `GET /v1/stream?sessions=…` does so for
+//! several sessions, each of whose events says whose it is. Both are server-sent events
+//! (<https://html.spec.whatwg.org/multipage/server-sent-events.html>, [`sse`]) or, for who asks for it, a
+//! WebSocket ([`socket`]), over which sessions may come and go.
+//!
+//! Each event's id is a token ([`seen`]); whoever comes back with the last one, in `Last-Event-ID` or, where
+//! no header can be set, in the parameter `last_event_id`, goes on there: with the changes since, where this
+//! gateway still has that report, else with the whole one. A `Tandem-Token`, or the parameter `token`, says how
+//! far the client has read, but not that it has the report: it gets the whole, and not before that. All this on
+//! either chain, through any gateway, and never with less than was seen.
 //!
 //! - Nobody queues. A client that reads slowly gets the newest report's changes against what it was
-//!   told last, however much lies between.
+//!   told last, however much lies between ([`screen`]).
+//! - Equal streams are read once: whoever follows the same report in the same scope shares a feed ([`feed`]).
 //! - A chain that fails does not end a stream, nor does a switch: they are behind the reads that the
-//!   feed makes ([`feed`]).
-//! - A stream ends after an hour, with a goodbye: whoever comes back shows a key that still holds.
+//!   feed makes.
+//! - A stream ends after an hour, with a goodbye: whoever comes back shows a key that still holds. It ends at
+//!   once when the key is revoked, its token ends, or its caller may see something else ([`ends`]).
 //! - A gateway that drains says goodbye: with the token to go on with, and a pause of its own for each
 //!   client, so that not all come back at once.
 
 mod changes;
+mod desk;
+mod ends;
 mod feed;
+mod follower;
+mod open;
+mod screen;
+mod seen;
+mod socket;
 mod sse;
+mod wanted;
 
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use http::StatusCode;
+use http::header::{CACHE_CONTROL, HeaderValue};
 use http::request::Parts;
-use http::{StatusCode, Uri};
 use http_body_util::combinators::UnsyncBoxBody;
-use parking_lot::Mutex;
+use hyper_util::rt::TokioIo;
+use parking_lot::{Mutex, RwLock};
 use tandem_identity::Caller;
-use tandem_model::Token;
+use tandem_limits::NOWHERE;
 use tandem_model::problem::Problem;
 use tokio::sync::watch;
 
-use self::feed::{Feeds, Reading};
+use self::desk::{Asked, Desk};
+use self::ends::Ends;
+use self::open::Open;
+use self::screen::Screen;
+use self::seen::Seen;
+use self::socket::{Conversation, Handshake};
 use self::sse::Events;
 use crate::answer::{self, Answer, problem};
-use crate::headers::{CHAIN, LAST_EVENT_ID, TOKEN};
+use crate::callers::{Callers, Shown};
+use crate::client_address::ClientAddress;
+use crate::config::GatewayConfig;
+use crate::headers::CHAIN;
+use crate::limits::Limits;
 use crate::sharing::Sharing;
+
+pub(crate) use wanted::{Wanted, asks_for_socket, wanted};
 
 /// The body of an answer that goes on; stands among the answer's extensions until it is sent.
 #[derive(Clone)]
@@ -48,39 +76,66 @@ pub(crate) struct Body(Arc<Mutex<Option<StreamBody>>>);
 /// What such a body sends.
 pub(crate) type StreamBody = UnsyncBoxBody<Bytes, std::convert::Infallible>;
 
+/// What is done with a connection that is HTTP no longer; stands among the answer's extensions until that is
+/// sent.
+#[derive(Clone)]
+pub(crate) struct Upgrade(Arc<Mutex<Option<BoxFuture<'static, ()>>>>);
+
 /// All streams of a gateway.
 pub(crate) struct Streams {
-    reads: Arc<Sharing>,
-    feeds: Arc<Feeds>,
-    open: Arc<Open>,
+    desk: Arc<Desk>,
+    callers: Arc<Callers>,
+    settings: RwLock<Settings>,
+    /// Counts all that ever were.
+    count: AtomicU64,
     /// Whether the gateway ends.
     is_draining: watch::Sender<bool>,
 }
 
-/// How many are open, and how many may be.
-struct Open {
-    max: usize,
-    of_one_max: usize,
-    all: AtomicUsize,
-    by_tenant: Mutex<HashMap<Arc<str>, usize>>,
+/// What may change while it runs; new streams have the new values.
+#[derive(Clone)]
+struct Settings {
+    sessions_max: usize,
+    origins: Arc<[String]>,
+    send_timeout: Duration,
 }
 
-/// Leave for one stream. Dropping it gives it back.
-struct Leave {
-    open: Arc<Open>,
-    tenant: Arc<str>,
+impl Settings {
+    fn of(config: &GatewayConfig) -> Self {
+        Self {
+            sessions_max: config.stream_sessions_max,
+            origins: config.cors_origins.clone().into(),
+            send_timeout: config.send_timeout,
+        }
+    }
 }
 
 impl Streams {
-    /// At most `max` at one time, `of_one_max` of them of one tenant.
-    pub(crate) fn new(reads: Arc<Sharing>, max: usize, of_one_max: usize) -> Self {
-        let open = Open { max, of_one_max, all: AtomicUsize::new(0), by_tenant: Mutex::default() };
-        Self { reads, feeds: Arc::default(), open: Arc::new(open), is_draining: watch::Sender::new(false) }
+    pub(crate) fn new(
+        config: &GatewayConfig,
+        reads: Arc<Sharing>,
+        limits: Arc<Limits>,
+        callers: Arc<Callers>,
+    ) -> Self {
+        let open = Open::new(config.streams_max, config.streams_per_tenant_max);
+        Self {
+            desk: Arc::new(Desk::new(reads, open, limits)),
+            callers,
+            settings: RwLock::new(Settings::of(config)),
+            count: AtomicU64::new(0),
+            is_draining: watch::Sender::new(false),
+        }
+    }
+
+    /// Keeps to these limits from now on; streams that are open stay.
+    pub(crate) fn configure(&self, config: &GatewayConfig) {
+        self.desk.open.set_max(config.streams_max, config.streams_per_tenant_max);
+        *self.settings.write() = Settings::of(config);
     }
 
     /// How many are open.
     pub(crate) fn count(&self) -> usize {
-        self.open.all.load(Ordering::Relaxed)
+        self.desk.open.count()
     }
 
     /// Ends all streams in good order.
@@ -88,12 +143,29 @@ impl Streams {
         self.is_draining.send_replace(true);
     }
 
-    /// Answers a request for a stream of the report at `target`.
-    pub(crate) async fn open(&self, parts: &Parts, target: Uri) -> Answer {
-        self.opened(parts, target).await.unwrap_or_else(|refused| *refused)
+    /// Answers a request for a stream.
+    pub(crate) async fn open(&self, mut parts: Parts, wanted: Wanted) -> Answer {
+        let origins = Arc::clone(&self.settings.read().origins);
+        match Handshake::of(&mut parts, &origins) {
+            Err(refused) => *refused,
+            Ok(Some(handshake)) => match self.begin(&parts, wanted, true).await {
+                Err(refused) => *refused,
+                Ok(conversation) => upgraded(handshake, conversation),
+            },
+            Ok(None) => match self.begin(&parts, wanted, false).await {
+                Err(refused) => *refused,
+                Ok(conversation) => events(conversation.screen),
+            },
+        }
     }
 
-    async fn opened(&self, parts: &Parts, target: Uri) -> Result<Answer, Box<Answer>> {
+    /// Begins what a request asks for, or refuses it.
+    async fn begin(
+        &self,
+        parts: &Parts,
+        wanted: Wanted,
+        is_socket: bool,
+    ) -> Result<Conversation, Box<Answer>> {
         let refused = |reason: Problem| Box::new(problem(&reason));
         let Some(caller) = parts.extensions.get::<Caller>() else {
             return Err(refused(Problem::unauthorized("streams need a key")));
@@ -103,50 +175,78 @@ impl Streams {
                 "streams stay through every switch, so no chain can be named: leave out Tandem-Chain";
             return Err(refused(Problem::bad_parameter(detail)));
         }
-        let (last, token) = seen(parts).map_err(refused)?;
+        let parameters = wanted.parameters(parts.uri.query()).map_err(refused)?;
+        let seen = Seen::of(&parts.headers, &parameters).map_err(refused)?;
         if *self.is_draining.borrow() {
             return Err(refused(Problem::unavailable("this gateway is closing: try again in a moment")));
         }
-        let leave = Open::enter(&self.open, &caller.tenant).ok_or_else(|| {
-            refused(Problem::unavailable(
-                "more streams are open than there is room for: try again in a moment",
-            ))
-        })?;
-        // Whatever is wrong with the request, the chains say it as they would of a report.
-        let mut first = parts.clone();
-        first.uri = target.clone();
-        first.headers.remove(TOKEN);
-        let mut answer = self.reads.answer(&first).await;
-        if let Some(token) = token.as_ref().filter(|_| answer.status() == StatusCode::NOT_FOUND) {
-            // Its beginning may be what the caller has just sent: then it is worth waiting for.
-            let mut own = first.clone();
-            let text = HeaderValue::try_from(token.encode()).expect("base64url makes a header");
-            own.headers.insert(TOKEN, text);
-            answer = self.reads.answer(&own).await;
-            if answer.status() == StatusCode::OK {
-                answer = self.reads.answer(&first).await;
+        let Settings { sessions_max, send_timeout, .. } = self.settings.read().clone();
+        if parameters.sessions.len() > sessions_max {
+            return Err(refused(Desk::too_many(sessions_max)));
+        }
+        let seat = self.desk.enter(&caller.tenant)?;
+        let shown = parts.extensions.get::<Shown>().cloned().unwrap_or_default();
+        let (is_draining, callers) = (self.is_draining.subscribe(), Arc::clone(&self.callers));
+        let ends = Ends::new(is_draining, callers, caller.clone(), shown);
+        let number = self.count.fetch_add(1, Ordering::Relaxed);
+        let is_several = wanted == Wanted::Several;
+        let mut screen = Screen::new(is_several, &seen, ends, number, seat);
+        let address = parts.extensions.get::<ClientAddress>().map_or(NOWHERE, |client| client.0);
+        let asked = Asked { caller: caller.clone(), address, report: parameters.report };
+        match wanted {
+            Wanted::One(session) => {
+                let target = format!("/v1/sessions/{session}/report{}", asked.report);
+                let follower = self.desk.follow(caller, session.into(), &target, &seen, None).await?;
+                screen.follow(follower);
+            }
+            Wanted::Several if parameters.sessions.is_empty() && !is_socket => {
+                let detail = "name the sessions to follow: `sessions=s1,s2`";
+                return Err(refused(Problem::bad_parameter(detail)));
+            }
+            Wanted::Several => {
+                let found = self.desk.follow_all(&asked, parameters.sessions, &seen, true, false).await;
+                let mut refusals = Vec::new();
+                for (session, outcome) in found {
+                    match outcome {
+                        Ok(follower) => screen.follow(follower),
+                        Err(answer) => refusals.push((session, answer)),
+                    }
+                }
+                // Where there is nothing to follow, it is said as for a single one.
+                if screen.len() == 0 && !refusals.is_empty() {
+                    return Err(refusals.swap_remove(0).1);
+                }
+                for (session, answer) in refusals {
+                    screen.refuse(session, follower::problem_in(&answer));
+                }
             }
         }
-        if answer.status() != StatusCode::OK {
-            return Err(Box::new(answer));
-        }
-        let reading = Reading::of(&answer, None).ok_or_else(|| {
-            refused(Problem::unavailable("the figures can't be read right now: try again in a moment"))
-        })?;
-        if token.as_ref().is_some_and(|token| token.log != reading.token.log) {
-            let detail =
-                "the log was created anew since this token was given out: start again without a token";
-            return Err(refused(Problem::bad_token(detail)));
-        }
-        let followed = self.feeds.follow(&self.reads, &target, caller, reading);
-        let events = Events::new(followed, self.is_draining.subscribe(), last, token, leave);
-        let mut answer = answer::with_body(StatusCode::OK, "text/event-stream", Bytes::new());
-        answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        // For proxies that would wait until they have more.
-        answer.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
-        answer.extensions_mut().insert(Body(Arc::new(Mutex::new(Some(events.into_body())))));
-        Ok(answer)
+        Ok(Conversation { screen, desk: Arc::clone(&self.desk), asked, sessions_max, send_timeout })
     }
+}
+
+/// The answer that goes on as server-sent events.
+fn events(screen: Screen) -> Answer {
+    let mut answer = answer::with_body(StatusCode::OK, "text/event-stream", Bytes::new());
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // For proxies that would wait until they have more.
+    answer.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
+    let body = Events::new(screen).into_body();
+    answer.extensions_mut().insert(Body(Arc::new(Mutex::new(Some(body)))));
+    answer
+}
+
+/// The answer that goes on as a WebSocket.
+fn upgraded(handshake: Handshake, conversation: Conversation) -> Answer {
+    let (mut answer, on_upgrade) = handshake.answer();
+    let holding = async move {
+        // It fails where the client has gone before it had the answer.
+        if let Ok(connection) = on_upgrade.await {
+            conversation.hold(TokioIo::new(connection)).await;
+        }
+    };
+    answer.extensions_mut().insert(Upgrade::new(holding.boxed()));
+    answer
 }
 
 impl Body {
@@ -156,67 +256,34 @@ impl Body {
     }
 }
 
-/// The report that a path's stream is about, with its parameters; nothing where the path names none.
-pub(crate) fn report_of(uri: &Uri) -> Option<Uri> {
-    let session = uri.path().strip_suffix("/stream")?.strip_prefix("/v1/sessions/")?;
-    if session.is_empty() || session.contains('/') {
-        return None;
+impl Upgrade {
+    fn new(holding: BoxFuture<'static, ()>) -> Self {
+        Self(Arc::new(Mutex::new(Some(holding))))
     }
-    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
-    format!("/v1/sessions/{session}/report{query}").parse().ok()
+
+    /// What is to be done, once.
+    pub(crate) fn take(answer: &mut Answer) -> Option<BoxFuture<'static, ()>> {
+        answer.extensions_mut().remove::<Self>()?.0.lock().take()
+    }
 }
 
-/// The last event of a stream that the client got, and how far it has read, that included.
-fn seen(parts: &Parts) -> Result<(Option<Token>, Option<Token>), Problem> {
-    let last = single(parts, &LAST_EVENT_ID)?;
-    let token = single(parts, &TOKEN)?;
-    let joined = match (&last, token) {
-        (Some(last), Some(mut token)) if last.log == token.log => {
-            token.join(last);
-            Some(token)
-        }
-        (Some(_), Some(_)) => {
-            return Err(Problem::bad_token("these tokens are of two event logs: send the last one only"));
-        }
-        (last, token) => token.or_else(|| last.clone()),
+/// Answers a request for a WebSocket with one that says everything back: what clients of other software are
+/// tried against.
+#[cfg(test)]
+pub(crate) fn echo(mut parts: Parts) -> Answer {
+    let handshake = match Handshake::of(&mut parts, &[]) {
+        Ok(Some(handshake)) => handshake,
+        Ok(None) => return problem(&Problem::bad_request("that is no request for a WebSocket")),
+        Err(refused) => return *refused,
     };
-    Ok((last, joined))
-}
-
-fn single(parts: &Parts, name: &HeaderName) -> Result<Option<Token>, Problem> {
-    let mut values = parts.headers.get_all(name).iter();
-    let Some(value) = values.next() else { return Ok(None) };
-    if values.next().is_some() {
-        return Err(Problem::bad_token(format!("send the header {name} once")));
-    }
-    let token = Token::decode(value.to_str().unwrap_or_default());
-    token.map(Some).map_err(|error| Problem::bad_token(error.to_string()))
-}
-
-impl Open {
-    fn enter(open: &Arc<Self>, tenant: &Arc<str>) -> Option<Leave> {
-        let mut by_tenant = open.by_tenant.lock();
-        let of_one = by_tenant.get(tenant).copied().unwrap_or(0);
-        if of_one >= open.of_one_max || open.all.load(Ordering::Relaxed) >= open.max {
-            return None;
+    let (mut answer, on_upgrade) = handshake.answer();
+    let holding = async move {
+        if let Ok(connection) = on_upgrade.await {
+            socket::echo(TokioIo::new(connection)).await;
         }
-        by_tenant.insert(Arc::clone(tenant), of_one + 1);
-        open.all.fetch_add(1, Ordering::Relaxed);
-        Some(Leave { open: Arc::clone(open), tenant: Arc::clone(tenant) })
-    }
-}
-
-impl Drop for Leave {
-    fn drop(&mut self) {
-        let mut by_tenant = self.open.by_tenant.lock();
-        self.open.all.fetch_sub(1, Ordering::Relaxed);
-        if let Some(of_one) = by_tenant.get_mut(&self.tenant) {
-            *of_one -= 1;
-            if *of_one == 0 {
-                by_tenant.remove(&self.tenant);
-            }
-        }
-    }
+    };
+    answer.extensions_mut().insert(Upgrade::new(holding.boxed()));
+    answer
 }
 
 #[cfg(test)]

@@ -116,6 +116,32 @@ fn nothing_else_opens() {
 }
 
 #[test]
+fn who_was_let_in_can_be_asked_for_again_and_what_ends_says_when() {
+    let identity = identity();
+    assert_eq!(identity.holder(key(1).id(), NOW_MS), Ok(bearer(&key(1).to_text()).unwrap().caller));
+    assert_eq!(identity.holder(key(2).id(), NOW_MS), Err(Refusal::Expired));
+    assert_eq!(identity.holder(key(5).id(), NOW_MS), Err(Refusal::Revoked));
+    assert_eq!(identity.holder(key(9).id(), NOW_MS), Err(Refusal::Unknown));
+    let expired = identity.keys.key(key(2).id()).unwrap().2;
+    assert_eq!(expired.ends_ms(), expired.expires_ms);
+    let before = expired.expires_ms.unwrap() - 1;
+    let head = HeaderMap::from_iter([(
+        AUTHORIZATION,
+        HeaderValue::try_from(format!("Bearer {}", key(2).to_text())).unwrap(),
+    )]);
+    let found = identify(&identity, &Method::GET, "/", &head, before).unwrap();
+    assert_eq!(found.until_ms, expired.expires_ms, "it ends by itself");
+    assert_eq!(bearer(&key(1).to_text()).unwrap().until_ms, None);
+    let issuer = Issuer::new();
+    let with_tokens = identity.with_jwt(Some(issuer.rules()));
+    let token =
+        issuer.token(&serde_json::json!({"alg": "EdDSA", "kid": "ed"}), &claims(serde_json::json!({})));
+    let found = ask(&with_tokens, &[&format!("Bearer {token}")]).unwrap();
+    let exp_ms = claims(serde_json::json!({}))["exp"].as_u64().unwrap() * 1_000;
+    assert_eq!(found.until_ms, Some(exp_ms + crate::SKEW_MS));
+}
+
+#[test]
 fn only_who_shows_the_secret_hears_how_it_is_with_the_key() {
     assert_eq!(bearer(&key(2).to_text()), Err(Refusal::Expired));
     assert_eq!(bearer(&key(3).to_text()), Err(Refusal::Revoked));

@@ -81,8 +81,13 @@ pub(crate) fn is_token(text: &str) -> bool {
 }
 
 impl JwtRules {
-    /// Who shows this token.
-    pub(crate) fn caller(&self, token: &str, keys: &KeySet, now_ms: u64) -> Result<Caller, TokenFault> {
+    /// Who shows this token, and until when it is taken, in milliseconds since the epoch.
+    pub(crate) fn caller(
+        &self,
+        token: &str,
+        keys: &KeySet,
+        now_ms: u64,
+    ) -> Result<(Caller, u64), TokenFault> {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(TokenFault::TooLong);
         }
@@ -98,7 +103,10 @@ impl JwtRules {
         let claims: Claims = serde_json::from_value(claims).map_err(|_| TokenFault::Claims)?;
         self.check(&claims, now_ms)?;
         let tenant = keys.tenant(&tenant).ok_or(TokenFault::Tenant)?;
-        claims.into_caller(tenant)
+        // As text it may be anything; as a number of milliseconds it is never less than 0.
+        let until_ms = (claims.exp * 1_000.0) as u64;
+        let caller = claims.into_caller(tenant)?;
+        Ok((caller, until_ms.saturating_add(SKEW_MS)))
     }
 
     fn check(&self, claims: &Claims, now_ms: u64) -> Result<(), TokenFault> {

@@ -78,6 +78,11 @@ impl KeyLife {
         !self.is_revoked(now_ms) && !self.is_expired(now_ms)
     }
 
+    /// When it ends, as far as that is known; nothing where it does not.
+    pub(crate) fn ends_ms(&self) -> Option<u64> {
+        self.revoked_ms.into_iter().chain(self.expires_ms).min()
+    }
+
     pub(crate) fn is_revoked(&self, now_ms: u64) -> bool {
         self.revoked_ms.is_some_and(|revoked| revoked <= now_ms)
     }

@@ -54,6 +54,24 @@ fn the_first_rule_that_refuses_is_told_and_none_is_charged() {
 }
 
 #[test]
+fn what_would_be_refused_is_told_without_a_charge() {
+    let text = "[[rules]]\nname = \"guesses\"\nkey = \"anonymous_address\"\nclasses = [\"failure\"]\n\
+                requests = 20\nwindow_s = 60\n";
+    let limiter = limiter(text);
+    let address = IpAddr::from([192, 0, 2, 1]);
+    let nobody = Subject { kind: CallerKind::Anonymous, key: None, tenant: None, address };
+    let refused = || limiter.would_refuse(&nobody, RouteClass::Failure, SECOND_NS);
+    for _ in 0..2 {
+        assert!((0..10).all(|_| refused().is_none()));
+        assert!(limiter.decide(&nobody, RouteClass::Failure, SECOND_NS).is_allowed());
+    }
+    let refused = refused().unwrap();
+    assert_eq!((refused.retry_after_s(), refused.refused_by().collect()), (Some(30), vec!["guesses"]));
+    assert!(limiter.would_refuse(&nobody, RouteClass::Read, SECOND_NS).is_none());
+    assert_eq!(counts_of(&limiter, "guesses"), (2, 0, 0));
+}
+
+#[test]
 fn a_dear_request_waits_for_longer_than_the_next_unit() {
     let limiter = limiter(&rule("key", "key", 6, 60, "burst = 2"));
     assert!(limiter.decide(&user("k", "t"), RouteClass::Report, SECOND_NS).is_allowed());

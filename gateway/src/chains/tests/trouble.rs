@@ -59,7 +59,7 @@ impl World {
     fn with(change: impl FnOnce(&mut RouterConfig)) -> Self {
         let (a, b) = (Mood::default(), Mood::default());
         let setup = Arc::new(setup_with(a.chain("a"), b.chain("b"), |config| {
-            config.reads_max = 4_096;
+            config.gate = gate(4_096);
             change(config);
         }));
         let router = Arc::clone(&setup.router);
