@@ -15,6 +15,11 @@ pub const SCOPE: &str = "tandem-scope";
 pub const WAIT_MS: &str = "tandem-wait-ms";
 /// To query nodes: `1` asks for an answer even if it is older than the token.
 pub const STALE: &str = "tandem-stale";
+/// From clients, and to query nodes: how long an answer is waited for, in milliseconds. What is not
+/// answered by then is not worked on any more.
+pub const TIMEOUT_MS: &str = "tandem-timeout-ms";
+/// From query nodes, about one session: its [`SessionState`](crate::row::SessionState). Never to clients.
+pub const STATE: &str = "tandem-state";
 
 /// The longest wait for a token, in milliseconds.
 pub const WAIT_MS_MAX: u64 = 300;

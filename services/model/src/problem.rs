@@ -86,6 +86,8 @@ problems! {
     behind_token "behind-token" 503 "The data is not as new as what you have seen";
     /// For now; try again.
     unavailable "unavailable" 503 "The service is not available right now";
+    /// The time that the client allowed has passed.
+    deadline "deadline-passed" 504 "There was no answer in the time you allowed";
     /// The client speaks a version that this server does not.
     version_not_supported "version-not-supported" 505 "The HTTP version is not supported";
 }

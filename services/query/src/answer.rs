@@ -23,6 +23,9 @@ pub(crate) fn json<T: Serialize>(body: &T, meta: &Meta) -> Response {
     ];
     let mut response = (headers, bytes).into_response();
     set_token(&mut response, &meta.token);
+    // For the gateway: who reads what is on air goes before others.
+    let state = HeaderValue::from_static(meta.state.name());
+    response.headers_mut().insert(HeaderName::from_static(headers::STATE), state);
     response
 }
 

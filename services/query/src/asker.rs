@@ -251,29 +251,4 @@ mod tests {
         let operator = askers.asker(&headers_with(&[Scope::All.encode()])).unwrap();
         assert!(operator.has_seen("anything"));
     }
-
-    /// Prints what a request's scope costs, by the number of its anchors:
-    /// `cargo test -p tandem-query --release -- --ignored --nocapture costs`
-    #[test]
-    #[ignore = "measures"]
-    fn what_a_scope_costs() {
-        const ROUNDS: u32 = 100_000;
-        let askers = Askers::default();
-        for count in [0, 1, 5, 20, 100, 500] {
-            let scope = granted((0..count).map(|number| format!("anchor-{number:06}")));
-            let text = if count == 0 { Scope::All.encode() } else { scope.encode() };
-            let headers = headers_with(std::slice::from_ref(&text));
-            let begun = std::time::Instant::now();
-            for _ in 0..ROUNDS {
-                std::hint::black_box(askers.asker(std::hint::black_box(&headers)).unwrap());
-            }
-            let found = begun.elapsed() / ROUNDS;
-            let begun = std::time::Instant::now();
-            for _ in 0..ROUNDS / 10 {
-                std::hint::black_box(askers.decode(std::hint::black_box(text.as_bytes())).unwrap());
-            }
-            let decoded = begun.elapsed() / (ROUNDS / 10);
-            eprintln!("{count:4} anchors, {:5} bytes: {found:?} (decoded each time {decoded:?})", text.len());
-        }
-    }
 }

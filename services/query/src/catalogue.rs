@@ -70,6 +70,9 @@ pub(crate) struct BreakdownEntry {
 }
 
 /// Every metric and breakdown, with its one definition.
+///
+/// Chinese and English name, unit, group, formula, and the version of the definition. `definitions` is
+/// the version of all of them together: it stands in every answer's `meta`.
 #[utoipa::path(
     get,
     path = "/v1/catalog/metrics",

@@ -59,7 +59,7 @@ pub(crate) struct CompareParameters {
     align: Option<String>,
     /// Figures as of this long after each session's start, in milliseconds; the present ones when
     /// absent.
-    #[param(value_type = Option<u64>, example = 600_000)]
+    #[param(value_type = Option<u64>, maximum = 31_622_400_000_u64, example = 600_000)]
     at: Option<String>,
 }
 

@@ -22,6 +22,9 @@ pub(crate) const VERDICTS: &str = "/v1/verdicts";
 /// Where reports keep themselves up to date.
 pub(crate) const STREAM: &str = "/v1/sessions/{id}/stream";
 
+/// Where several reports do.
+pub(crate) const STREAMS: &str = "/v1/stream";
+
 /// Whether a call is a read of figures, or of what belongs to them.
 pub(crate) fn is_read(path: &str) -> bool {
     !matches!(path, EVENTS | REPAIRS | VERDICTS)
@@ -113,7 +116,8 @@ pub(crate) struct LineError {
 
 /// Events in, one JSON object per line.
 ///
-/// At most 8 MiB and 50,000 lines. With an `Idempotency-Key` the same body counts once, however
+/// At most 8 MiB and 50,000 lines of 64 KiB; blank lines are ignored. What an event is made of says the
+/// shape `Event`. With an `Idempotency-Key` the same body counts once, however
 /// often it is sent within 24 hours, and gets its first answer again. Lines that are no events
 /// are named in a 422; the good lines of the same body are kept all the same.
 #[utoipa::path(
@@ -270,18 +274,21 @@ pub(crate) struct PartitionParity {
     tables: Vec<String>,
 }
 
-/// What is to be computed again from the log.
+/// What is to be computed again from the log. Not both a partition and a session.
 #[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct RepairOrder {
     /// The chain whose rows are wrong.
     #[schema(value_type = ChainName)]
     chain: String,
     /// Only this partition; not together with a session.
+    #[schema(maximum = 4_294_967_295_u64)]
     partition: Option<u32>,
     /// Only this session.
+    #[schema(max_length = 64, pattern = "^[A-Za-z0-9._:-]+$")]
     session_id: Option<String>,
     /// Why, for people: 1 to 500 characters.
-    #[schema(min_length = 1, max_length = 500)]
+    #[schema(min_length = 1, max_length = 500, pattern = "\\S", example = "its rows were lost with a disk")]
     reason: String,
 }
 
@@ -303,21 +310,24 @@ pub(crate) struct RepairOrdered {
     post,
     path = "/v1/repairs",
     tag = "operators",
-    request_body(content = RepairOrder, content_type = "application/json"),
+    request_body(content = RepairOrder, content_type = "application/json", description = "What to compute again.",
+        example = json!({"chain": "b", "partition": 2, "reason": "its rows were lost with a disk"})),
     responses((status = 202, description = "The order is kept.", body = RepairOrdered)),
 )]
 pub(crate) fn post_repairs() {}
 
 /// What is to happen with an event.
 #[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct VerdictOrder {
     /// Where the event stands in the log.
+    #[schema(maximum = 4_294_967_295_u64)]
     partition: u32,
     /// Where the event stands in the partition.
     offset: u64,
     ruling: RulingName,
     /// Why, for people: 1 to 500 characters.
-    #[schema(min_length = 1, max_length = 500)]
+    #[schema(min_length = 1, max_length = 500, pattern = "\\S", example = "mended in this version")]
     reason: String,
 }
 
@@ -349,22 +359,32 @@ pub(crate) struct VerdictSpoken {
     post,
     path = "/v1/verdicts",
     tag = "operators",
-    request_body(content = VerdictOrder, content_type = "application/json"),
+    request_body(content = VerdictOrder, content_type = "application/json", description = "The event, and what is to happen.",
+        example = json!({"partition": 2, "offset": 53712, "ruling": "release", "reason": "mended in this version"})),
     responses((status = 202, description = "The verdict stands in the log.", body = VerdictSpoken)),
 )]
 pub(crate) fn post_verdicts() {}
 
-/// A session's report that keeps itself up to date, as server-sent events.
+/// A session's report that keeps itself up to date: as server-sent events, or as a WebSocket.
 ///
 /// Takes the parameters of the report. Event `report` holds the whole report, as the call of that name
 /// answers it. Event `change` has the shape of a report and holds only what is new since the event before:
 /// put each member of an object in its place, each row of a list with `key` into the row with that key (or
 /// add it), anything else as it stands; `null` is a value. Each event's `id` is a token. Come back with the
-/// last one in `Last-Event-ID`, as browsers do by themselves, and you go on there, on either chain and
-/// through any gateway: with the changes since, or with the whole report, never with less than you have seen.
-/// With a `Tandem-Token` alone the whole report comes first, once it is not older than that.
-/// A line that says nothing comes every 10 s. `goodbye`: this gateway closes, or an hour is over; come back
-/// after the time that `retry` names. `error`: a problem, and there is nothing more to come.
+/// last one in `Last-Event-ID`, as browsers do by themselves, or in `last_event_id`, and you go on there, on either
+/// chain and through any gateway: with the changes since, or with the whole report, never with less than you have
+/// seen. With a `Tandem-Token` alone the whole report comes first, once it is not older than that.
+/// A line that says nothing comes every 10 s. `goodbye`: this gateway closes, an hour is over, or your key may see
+/// something else now (`reason`: `closing`, `hour`, `changed`); come back after the time that `retry` names.
+/// `error`: a problem, and there is nothing more to come; so it is when your key is revoked or your token ends.
+///
+/// With `Upgrade: websocket` (RFC 6455, version 13, over HTTP/1.1) the connection becomes a WebSocket that speaks
+/// `tandem.v1`: text frames with one JSON object each, `{"type": "report" | "change", "id": …, "data": …}`,
+/// `{"type": "error", "problem": …}`, and at the end
+/// `{"type": "bye", "reason": …, "id": …, "retry_ms": …}` with code 1012, or 1008 where coming back is of no use. The
+/// server pings every 10 s and lets go whom it has not heard for 30 s. A browser, which can set no header here,
+/// shows its key or token as a sub-protocol: `new WebSocket(url, ["tandem.v1", "tandem.key." + key])`. Pages of
+/// other origins need to be allowed, as for all calls.
 #[utoipa::path(
     get,
     path = "/v1/sessions/{id}/stream",
@@ -372,13 +392,50 @@ pub(crate) fn post_verdicts() {}
     params(
         ("id" = String, Path, description = "The session's id.", example = "s-20241121-0001"),
         crate::report::ReportParameters,
+        ("token" = Option<String>, Query, description = "As the header `Tandem-Token`, where that can't be set."),
+        ("last_event_id" = Option<String>, Query, description = "As `Last-Event-ID`, where that can't be set. The header counts where there are both."),
         ("Last-Event-ID" = Option<String>, Header, description = "The `id` of the last event you got."),
     ),
-    responses((status = 200, description = "Events without end.", body = String, content_type = "text/event-stream")),
+    responses(
+        (status = 101, description = "The connection is a WebSocket from here on."),
+        (status = 200, description = "Events without end.", body = String, content_type = "text/event-stream"),
+    ),
 )]
 pub(crate) fn stream() {}
 
-/// How the system is: both chains, positions, freshness, the last digest verdict.
+/// The reports of several sessions that keep themselves up to date, over one connection.
+///
+/// For screens with several sessions. Takes the parameters of the report, which hold for each of them. As the
+/// stream of one session, but that each event says whose it is: `{"session": …, "data": …}`, or
+/// `{"session": …, "problem": …}` in an event `error`, after which nothing more comes of that session; the others go
+/// on. One `id` says where you are with all of them. Each session counts as a stream of your tenant.
+///
+/// Over a WebSocket the messages have `session` besides, and sessions come and go: send
+/// `{"type": "subscribe", "sessions": ["s1", "s2"], "id": …}` (the `id` of the last message of another connection, to go
+/// on there) or `{"type": "unsubscribe", "sessions": ["s1"]}`. Each session is answered by
+/// `{"type": "subscribed" | "unsubscribed", "session": …}` or `{"type": "error", "session": …, "problem": …}`.
+#[utoipa::path(
+    get,
+    path = "/v1/stream",
+    tag = "figures",
+    params(
+        ("sessions" = Option<Vec<String>>, Query, style = Form, explode = false, description = "The sessions' ids, with commas between them: 32 at most, unless the operator says otherwise. A WebSocket may begin without any.", example = json!(["s-20241121-0001", "s-20241121-0002"])),
+        crate::report::ReportParameters,
+        ("token" = Option<String>, Query, description = "As the header `Tandem-Token`, where that can't be set."),
+        ("last_event_id" = Option<String>, Query, description = "As `Last-Event-ID`, where that can't be set. The header counts where there are both."),
+        ("Last-Event-ID" = Option<String>, Header, description = "The `id` of the last event you got."),
+    ),
+    responses(
+        (status = 101, description = "The connection is a WebSocket from here on."),
+        (status = 200, description = "Events without end.", body = String, content_type = "text/event-stream"),
+    ),
+)]
+pub(crate) fn streams() {}
+
+/// How the system is.
+///
+/// Both chains, how far each has read, how fresh its figures are, and whether both say the same. It
+/// needs no key; with an operator's it says more.
 #[utoipa::path(
     get,
     path = "/v1/status",
@@ -388,6 +445,8 @@ pub(crate) fn stream() {}
 pub(crate) fn status() {}
 
 /// This document.
+///
+/// OpenAPI 3.1, of this very version of the server.
 #[utoipa::path(
     get,
     path = "/v1/openapi.json",
@@ -397,6 +456,9 @@ pub(crate) fn status() {}
 pub(crate) fn document() {}
 
 /// The topic of summaries, for partner teams.
+///
+/// AsyncAPI 3.0: the messages of the Kafka topic `dws.live` with the schemas of their keys and values.
+/// What a reader must do and what may change stands in `/v1/catalog/tables`.
 #[utoipa::path(
     get,
     path = "/v1/asyncapi.json",
@@ -406,6 +468,8 @@ pub(crate) fn document() {}
 pub(crate) fn summaries() {}
 
 /// This document as a page to read.
+///
+/// One file that fetches nothing: it can be kept and read without a network.
 #[utoipa::path(
     get,
     path = "/v1/docs",

@@ -11,11 +11,12 @@
 //! | headers and parameters of a request | `request.rs` |
 //! | who asks, and what of a session that is | `asker.rs` `sight.rs` `listing.rs` |
 //! | which route is the newest | `newest.rs` |
+//! | until when an answer is waited for | `deadline.rs` |
 //! | which store, which cut, how long to wait | `reading.rs` `health.rs` |
 //! | one call each | `sessions.rs` `report.rs` `trend.rs` `rejected.rs` `compare.rs` `catalogue.rs` `operator.rs` `status.rs` `copies.rs` `repairs.rs` |
 //! | figures as JSON | `figures.rs` `buckets.rs` |
 //! | what partner teams read directly | `partners/` |
-//! | the description of the whole port | `openapi.rs` `schemas.rs` `described.rs` `examples.rs` `docs.rs` |
+//! | the description of the whole port | `openapi/` `schemas.rs` `described.rs`; as a page: `docs/` |
 
 mod answer;
 mod asker;
@@ -24,9 +25,9 @@ mod catalogue;
 mod compare;
 mod copies;
 mod cursor;
+mod deadline;
 mod described;
 mod docs;
-mod examples;
 mod figures;
 mod health;
 mod listing;
@@ -126,6 +127,7 @@ pub fn router(query: Query) -> axum::Router {
         .method_not_allowed_fallback(|| async {
             Failure::from(Problem::method_not_allowed("this path can only be read: use GET or HEAD"))
         })
+        .layer(axum::middleware::from_fn(deadline::within))
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&query), newest::around))
         .with_state(query)
 }

@@ -44,12 +44,14 @@ pub(crate) struct LogParameters {
     bytes: Option<String>,
 }
 
-/// Raw records of the log, for operators. They hold users' ids as they were sent.
+/// Raw records of the log, for operators.
+///
+/// They hold users' ids as they were sent. Go on with `next` until it is `end`.
 #[utoipa::path(
     get,
     path = "/v1/log/{partition}",
     tag = "operators",
-    params(("partition" = u32, Path, description = "The partition, from 0."), LogParameters),
+    params(("partition" = u32, Path, description = "The partition, from 0.", example = 0), LogParameters),
     responses((status = 200, description = "Records.", body = LogPage)),
 )]
 pub(crate) async fn log(
@@ -58,7 +60,7 @@ pub(crate) async fn log(
     Named(partition): Named,
     Parameters(parameters): Parameters<LogParameters>,
 ) -> Result<Response, Failure> {
-    let from = given("from", &parameters.from).integer(0, u64::MAX)?.unwrap_or(0);
+    let from = given("from", &parameters.from).moment()?.unwrap_or(0);
     let bytes = given("bytes", &parameters.bytes).integer(1, LOG_BYTES_MAX)?.unwrap_or(LOG_BYTES);
     let partitions = query.log.partitions();
     let partition = partition.parse().ok().filter(|partition| *partition < partitions).ok_or_else(|| {
@@ -140,6 +142,9 @@ pub(crate) async fn rows(
 }
 
 /// The partitions' own rows, for operators.
+///
+/// What counts for a partition and for no session in it: its clock, its beats, lines that name no
+/// session, events that came for sessions that are long over.
 #[utoipa::path(
     get,
     path = "/v1/partitions",

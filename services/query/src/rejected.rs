@@ -161,6 +161,9 @@ pub(crate) async fn rejected(
 }
 
 /// All events that were not counted, for operators.
+///
+/// Of all sessions and of none: also lines that name no session. Partition by partition, in the order
+/// of the log; users only as pseudonyms.
 #[utoipa::path(
     get,
     path = "/v1/deadletters",

@@ -32,7 +32,8 @@ pub(crate) struct ReportParameters {
     /// a whole has are left out of the breakdowns.
     #[param(style = Form, explode = false, value_type = Option<Vec<MetricName>>, example = json!(["views", "gmv_fen"]))]
     metrics: Option<String>,
-    /// Reserved for reports as of an earlier token or time; not supported yet.
+    /// Reserved for reports as of an earlier token or time; not supported yet, and so not described.
+    #[param(ignore)]
     at: Option<String>,
 }
 

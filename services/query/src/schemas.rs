@@ -218,6 +218,8 @@ macro_rules! names {
 names! {
     /// A metric.
     MetricName "MetricName" Metric::all().map(Metric::id);
+    /// A metric that has a trend.
+    TrendMetricName "TrendMetricName" Metric::all().filter(|metric| metric.has_trend()).map(Metric::id);
     /// A breakdown.
     BreakdownName "BreakdownName" Breakdown::PUBLIC.into_iter().map(Breakdown::name);
     /// The step of a trend.

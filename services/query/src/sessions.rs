@@ -94,6 +94,9 @@ pub(crate) struct SessionAnswer<'a> {
 }
 
 /// One session's attributes.
+///
+/// What its last accepted `session_start` said, and how far it has come. A session exists from its
+/// first event on; before its `session_start` most of it is `null`.
 #[utoipa::path(
     get,
     path = "/v1/sessions/{id}",

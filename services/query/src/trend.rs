@@ -19,7 +19,7 @@ use crate::buckets::{Points, Series, check_points, clip, count, span};
 use crate::figures::rank;
 use crate::reading::Reading;
 use crate::request::{Call, Named, Parameters, given};
-use crate::schemas::{BreakdownName, MetricName, StepName};
+use crate::schemas::{BreakdownName, StepName, TrendMetricName};
 use crate::wire::Meta;
 use crate::{Query, sight};
 
@@ -28,8 +28,9 @@ use crate::{Query, sight};
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct TrendParameters {
-    /// Only these metrics, separated by commas; all that have a trend when absent.
-    #[param(style = Form, explode = false, value_type = Option<Vec<MetricName>>, example = json!(["views", "gmv_fen"]))]
+    /// Only these metrics, separated by commas; all that have a trend when absent. Those that only the
+    /// session as a whole has can't be split: not together with `by`.
+    #[param(style = Form, explode = false, value_type = Option<Vec<TrendMetricName>>, example = json!(["views", "gmv_fen"]))]
     metrics: Option<String>,
     /// How long a bucket is; `1m` when absent.
     #[param(value_type = Option<StepName>, default = "1m")]
@@ -41,7 +42,7 @@ pub(crate) struct TrendParameters {
     /// Only buckets that end after this moment, in milliseconds.
     #[param(value_type = Option<u64>)]
     from: Option<String>,
-    /// Only buckets that begin before this moment, in milliseconds.
+    /// Only buckets that begin before this moment, in milliseconds; after `from`.
     #[param(value_type = Option<u64>)]
     to: Option<String>,
 }

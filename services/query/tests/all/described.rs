@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use crate::world::{BEGIN, BEGIN_MS, World};
 
 /// What is described and answered elsewhere, or has no parameters.
-const ELSEWHERE: [&str; 8] = [
+const ELSEWHERE: [&str; 9] = [
     "/v1/sessions/{id}/stream",
+    "/v1/stream",
     "/v1/events",
     "/v1/repairs",
     "/v1/verdicts",
@@ -19,7 +20,13 @@ const ELSEWHERE: [&str; 8] = [
 ];
 
 fn document() -> Value {
-    serde_json::to_value(tandem_query::openapi()).unwrap()
+    tandem_query::openapi()
+}
+
+/// What a reference stands for.
+fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
+    let pointer = value["$ref"].as_str().and_then(|reference| reference.strip_prefix('#'));
+    pointer.map_or(value, |pointer| document.pointer(pointer).unwrap())
 }
 
 /// Shapes may gain members for users; here a member that is not described is an error.
@@ -125,7 +132,7 @@ async fn every_problem_is_as_the_document_says() {
         let headers: Vec<_> = token.map(|token| ("tandem-token", token)).into_iter().collect();
         let answer = world.get_with(path, &headers).await;
         let operation = &document["paths"][template(&document, path)]["get"];
-        let described = &operation["responses"][answer.status.to_string()];
+        let described = resolved(&document, &operation["responses"][answer.status.to_string()]);
         let kind = format!("urn:tandem:problem:{}", answer.problem());
         assert!(described["description"].as_str().unwrap().contains(&kind), "{path}: {kind}");
         check(&document, &described["content"]["application/problem+json"]["schema"], &answer.json(), path);
@@ -142,6 +149,7 @@ async fn every_parameter_that_is_described_is_known_and_no_other() {
         }
         let concrete = path.replace("{id}", "s1").replace("{partition}", "0");
         for parameter in item["get"]["parameters"].as_array().unwrap() {
+            let parameter = resolved(&document, parameter);
             if parameter["in"] == "query" {
                 let name = parameter["name"].as_str().unwrap();
                 assert!(parameter["description"].is_string(), "{path}: {name}");
@@ -179,11 +187,41 @@ fn the_document_is_sound() {
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
             assert!(names.insert(operation["operationId"].as_str().unwrap()), "{method} {path}");
-            assert!(operation["summary"].is_string(), "{method} {path}");
+            for words in ["summary", "description"] {
+                assert!(
+                    operation[words].as_str().is_some_and(|text| !text.is_empty()),
+                    "{method} {path}: {words}"
+                );
+            }
             assert_eq!(operation["tags"].as_array().map(Vec::len), Some(1), "{method} {path}");
-            let content = &operation["responses"]["200"]["content"]["application/json"];
-            if let Some(example) = content.get("example") {
-                check(&document, &content["schema"], example, path);
+            for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                let parameter = resolved(&document, parameter);
+                check(
+                    &document,
+                    &parameter["schema"],
+                    &parameter["example"],
+                    &format!("{path}: {parameter}"),
+                );
+            }
+            let body = &operation["requestBody"];
+            let bodies = body["content"].as_object().into_iter().flatten();
+            for (status, response) in operation["responses"].as_object().unwrap() {
+                let response = resolved(&document, response);
+                assert!(response["headers"]["Tandem-Request-Id"].is_object(), "{method} {path}: {status}");
+                let contents = response["content"].as_object().into_iter().flatten();
+                for (media_type, content) in contents.chain(bodies.clone()) {
+                    let examples = content["examples"].as_object().into_iter().flatten();
+                    let examples: Vec<_> = content
+                        .get("example")
+                        .into_iter()
+                        .chain(examples.map(|(_, one)| &one["value"]))
+                        .collect();
+                    let what = format!("{method} {path}: {status} {media_type}");
+                    assert!(!examples.is_empty(), "{what} has no example");
+                    for example in examples {
+                        check(&document, &content["schema"], example, &what);
+                    }
+                }
             }
         }
     }

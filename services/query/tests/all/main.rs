@@ -7,6 +7,7 @@ mod world;
 mod comparing;
 mod consistency;
 mod copies;
+mod deadlines;
 mod degraded;
 mod described;
 mod figures;
