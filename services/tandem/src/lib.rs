@@ -5,6 +5,7 @@
 //! - [`commands`]: one file per subcommand, thin
 //! - [`config`]: the configuration of roles against real backends
 //! - [`identity`]: who may ask a gateway, loaded and loaded anew
+//! - [`certificates`]: what a gateway shows its clients, loaded and loaded anew
 //! - [`client`]: how the commands talk to a server
 //! - [`load`]: a file of events on its way to a server
 //! - [`verify`]: both chains against the log, recomputed plainly
@@ -13,6 +14,7 @@
 //!
 //! It is a library so that tests and benchmarks start the same system as `tandem up` does.
 
+pub mod certificates;
 pub mod cli;
 pub mod client;
 pub mod commands;

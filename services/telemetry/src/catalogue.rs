@@ -208,6 +208,30 @@ metrics! {
     /// Requests about shared limits that were let through by this gateway's own share, by why: unheard (the store had not
     /// said anything lately), no_room (too many keys at once).
     GATEWAY_LEASE_FROM_SHARE = Counter, "tandem_gateway_lease_from_share_total", "requests", ["why"], 2;
+    /// TLS handshakes by how they ended: done, failed (nothing in common, nonsense, a client that left), late (given up
+    /// because they took too long), refused (too many were under way).
+    GATEWAY_HANDSHAKES = Counter, "tandem_gateway_tls_handshakes_total", "handshakes", ["outcome"], 4;
+    /// Times that changed certificates were looked at, by outcome: ok, or failed (those before stay in use).
+    GATEWAY_CERTIFICATE_LOADS = Counter, "tandem_gateway_certificate_loads_total", "times", ["outcome"], 2;
+    /// Configurations that were read while it ran, by outcome: applied, or refused as a whole (the one before stays).
+    GATEWAY_CONFIG_LOADS = Counter, "tandem_gateway_config_loads_total", "times", ["outcome"], 2;
+    /// Options that were changed in the configuration and only take effect at the next start. The log names them.
+    GATEWAY_CONFIG_PENDING = Gauge, "tandem_gateway_config_restart_options", "options", [], 1;
+    /// How many reads may be asked of the chains at one time, as learnt from how they answer.
+    GATEWAY_READS_LIMIT = Gauge, "tandem_gateway_reads_limit", "reads", [], 1;
+    /// Reads that are asked of the chains right now.
+    GATEWAY_READS_IN_FLIGHT = Gauge, "tandem_gateway_reads_in_flight", "reads", [], 1;
+    /// Reads that wait for room, for some milliseconds at the most.
+    GATEWAY_READS_QUEUED = Gauge, "tandem_gateway_reads_queued", "reads", [], 1;
+    /// Reads that were let through to the chains, by class: operator, live (screens of sessions on air), ordinary,
+    /// export, unsigned.
+    GATEWAY_READS_ADMITTED = Counter, "tandem_gateway_reads_admitted_total", "reads", ["class"], 5;
+    /// Reads that were sent away with 503 because more was asked for than can be done, by class and reason: cap (as
+    /// many as reads_max were under way), full (nobody of less importance waited), class (room for more important ones
+    /// only), late (no room while it waited).
+    GATEWAY_SHED = Counter, "tandem_gateway_shed_total", "reads", ["class", "reason"], 20;
+    /// Reads that were not answered within the time their clients allowed (Tandem-Timeout-Ms).
+    GATEWAY_DEADLINES = Counter, "tandem_gateway_deadlines_expired_total", "reads", [], 1;
     /// The epoch of the route that is used here; 0 before one is known. A gateway may have learnt of it from an answer.
     ROUTE_EPOCH = Gauge, "tandem_route_epoch", "epochs", [], 1;
     /// 1 for the chain that the route used here names, 0 for the other.

@@ -75,6 +75,13 @@ fn everything() -> (Telemetry, Health) {
         rules: vec![LimitRule { name: "key".to_owned(), limited: 3, ..LimitRule::default() }],
         ..Limits::default()
     });
+    gateway_door(&telemetry, || Door { configurations: [2, 1], ..Door::default() });
+    gateway_admission(&telemetry, || Admission {
+        reads: [64, 3, 0],
+        admitted: vec![("live", 9)],
+        shed: vec![("export", "class", 2)],
+        deadlines_expired: 1,
+    });
     route(&telemetry, || Route { active: Chain::B, epoch: 4, reason: "test".to_owned() });
     agreement(&telemetry, || async {
         Agreement { verdict: Verdict::Equal, beat: Some(5_000), is_ready: [true, false] }

@@ -49,6 +49,13 @@ pub struct Args {
     /// while it runs [default: the server's key alone]
     #[arg(long, value_name = "FILE")]
     keys: Option<PathBuf>,
+    /// Origin of web pages that may call from a browser, such as `http://localhost:5173`, or `*` for all; may
+    /// be given several times [default: none]
+    #[arg(long = "cors-origin", value_name = "ORIGIN")]
+    cors_origins: Vec<String>,
+    /// Streams that may be open at one time, all of one tenant if need be [default: 10000, 1000 of one tenant]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=500_000))]
+    max_streams: Option<u32>,
     /// What moves time: a metronome that follows the wall clock, or `tandem ingest --replay`
     #[arg(long, value_enum, default_value_t = Clock::Live)]
     clock: Clock,
@@ -164,6 +171,8 @@ fn options(args: &Args, key: Key) -> Options {
         },
         key,
         keys: args.keys.clone(),
+        cors_origins: args.cors_origins.clone(),
+        streams_max: args.max_streams.map(|streams| streams as usize),
         clock: match args.clock {
             Clock::Live => ClockMode::Live,
             Clock::Replay => ClockMode::Replay,

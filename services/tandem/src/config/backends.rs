@@ -298,46 +298,58 @@ pub(super) const ROWS: Section = Section {
     ],
 };
 
+// What is said of a Redis, whatever it is for.
+const REDIS_MODE: Opt = Opt::choice(
+    "mode",
+    &["single", "sentinel", "cluster"],
+    "single",
+    "What stands behind the addresses: one server (or anything that looks like one), sentinels, or some nodes \
+     of a cluster.",
+);
+const REDIS_ADDRESSES: Opt = Opt::texts(
+    "addresses",
+    &["127.0.0.1:6379"],
+    (1, 32),
+    "`host:port` of the server, the sentinels or the cluster's nodes. With mode single exactly one.",
+);
+const REDIS_SERVICE_NAME: Opt = Opt::text(
+    "service_name",
+    "mymaster",
+    "With mode sentinel: the name under which the sentinels know the master.",
+);
+const REDIS_USER: Opt = Opt::text("user", "", "The user to log in as; empty: Redis' own default user.");
+const REDIS_PASSWORD: Opt = Opt::secret("password", "The user's password.");
+const REDIS_SENTINEL_PASSWORD: Opt =
+    Opt::secret("sentinel_password", "With mode sentinel: the password of the sentinels themselves.");
+const REDIS_DATABASE: Opt =
+    Opt::integer("database", 0, (0, 65_535), "", "The number of the database; a cluster has only 0.");
+const REDIS_CONNECT_TIMEOUT_MS: Opt = Opt::integer(
+    "connect_timeout_ms",
+    1_000,
+    (1, MINUTE_MS),
+    "milliseconds",
+    "How long making a connection may take.",
+);
+
 pub(super) const HOT: Section = Section {
     path: "chains.{chain}.hot",
     about: "The Redis of the chain, 7.0 or later.",
     roles: &[Role::Compute, Role::Query],
     options: &[
-        Opt::choice(
-            "mode",
-            &["single", "sentinel", "cluster"],
-            "single",
-            "What stands behind the addresses: one server (or anything that looks like one), sentinels, or some nodes \
-             of a cluster.",
-        ),
-        Opt::texts(
-            "addresses",
-            &["127.0.0.1:6379"],
-            (1, 32),
-            "`host:port` of the server, the sentinels or the cluster's nodes. With mode single exactly one.",
-        ),
-        Opt::text(
-            "service_name",
-            "mymaster",
-            "With mode sentinel: the name under which the sentinels know the master.",
-        ),
-        Opt::text("user", "", "The user to log in as; empty: Redis' own default user."),
-        Opt::secret("password", "The user's password."),
-        Opt::secret("sentinel_password", "With mode sentinel: the password of the sentinels themselves."),
-        Opt::integer("database", 0, (0, 65_535), "", "The number of the database; a cluster has only 0."),
+        REDIS_MODE,
+        REDIS_ADDRESSES,
+        REDIS_SERVICE_NAME,
+        REDIS_USER,
+        REDIS_PASSWORD,
+        REDIS_SENTINEL_PASSWORD,
+        REDIS_DATABASE,
         Opt::text(
             "key_prefix",
             "tandem",
             "What every key begins with, inside the hash tag; 1 to 64 characters out of A-Z a-z 0-9 . _ -. Two \
              installations on one server need two.",
         ),
-        Opt::integer(
-            "connect_timeout_ms",
-            1_000,
-            (1, MINUTE_MS),
-            "milliseconds",
-            "How long making a connection may take.",
-        ),
+        REDIS_CONNECT_TIMEOUT_MS,
         Opt::integer(
             "call_timeout_ms",
             2_000,
@@ -376,41 +388,20 @@ pub(super) const SHARED_LIMITS: Section = Section {
             for it.",
     roles: &[Role::Gateway],
     options: &[
-        Opt::choice(
-            "mode",
-            &["single", "sentinel", "cluster"],
-            "single",
-            "What stands behind the addresses: one server (or anything that looks like one), sentinels, or some nodes \
-             of a cluster.",
-        ),
-        Opt::texts(
-            "addresses",
-            &["127.0.0.1:6379"],
-            (1, 32),
-            "`host:port` of the server, the sentinels or the cluster's nodes. With mode single exactly one.",
-        ),
-        Opt::text(
-            "service_name",
-            "mymaster",
-            "With mode sentinel: the name under which the sentinels know the master.",
-        ),
-        Opt::text("user", "", "The user to log in as; empty: Redis' own default user."),
-        Opt::secret("password", "The user's password."),
-        Opt::secret("sentinel_password", "With mode sentinel: the password of the sentinels themselves."),
-        Opt::integer("database", 0, (0, 65_535), "", "The number of the database; a cluster has only 0."),
+        REDIS_MODE,
+        REDIS_ADDRESSES,
+        REDIS_SERVICE_NAME,
+        REDIS_USER,
+        REDIS_PASSWORD,
+        REDIS_SENTINEL_PASSWORD,
+        REDIS_DATABASE,
         Opt::text(
             "key_prefix",
             "tandem",
             "What every key begins with; 1 to 64 characters out of A-Z a-z 0-9 . _ -. Two installations on one server \
              need two.",
         ),
-        Opt::integer(
-            "connect_timeout_ms",
-            1_000,
-            (1, MINUTE_MS),
-            "milliseconds",
-            "How long making a connection may take.",
-        ),
+        REDIS_CONNECT_TIMEOUT_MS,
         Opt::integer(
             "call_timeout_ms",
             100,

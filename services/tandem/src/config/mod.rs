@@ -13,9 +13,11 @@
 //! | `load.rs` `value.rs` | file and environment to checked values |
 //! | `scope.rs` `roles.rs` | what a role makes of them |
 //! | `limits.rs` | the file of rate limits |
+//! | `changes.rs` | what is different in a configuration that was read anew |
 //! | `reference.rs` | the definitions, for people |
 
 mod backends;
+mod changes;
 mod error;
 mod limits;
 mod load;
@@ -29,6 +31,7 @@ mod value;
 #[cfg(test)]
 mod tests;
 
+pub use changes::{Changes, Options};
 pub use error::{ConfigError, Place, Wrong};
 pub use limits::{RulesText, limit_rules};
 pub use load::{Values, environment};
@@ -36,5 +39,5 @@ pub use option::Role;
 pub use reference::{effective, reference};
 pub use roles::{
     ComputeConfig, ControlConfig, ControlLink, GatewayRoleConfig, MetronomeConfig, QueryConfig, RoleConfig,
-    SchemaConfig, VerifyConfig,
+    SchemaConfig, TlsConfig, VerifyConfig,
 };

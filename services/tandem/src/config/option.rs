@@ -85,6 +85,8 @@ pub(super) struct Opt {
     pub(super) about: &'static str,
     /// Who reads it, where that is not everybody who reads the section.
     pub(super) roles: &'static [Role],
+    /// Whether a gateway that runs takes another value into use; else it needs a restart.
+    pub(super) is_live: bool,
 }
 
 /// What may stand there.
@@ -178,7 +180,7 @@ impl Opt {
     }
 
     const fn new(name: &'static str, kind: Kind, preset: Preset, about: &'static str) -> Self {
-        Self { name, kind, preset, about, roles: &[] }
+        Self { name, kind, preset, about, roles: &[], is_live: false }
     }
 
     pub(super) const fn text(name: &'static str, preset: &'static str, about: &'static str) -> Self {
@@ -266,6 +268,11 @@ impl Opt {
             other => other,
         };
         Self { kind, ..self }
+    }
+
+    /// The same, but a gateway that runs takes another value into use.
+    pub(super) const fn live(self) -> Self {
+        Self { is_live: true, ..self }
     }
 
     /// The same, but only for some of those who read the section.

@@ -18,7 +18,11 @@ One file can serve every role; each reads the sections it names. Sections of a c
 [chains.a.…] and [chains.b.…]. A variable TANDEM__SECTION__OPTION says an option instead of the file: \
 TANDEM__CHAINS__A__ROWS__ADDRESSES=host1:9042,host2:9042 (lists are separated by commas). Secrets never stand in \
 the file: `password_file = \"PATH\"` names a file that holds one, or a variable sets it. Relative paths in the file \
-begin at the file's folder.";
+begin at the file's folder.
+
+A gateway looks at its file each second, and at once on SIGHUP. What is said to change while it runs is taken into \
+use; a file that is wrong is refused as a whole, and what was in force stays. Of other options that have changed \
+the log says that they wait for a restart.";
 
 /// All options that `role` reads, or all there are, as a commented file.
 pub fn reference(role: Option<Role>) -> String {
@@ -59,8 +63,9 @@ fn describe(text: &mut String, section: &Section, option: &Opt, path: &str) {
             format!("; only for {}", named.join(", "))
         }
     };
+    let live = if option.is_live { "; changes while it runs" } else { "" };
     let variable = variable_of(path, option.name);
-    comment(text, &format!("Takes {}; {preset}{only}. {variable}", option.kind.allowed()));
+    comment(text, &format!("Takes {}; {preset}{only}{live}. {variable}", option.kind.allowed()));
     let (name, value) = match (option.kind, option.preset) {
         (Kind::Secret, _) => (format!("{}_file", option.name), "\"/run/secrets/NAME\"".to_owned()),
         (_, Preset::Required(example)) => (option.name.to_owned(), Value::Text(example.to_owned()).shown()),

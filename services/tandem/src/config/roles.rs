@@ -10,7 +10,7 @@ use http::Uri;
 use tandem_compute::publish;
 use tandem_control::{Founders, MemberId, OperatorKey};
 use tandem_gateway::{
-    ClockMode, GatewayConfig, LimitsConfig, Network, PoolConfig, PortLimits, TrustedProxies,
+    AdmissionConfig, ClockMode, GatewayConfig, LimitsConfig, Network, PoolConfig, PortLimits, TrustedProxies,
 };
 use tandem_limits::LeaseSettings;
 use tandem_model::PseudonymKey;
@@ -22,6 +22,7 @@ use super::load::Values;
 use super::option::Role;
 use super::scope::Scope;
 use super::sections::SECTIONS;
+use crate::certificates::{CertificateFiles, Certificates};
 use crate::identity::{self, JwksSource, TokenSettings};
 use crate::key::Key;
 
@@ -98,8 +99,20 @@ pub struct GatewayRoleConfig {
     pub shared_limits: Option<tandem_redis::Settings>,
     /// Where it listens.
     pub listen: SocketAddr,
+    /// TLS beside that, where it is spoken.
+    pub tls: Option<TlsConfig>,
     /// Where health and metrics are shown.
     pub admin: SocketAddr,
+}
+
+/// What a gateway reads about TLS.
+pub struct TlsConfig {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Where the certificates are.
+    pub files: CertificateFiles,
+    /// What is in them.
+    pub certificates: Certificates,
 }
 
 /// What the control node reads.
@@ -404,8 +417,10 @@ impl Reading<'_> {
             reads_max: scope.count("reads_max"),
             streams_max: scope.count("streams_max"),
             streams_per_tenant_max: scope.count("streams_per_tenant_max"),
+            stream_sessions_max: scope.count("stream_sessions_max"),
             bodies_max: scope.count("bodies_max"),
             limits: self.limits()?,
+            admission: self.admission(),
         };
         Ok(GatewayRoleConfig {
             log: self.log()?,
@@ -418,8 +433,37 @@ impl Reading<'_> {
             limits: scope.path("limits"),
             shared_limits: self.shared_limits()?,
             listen: scope.address("listen")?,
+            tls: self.tls()?,
             admin: scope.address("admin")?,
         })
+    }
+
+    /// TLS, where it is spoken: whatever comes out of here can be shown.
+    fn tls(&self) -> Result<Option<TlsConfig>, ConfigError> {
+        let scope = self.scope("gateway.tls");
+        let first = match (scope.path("certificate"), scope.path("key")) {
+            (Some(certificate), Some(key)) => (certificate, key),
+            (Some(_), None) => return Err(scope.wrong("key", "must be set where certificate is")),
+            (None, Some(_)) => return Err(scope.wrong("certificate", "must be set where key is")),
+            (None, None) if scope.paths("more").is_empty() => return Ok(None),
+            (None, None) => return Err(scope.wrong("certificate", "must be set where more is")),
+        };
+        let files = CertificateFiles::new(first, scope.paths("more"));
+        let certificates = files.read().and_then(|read| read.parse(&files));
+        let certificates =
+            certificates.map_err(|error| scope.wrong("certificate", format!("and key: {error}")))?;
+        Ok(Some(TlsConfig { listen: scope.address("listen")?, files, certificates }))
+    }
+
+    fn admission(&self) -> AdmissionConfig {
+        let scope = self.scope("gateway.admission");
+        AdmissionConfig {
+            is_enabled: scope.flag("enabled"),
+            limit_initial: scope.count("limit_initial"),
+            limit_min: scope.count("limit_min"),
+            wait: scope.duration("wait_ms"),
+            burst_wait: scope.duration("burst_wait_ms"),
+        }
     }
 
     fn limits(&self) -> Result<LimitsConfig, ConfigError> {

@@ -158,6 +158,15 @@ impl<'a> Scope<'a> {
         Some(folder.map_or_else(|| path.to_owned(), |folder| folder.join(path)))
     }
 
+    /// Paths, each like [`Scope::path`].
+    pub(super) fn paths(&self, key: &str) -> Vec<PathBuf> {
+        let Some(located) = self.values.located(&self.path, key) else { return Vec::new() };
+        let Value::Texts(texts) = &located.value else { return Vec::new() };
+        let folder = self.values.file.parent().filter(|_| matches!(located.place, Place::File { .. }));
+        let path = |text: &String| folder.map_or_else(|| PathBuf::from(text), |folder| folder.join(text));
+        texts.iter().map(path).collect()
+    }
+
     /// A secret, from a variable or from its file.
     pub(super) fn secret(&self, name: &str) -> Result<Option<String>, ConfigError> {
         if let Some(located) = self.values.located(&self.path, name)

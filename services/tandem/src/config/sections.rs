@@ -14,6 +14,8 @@ pub(super) const SECTIONS: &[Section] = &[
     CONTROL,
     GATEWAY,
     backends::SHARED_LIMITS,
+    GATEWAY_ADMISSION,
+    GATEWAY_TLS,
     GATEWAY_JWT,
     METRONOME,
     PUBLISH,
@@ -142,14 +144,16 @@ const GATEWAY: Section = Section {
             "The longest that a read waits before the other chain is asked as well. It is twice the 99th percentile \
              of what the chain usually takes, within both bounds; this one while that is not known. Lower hides slow \
              chains sooner and costs more double work, up to a budget of 10 %.",
-        ),
+        )
+        .live(),
         Opt::integer(
             "hedge_delay_min_ms",
             5,
             (1, MINUTE_MS),
             "milliseconds",
             "The shortest that it waits. Of no effect where it is longer than the longest.",
-        ),
+        )
+        .live(),
         Opt::integer(
             "standby_percent",
             1,
@@ -157,7 +161,8 @@ const GATEWAY: Section = Section {
             "of 100 reads",
             "How many reads are copied to the chain that does not serve, so that its health is known and its caches \
              are warm.",
-        ),
+        )
+        .live(),
         Opt::integer(
             "answer_kept_ms",
             250,
@@ -165,27 +170,31 @@ const GATEWAY: Section = Section {
             "milliseconds",
             "How long an answer serves others who ask the same, counted from its question; at 0 only those share it who \
              ask while the question is under way. Nobody gets an answer that is older than the token they send.",
-        ),
+        )
+        .live(),
         Opt::integer(
             "answers_bytes_max",
             64 * MIB,
             (0, 65_536 * MIB),
             "bytes",
             "Most memory for such answers.",
-        ),
+        )
+        .live(),
         Opt::texts(
             "cors_origins",
             &[],
             (0, 64),
             "Origins of web pages that may call from a browser, such as `https://live.example`; `*` alone for all.",
-        ),
+        )
+        .live(),
         Opt::integer(
             "upstream_timeout_ms",
             2_000,
             (1, MINUTE_MS),
             "milliseconds",
             "How long one chain may take for one answer.",
-        ),
+        )
+        .live(),
         Opt::integer(
             "connect_timeout_ms",
             250,
@@ -206,75 +215,95 @@ const GATEWAY: Section = Section {
             (1, 8 * MIB),
             "bytes",
             "Largest body of events that is taken.",
-        ),
+        )
+        .live(),
         Opt::integer(
             "header_timeout_ms",
             30_000,
             (1, 10 * MINUTE_MS),
             "milliseconds",
             "How long a client may take to send a request's header, and how long a connection may idle between two.",
-        ),
+        )
+        .live(),
         Opt::integer(
             "body_timeout_ms",
             30_000,
             (1, 10 * MINUTE_MS),
             "milliseconds",
             "How long a client may take to send a body; less when it sends under 1 KiB/s for more than 5 s.",
-        ),
+        )
+        .live(),
         Opt::integer(
             "send_timeout_ms",
             30_000,
             (1_000, 10 * MINUTE_MS),
             "milliseconds",
             "How long a client may take to take an answer, and a second more for each 4 KiB; then the connection is closed.",
-        ),
+        )
+        .live(),
         Opt::integer(
             "drain_ms",
             10_000,
             (0, 10 * MINUTE_MS),
             "milliseconds",
             "How long requests under way may go on after a stop has begun.",
-        ),
+        )
+        .live(),
         Opt::integer(
             "connections_max",
             10_000,
             (1, MIB),
             "",
             "Most connections at one time; one more is refused.",
-        ),
+        )
+        .live(),
         Opt::integer(
             "reads_max",
             4_096,
             (1, MIB),
             "",
-            "Most reads at one time; one more is answered with 503.",
-        ),
+            "Most reads at one time, of all classes together; one more is answered with 503. How many are worth it is \
+             learnt, and usually far fewer: see [gateway.admission].",
+        )
+        .live(),
         Opt::integer(
             "streams_max",
             10_000,
             (1, MIB),
             "",
             "Most streams at one time; one more is answered with 503. Each needs a connection.",
-        ),
+        )
+        .live(),
         Opt::integer(
             "streams_per_tenant_max",
             1_000,
             (1, MIB),
             "",
-            "Most streams of one tenant at one time.",
-        ),
+            "Most streams of one tenant at one time; one more is answered with 429.",
+        )
+        .live(),
+        Opt::integer(
+            "stream_sessions_max",
+            32,
+            (1, 256),
+            "",
+            "Most sessions that one stream of `/v1/stream` follows. Each counts as a stream.",
+        )
+        .live(),
         Opt::integer(
             "bodies_max",
             32,
             (1, MIB),
             "",
             "Most bodies at one time; one more is answered with 503.",
-        ),
+        )
+        .live(),
         Opt::path(
             "limits",
             "A file of rate limits in TOML: who may ask how much. It is looked at every two seconds; what is wrong in \
              it is logged and changes nothing. Where it is not set, limits far above what anybody needs are in force.",
-        ),
+        )
+        .live(),
         Opt::integer(
             "limit_keys",
             131_072,
@@ -290,13 +319,15 @@ const GATEWAY: Section = Section {
             "proxies",
             "How many proxies stand in front of it and append to X-Forwarded-For. Only right where nobody can reach it \
              around them. 0: addresses are those of connections.",
-        ),
+        )
+        .live(),
         Opt::texts(
             "trusted_proxies",
             &[],
             (0, 64),
             "Networks of proxies that are believed about X-Forwarded-For, like 10.0.0.0/8. Instead of trusted_hops.",
-        ),
+        )
+        .live(),
         Opt::flag(
             "share_limits",
             false,
@@ -310,6 +341,84 @@ const GATEWAY: Section = Section {
             "gateways",
             "How many gateways there are, for their parts of shared limits as long as Redis has not counted them.",
         ),
+    ],
+};
+
+const GATEWAY_TLS: Section = Section {
+    path: "gateway.tls",
+    about: "TLS beside the plain port: the same is served there, by HTTP/2 and HTTP/1.1, with TLS 1.2 and 1.3. It is \
+            spoken where a certificate and its key are set.",
+    roles: &[Role::Gateway],
+    options: &[
+        Opt::address(
+            "listen",
+            "127.0.0.1:8443",
+            "Where it listens with TLS. Port 0 takes a free one, which is printed.",
+        ),
+        Opt::path(
+            "certificate",
+            "The certificate in PEM, the server's own first, then those of its issuers. It is looked at each second \
+             and shown to new connections when it or its key has changed; a pair that is wrong is refused, and what \
+             was shown before stays.",
+        )
+        .live(),
+        Opt::path(
+            "key",
+            "Its private key in PEM. Nobody but its owner and group may read it.",
+        )
+        .live(),
+        Opt::texts(
+            "more",
+            &[],
+            (0, 16),
+            "Folders with a `tls.crt` and a `tls.key` each, as orchestrators mount them: certificates for other names. A \
+             client is shown the first that is good for the name it asks for, else the one above.",
+        )
+        .live(),
+    ],
+};
+
+const GATEWAY_ADMISSION: Section = Section {
+    path: "gateway.admission",
+    about: "Who goes first when more is asked for than can be done: screens of sessions on air, then other reads, \
+            exports, and those who show no key; inside a class who has the least under way. How much can be done is \
+            learnt while it is. Operators and events are not held up.",
+    roles: &[Role::Gateway],
+    options: &[
+        Opt::flag("enabled", true, "Whether this is done at all; else only reads_max holds.").live(),
+        Opt::integer(
+            "limit_initial",
+            64,
+            (1, MIB),
+            "reads",
+            "The limit to begin with. After some seconds of overload it makes no difference.",
+        )
+        .live(),
+        Opt::integer(
+            "limit_min",
+            4,
+            (1, MIB),
+            "reads",
+            "The limit is never lower. At most limit_initial; reads_max lowers both.",
+        )
+        .live(),
+        Opt::integer(
+            "wait_ms",
+            4,
+            (0, 1_000),
+            "milliseconds",
+            "How long a read waits for room under overload; then it is answered with 503. Longer lets fewer be sent \
+             away, and everybody wait.",
+        )
+        .live(),
+        Opt::integer(
+            "burst_wait_ms",
+            20,
+            (0, 1_000),
+            "milliseconds",
+            "The same in a burst: while for less than 100 ms somebody has been waiting. At least wait_ms.",
+        )
+        .live(),
     ],
 };
 

@@ -16,12 +16,12 @@ use tokio::time::Instant;
 use super::ticks;
 use crate::failure::Failure;
 
-/// How often a server is asked.
-const REFRESH_EVERY: Duration = Duration::from_secs(300);
-/// The least time between two questions.
-const REFRESH_EVERY_MIN: Duration = Duration::from_secs(60);
-/// How long a server may take.
-const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often a server is asked, and how long it may take.
+const PACE: Pace = Pace {
+    refresh: Duration::from_secs(300),
+    refresh_min: Duration::from_secs(60),
+    timeout: Duration::from_secs(5),
+};
 /// Largest set of keys that is read, in bytes; the parser takes less.
 const BYTES_MAX: usize = 512 * 1024;
 
@@ -47,22 +47,40 @@ pub enum JwksSource {
     Url(String),
 }
 
+/// Times of the questions to a server.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    /// How often it is asked.
+    refresh: Duration,
+    /// The least time between two questions.
+    refresh_min: Duration,
+    /// How long it may take.
+    timeout: Duration,
+}
+
 /// Keeps a gateway's keys of tokens new.
 pub(super) struct Tokens {
+    pace: Pace,
     settings: TokenSettings,
     client: Option<reqwest::Client>,
     /// What was last read of a file, or why it could not be.
     seen: Option<Result<Vec<u8>, String>>,
+    /// Whether that was keys.
+    is_good: bool,
     last: Instant,
 }
 
 impl Tokens {
     pub(super) async fn start(settings: TokenSettings, gateway: &Gateway) -> Result<Self, Failure> {
+        Self::start_at(PACE, settings, gateway).await
+    }
+
+    async fn start_at(pace: Pace, settings: TokenSettings, gateway: &Gateway) -> Result<Self, Failure> {
         let client = match &settings.source {
             JwksSource::File(_) => None,
-            JwksSource::Url(_) => Some(client().map_err(Failure::configuration)?),
+            JwksSource::Url(_) => Some(client(pace.timeout).map_err(Failure::configuration)?),
         };
-        let mut tokens = Self { settings, client, seen: None, last: Instant::now() };
+        let mut tokens = Self { pace, settings, client, seen: None, is_good: false, last: Instant::now() };
         match tokens.load().await {
             Ok(keys) => gateway.use_tokens(tokens.rules(keys.unwrap_or_default())),
             Err(error) if tokens.client.is_some() => {
@@ -82,9 +100,9 @@ impl Tokens {
                 None => _ = ticks.tick().await,
                 Some(_) => {
                     tokio::select! {
-                        () = tokio::time::sleep_until(self.last + REFRESH_EVERY) => {}
+                        () = tokio::time::sleep_until(self.last + self.pace.refresh) => {}
                         () = gateway.token_key_missed() => {
-                            tokio::time::sleep_until(self.last + REFRESH_EVERY_MIN).await;
+                            tokio::time::sleep_until(self.last + self.pace.refresh_min).await;
                         }
                     }
                 }
@@ -110,11 +128,14 @@ impl Tokens {
         };
         let seen = read.as_ref().map(Clone::clone).map_err(|error| format!("{error:#}"));
         // A file that stays wrong is told once. A server is asked so seldom that each time counts.
-        if self.seen.as_ref() == Some(&seen) && (seen.is_ok() || self.client.is_none()) {
+        if self.seen.as_ref() == Some(&seen) && (self.is_good || self.client.is_none()) {
             return Ok(None);
         }
         self.seen = Some(seen);
-        Ok(Some(Jwks::parse(&read?)?))
+        self.is_good = false;
+        let keys = Jwks::parse(&read?)?;
+        self.is_good = true;
+        Ok(Some(keys))
     }
 
     fn rules(&self, keys: Jwks) -> JwtRules {
@@ -131,11 +152,11 @@ impl Tokens {
     }
 }
 
-fn client() -> Result<reqwest::Client, anyhow::Error> {
+fn client(timeout: Duration) -> Result<reqwest::Client, anyhow::Error> {
     // Whoever was first is right, too.
     _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
-        .timeout(FETCH_TIMEOUT)
+        .timeout(timeout)
         .redirect(reqwest::redirect::Policy::none())
         .build()
         .context("no client for the keys of tokens can be made")
@@ -155,3 +176,6 @@ async fn fetch(client: &reqwest::Client, url: &str) -> Result<Vec<u8>, anyhow::E
     }
     Ok(body)
 }
+
+#[cfg(test)]
+mod tests;

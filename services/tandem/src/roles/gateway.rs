@@ -4,15 +4,17 @@
 //! which one it is and how many partitions it has, and the chains know that, too. So whoever
 //! answers first tells.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use anyhow::anyhow;
+use futures::FutureExt;
 use http::Request;
 use tandem_control::Remote;
 use tandem_failover::Observation;
-use tandem_gateway::{ChainService, Gateway, Pool};
+use tandem_gateway::{ChainService, Gateway, Pool, Tls};
 use tandem_ingest::{Ingest, forget_receipts, wall_ms};
 use tandem_kafka::{Identity, KafkaLog, Purpose};
 use tandem_model::LogId;
@@ -22,17 +24,22 @@ use tandem_redis::Quota;
 use tandem_storage::EventLog;
 use tandem_telemetry::measured;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use tower::ServiceExt;
 
 use super::backends::{LOG, check_control, follow_control, is_log_retryable};
 use super::limits::follow_limits;
+use super::reload::{Live, follow_config, options};
 use super::stage::{Ending, Stage, bind, local_address};
-use crate::config::GatewayRoleConfig;
+use crate::certificates::{CertificateFiles, follow_certificates};
+use crate::config::{GatewayRoleConfig, TlsConfig};
 use crate::failure::Failure;
 use crate::identity::Follower;
 use crate::parity::{Auditor, AuditorSettings, ChainView, ServiceView};
 use crate::system::control::{seen_by, symptom_ticks};
 use crate::system::metrics;
+use crate::terminal::say;
 
 /// How long a chain may take to say which log it follows.
 const CHAIN_TIMEOUT: Duration = Duration::from_secs(1);
@@ -47,11 +54,25 @@ struct Started {
     views: [Box<dyn ChainView>; 2],
     limits: Option<PathBuf>,
     shared_limits: Option<Quota>,
+    secure: Option<Secure>,
 }
 
-pub(super) async fn run(config: GatewayRoleConfig) -> Result<(), Failure> {
+/// A port with TLS.
+struct Secure {
+    listener: TcpListener,
+    tls: Arc<Tls>,
+    files: CertificateFiles,
+}
+
+/// `file` is where `config` comes from: it is looked at again while it runs.
+pub(super) async fn run(config: GatewayRoleConfig, file: &Path) -> Result<(), Failure> {
+    // From the first moment: one that comes while we start must not end us.
+    let hangups = signal(SignalKind::hangup())
+        .map_err(|error| Failure::failed(anyhow!(error).context("can't listen for signals")))?;
     let stage = Stage::begin("gateway", config.admin).await?;
-    let Started { listener, gateway, log, control, callers, views, limits, shared_limits } =
+    let operator_key = config.gateway.operator_key.clone();
+    let known = options(file).map_err(|error| Failure::configuration(anyhow!(error)))?;
+    let Started { listener, gateway, log, control, callers, views, limits, shared_limits, secure } =
         match start(&stage, config).await {
             Ok(started) => started,
             Err(ending) => return stage.give_up(ending).await,
@@ -64,13 +85,26 @@ pub(super) async fn run(config: GatewayRoleConfig) -> Result<(), Failure> {
     let auditing = tokio::spawn(auditor.run());
     let forgetting = tokio::spawn(forget_receipts(log, stage.stop_flag(), wall_ms));
     let following = tokio::spawn(callers.follow(gateway.clone(), stage.stopped()));
+    let (limits, limit_files) = watch::channel(limits);
+    let pending = Arc::new(AtomicU64::new(0));
+    metrics::door(&stage.telemetry, &gateway, Arc::clone(&pending));
+    let mut live = Live { gateway: gateway.clone(), operator_key, limits, tls: None, pending };
+    let mut background = vec![tokio::spawn(follow_limits(gateway.clone(), limit_files).map(|_| ()))];
+    let mut port = None;
+    if let Some(Secure { listener, tls, files }) = secure {
+        say(format_args!("listening with TLS on https://{}", local_address(&listener)?));
+        let (files, followed) = watch::channel(files);
+        background.push(tokio::spawn(follow_certificates(gateway.clone(), Arc::clone(&tls), followed)));
+        live.tls = Some((Arc::clone(&tls), files));
+        port = Some((listener, tls));
+    }
+    background.push(tokio::spawn(follow_config(file.to_owned(), known, live, hangups)));
     let serving = tokio::spawn({
         let (gateway, stopped) = (gateway.clone(), stage.stopped());
-        async move { gateway.serve(listener, stopped).await }
+        async move { gateway.serve_ports(listener, port, stopped).await }
     });
     // Two gateways of one name would be one observer, and one of those that share limits.
     let observer = format!("gateway-{address}-{}", std::process::id());
-    let limiting = limits.map(|file| tokio::spawn(follow_limits(gateway.clone(), file)));
     let sharing = shared_limits.map(|quota| {
         let (gateway, name) = (gateway.clone(), observer.clone());
         tokio::spawn(async move { gateway.share_limits(Arc::new(quota), name).await })
@@ -93,7 +127,8 @@ pub(super) async fn run(config: GatewayRoleConfig) -> Result<(), Failure> {
             _ = auditing.await;
             _ = following.await;
             telling.abort();
-            for task in limiting.into_iter().chain(sharing) {
+            sharing.inspect(|task| task.abort());
+            for task in background {
                 task.abort();
             }
         })
@@ -102,6 +137,13 @@ pub(super) async fn run(config: GatewayRoleConfig) -> Result<(), Failure> {
 
 async fn start(stage: &Stage, config: GatewayRoleConfig) -> Result<Started, Ending> {
     let listener = bind(config.listen, "listen").await?;
+    let secure = match config.tls {
+        None => None,
+        Some(TlsConfig { listen, files, certificates: (first, more) }) => {
+            let listener = bind(listen, "gateway.tls.listen").await?;
+            Some(Secure { listener, tls: Arc::new(Tls::new(first, more)), files })
+        }
+    };
     let refused = |error: anyhow::Error| Failure::configuration(error.context("see section [gateway]"));
     let [a, b] = config.pools.map(|pool| Pool::new(&pool));
     let pools = [a.map_err(|error| refused(anyhow!(error)))?, b.map_err(|error| refused(anyhow!(error)))?];
@@ -128,7 +170,8 @@ async fn start(stage: &Stage, config: GatewayRoleConfig) -> Result<Started, Endi
         metrics::nodes(&stage.telemetry, chain, pool);
     }
     metrics::check_gateway(&stage.health, &gateway, &ingest);
-    Ok(Started { listener, gateway, log, control, callers, views, limits: config.limits, shared_limits })
+    let limits = config.limits;
+    Ok(Started { listener, gateway, log, control, callers, views, limits, shared_limits, secure })
 }
 
 /// The log, as Kafka or else a chain describes it.

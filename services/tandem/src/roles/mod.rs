@@ -9,6 +9,7 @@
 //! | `stage.rs` | what all roles share: signals, admin port, waiting, the end within a bounded time |
 //! | `backends.rs` | the adapters, opened; what their errors mean at a start |
 //! | `compute.rs` `query.rs` `gateway.rs` `control.rs` `metronome.rs` | one role each: wiring |
+//! | `limits.rs` `reload.rs` | what a gateway takes into use while it runs |
 //! | `trusted_clock.rs` | whether the metronome's clock may be trusted |
 //!
 //! What decides how a start goes: a backend that is away is waited for, with one line in the log
@@ -22,6 +23,7 @@ mod gateway;
 mod limits;
 mod metronome;
 mod query;
+mod reload;
 mod stage;
 mod trusted_clock;
 
@@ -41,7 +43,7 @@ pub async fn run(role: Role, file: &Path, chain: Option<Chain>) -> Result<(), Fa
     match configured(role, file, chain)? {
         RoleConfig::Compute(config) => compute::run(*config).await,
         RoleConfig::Query(config) => query::run(*config).await,
-        RoleConfig::Gateway(config) => gateway::run(*config).await,
+        RoleConfig::Gateway(config) => gateway::run(*config, file).await,
         RoleConfig::Control(config) => control::run(*config).await,
         RoleConfig::Metronome(config) => metronome::run(*config).await,
         RoleConfig::Schema(_) | RoleConfig::Verify(_) | RoleConfig::Switch(_) => {

@@ -7,7 +7,10 @@
 use tandem_compute::publish::{State, Status as PublisherStatus};
 use tandem_compute::{Hot, Phase, Status};
 use tandem_control::View;
-use tandem_gateway::{BreakerState, CallerCounts, ClockMode, Gateway, LimitCounts, Pool, Verdict};
+use tandem_gateway::{
+    AdmissionCounts, BreakerState, CallerCounts, ClockMode, Gateway, LimitCounts, Pool, Verdict,
+};
+use tandem_gateway::{Class, Reason};
 use tandem_ingest::{Ingest, MetronomeCounts};
 use tandem_model::route::{Chain, Route};
 use tandem_model::time::SECOND_MS;
@@ -17,6 +20,7 @@ use tandem_telemetry::{Health, Telemetry, parts};
 use tokio::sync::watch;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How the compute of `chain` stands: [`tandem_compute::Compute::statuses`].
 pub fn compute(
@@ -145,6 +149,41 @@ fn limits(telemetry: &Telemetry, gateway: &Gateway) {
     });
 }
 
+/// What a gateway counts about TLS and its configuration; `pending` is how many options wait for a restart.
+pub fn door(telemetry: &Telemetry, gateway: &Gateway, pending: Arc<AtomicU64>) {
+    let gateway = gateway.clone();
+    parts::gateway_door(telemetry, move || {
+        let counts = gateway.counts();
+        let (tls, reloads) = (counts.tls, counts.reloads);
+        parts::Door {
+            handshakes: [tls.done, tls.failed, tls.late, tls.refused],
+            certificates: [tls.loaded, tls.load_failed],
+            configurations: [reloads.applied, reloads.refused],
+            restart_options: pending.load(Ordering::Relaxed),
+        }
+    });
+}
+
+/// What a gateway does about load.
+fn admission(telemetry: &Telemetry, gateway: &Gateway) {
+    let gateway = gateway.clone();
+    parts::gateway_admission(telemetry, move || {
+        let AdmissionCounts { door, deadlines_expired } = gateway.admission();
+        let shed = Class::ALL.into_iter().zip(door.shed).flat_map(|(class, counts)| {
+            Reason::ALL
+                .into_iter()
+                .zip(counts)
+                .map(move |(reason, count)| (class.name(), reason.name(), count))
+        });
+        parts::Admission {
+            reads: [door.limit, door.in_flight, door.waiting].map(|count| count as u64),
+            admitted: Class::ALL.iter().map(|class| class.name()).zip(door.admitted).collect(),
+            shed: shed.collect(),
+            deadlines_expired,
+        }
+    });
+}
+
 /// What the gateway counts, which route it uses, and how it sees both chains.
 pub fn gateway(telemetry: &Telemetry, gateway: &Gateway) {
     let counting = gateway.clone();
@@ -193,6 +232,7 @@ pub fn gateway(telemetry: &Telemetry, gateway: &Gateway) {
     let judging = gateway.clone();
     parts::gateway_violations(telemetry, move || judging.violations().collect::<Vec<_>>());
     limits(telemetry, gateway);
+    admission(telemetry, gateway);
     let routed = gateway.clone();
     parts::route(telemetry, move || routed.route());
     let comparing = gateway.clone();

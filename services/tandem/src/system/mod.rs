@@ -63,6 +63,10 @@ pub struct Options {
     pub key: Key,
     /// The file of tenants and their keys; the operator alone where absent.
     pub keys: Option<PathBuf>,
+    /// Origins of web pages that may call from a browser.
+    pub cors_origins: Vec<String>,
+    /// How many streams may be open at one time, also of one tenant; the gateway's defaults where absent.
+    pub streams_max: Option<usize>,
     /// What moves time.
     pub clock: ClockMode,
     /// Seed of the demo traffic; none where absent.
@@ -86,6 +90,8 @@ impl Options {
             control_ports: ControlPorts::Any,
             key,
             keys: None,
+            cors_origins: Vec::new(),
+            streams_max: None,
             clock,
             demo_seed: None,
             between: Between::default(),
@@ -171,7 +177,14 @@ impl System {
         let views = Chain::ALL.map(|chain| -> Box<dyn ChainView> {
             Box::new(ServiceView::new(chain, services[chain as usize].clone()))
         });
-        let config = GatewayConfig::new(options.key.as_str());
+        let mut config = GatewayConfig::new(options.key.as_str());
+        config.cors_origins.clone_from(&options.cors_origins);
+        if let Some(streams_max) = options.streams_max {
+            config.streams_max = streams_max;
+            config.streams_per_tenant_max = streams_max;
+            // Everybody else has as much room as before.
+            config.connections_max += streams_max;
+        }
         let followed = between.control(control.control());
         let gateway = Gateway::new(config, services, followed, Arc::clone(&ingest), options.clock)?;
         let settings = identity::Settings { keys: options.keys.clone(), tokens: None };

@@ -5,5 +5,9 @@
 
 mod configuration;
 mod control;
+mod h2spec;
 mod process;
+mod reload;
+mod shutdown;
+mod stand;
 mod waiting;

@@ -200,6 +200,37 @@ pub fn gateway_violations<I: IntoIterator<Item = (&'static str, u64)>>(
     });
 }
 
+/// What a gateway counted about TLS and its configuration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Door {
+    /// Handshakes that were done, failed, took too long, and were refused.
+    pub handshakes: [u64; 4],
+    /// Changed certificates that were taken into use, and that were not.
+    pub certificates: [u64; 2],
+    /// Configurations that were taken into use, and that were refused.
+    pub configurations: [u64; 2],
+    /// Options that were changed and wait for the next start.
+    pub restart_options: u64,
+}
+
+/// Shows what a gateway counted about TLS and its configuration.
+pub fn gateway_door(telemetry: &Telemetry, door: impl Fn() -> Door + Send + Sync + 'static) {
+    use catalogue::*;
+    telemetry.source(move |samples| {
+        let door = door();
+        for (outcome, count) in ["done", "failed", "late", "refused"].into_iter().zip(door.handshakes) {
+            samples.set(&GATEWAY_HANDSHAKES, &[outcome], count as f64);
+        }
+        for (outcome, count) in ["ok", "failed"].into_iter().zip(door.certificates) {
+            samples.set(&GATEWAY_CERTIFICATE_LOADS, &[outcome], count as f64);
+        }
+        for (outcome, count) in ["applied", "refused"].into_iter().zip(door.configurations) {
+            samples.set(&GATEWAY_CONFIG_LOADS, &[outcome], count as f64);
+        }
+        samples.set(&GATEWAY_CONFIG_PENDING, &[], door.restart_options as f64);
+    });
+}
+
 /// What a gateway's rate limits decided.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
@@ -263,6 +294,38 @@ pub fn gateway_limits(telemetry: &Telemetry, limits: impl Fn() -> Limits + Send 
         for (why, count) in ["unheard", "no_room"].into_iter().zip(limits.from_share) {
             samples.set(&GATEWAY_LEASE_FROM_SHARE, &[why], count as f64);
         }
+    });
+}
+
+/// What a gateway did about load.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Admission {
+    /// How many reads may be under way, how many are, and how many wait.
+    pub reads: [u64; 3],
+    /// Let through, by class.
+    pub admitted: Vec<(&'static str, u64)>,
+    /// Sent away, by class and reason.
+    pub shed: Vec<(&'static str, &'static str, u64)>,
+    /// Not answered in the time that was allowed.
+    pub deadlines_expired: u64,
+}
+
+/// Shows what a gateway does about load.
+pub fn gateway_admission(telemetry: &Telemetry, admission: impl Fn() -> Admission + Send + Sync + 'static) {
+    use catalogue::*;
+    telemetry.source(move |samples| {
+        let admission = admission();
+        let gauges = [&GATEWAY_READS_LIMIT, &GATEWAY_READS_IN_FLIGHT, &GATEWAY_READS_QUEUED];
+        for (metric, value) in gauges.into_iter().zip(admission.reads) {
+            samples.set(metric, &[], value as f64);
+        }
+        for (class, count) in admission.admitted {
+            samples.set(&GATEWAY_READS_ADMITTED, &[class], count as f64);
+        }
+        for (class, reason, count) in admission.shed {
+            samples.set(&GATEWAY_SHED, &[class, reason], count as f64);
+        }
+        samples.set(&GATEWAY_DEADLINES, &[], admission.deadlines_expired as f64);
     });
 }
 

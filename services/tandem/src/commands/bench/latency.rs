@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 /// Waiting times that were taken.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Latencies(Vec<Duration>);
 
 /// What is told of them.

@@ -4,6 +4,7 @@
 //!   what DuckDB and ClickHouse reach on the same file in the same run
 //! - [`system`]: a whole system over HTTP: from POST to visible, reports at rising load, restart
 //! - [`backends`]: from the log to an answer, on embedded storage and on real servers, side by side
+//! - [`gateway`]: what a request costs the gateway, beside nginx and HAProxy
 //! - [`failover`]: drills, over and over: the worst gap any reader sees
 //! - [`events`]: writes a big, realistic, reproducible file to measure with
 
@@ -12,6 +13,7 @@ mod clock;
 mod events;
 mod failover;
 mod fold;
+mod gateway;
 mod input;
 mod latency;
 mod memory;
@@ -55,6 +57,13 @@ enum What {
         #[command(flatten)]
         output: Output,
     },
+    /// Measure what a request costs the gateway, beside nginx and HAProxy where they are installed
+    Gateway {
+        #[command(flatten)]
+        gateway: gateway::Args,
+        #[command(flatten)]
+        output: Output,
+    },
     /// Run drills over and over, both ways, and show the worst of each; goes on where it was
     Failover(failover::Args),
     /// Write a big file of made-up events to measure with, to stdout
@@ -86,6 +95,8 @@ struct Report {
     fold: Option<fold::Report>,
     #[serde(flatten)]
     system: Option<system::Report>,
+    #[serde(flatten)]
+    gateway: Option<gateway::Report>,
     #[serde(skip_serializing_if = "Option::is_none")]
     backends: Option<backends::Report>,
 }
@@ -113,6 +124,11 @@ pub async fn run(args: Args) -> Result<(), Failure> {
     let (fold, system, output) = match args.what {
         Some(What::Failover(args)) => return Box::pin(failover::run(args)).await,
         Some(What::Events(args)) => return blocking(move || events::run(&args)).await,
+        Some(What::Gateway { gateway, .. }) if gateway.serve => return gateway::serve().await,
+        Some(What::Gateway { gateway, output }) => {
+            let measured = blocking(move || gateway::measure(&gateway)).await?;
+            return Ok(output.print(&Report { gateway: Some(measured), ..Report::default() })?);
+        }
         Some(What::Fold { fold, output }) => (Some(fold), None, output),
         Some(What::System { system, output }) => (None, Some(system), output),
         None if args.backends.is_given() => (None, None, args.output),
@@ -156,9 +172,10 @@ impl Output {
             return Ok(());
         }
         let tables = [
-            report.fold.as_ref().map(fold::table),
-            report.system.as_ref().map(system::table),
-            report.backends.as_ref().map(backends::table),
+            report.fold.as_ref().map(|fold| fold::table(fold).to_string()),
+            report.system.as_ref().map(|system| system::table(system).to_string()),
+            report.gateway.as_ref().map(gateway::table),
+            report.backends.as_ref().map(|backends| backends::table(backends).to_string()),
         ];
         tables.into_iter().flatten().for_each(say);
         Ok(())
