@@ -11,9 +11,10 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use tandem_tests::program::{DEADLINE, Process, binary, lines_of, run, run_with, until};
-use tandem_tests::services::{PerChain, Services};
+use tandem_tests::services::PerChain;
 
 use crate::alone;
+use crate::refusals::shared;
 use crate::stand::{check, configuration, keys, processes_given};
 
 /// The drills, those beside each other at once.
@@ -32,17 +33,17 @@ async fn drills_between_hosts_in_namespaces_lose_and_double_nothing_and_leave_no
         return;
     }
     let _alone = alone().await;
-    let services =
-        tokio::task::block_in_place(Services::start).unwrap_or_else(|error| panic!("the servers: {error}"));
+    // Nothing is done to the servers here, and the drills remove what is theirs.
+    let addresses = shared().addresses();
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let file = configuration(services.addresses(), folder.path());
+    let file = configuration(addresses, folder.path());
     let config = file.to_str().expect("temporary folders have plain names");
     let reports = folder.path().join("reports");
     let report = reports.to_str().expect("temporary folders have plain names");
 
     a_killed_drill_takes_its_hosts_along(config, report).await;
 
-    let PerChain { a, b } = &services.addresses().redis;
+    let PerChain { a, b } = &addresses.redis;
     let before = [keys(a), keys(b)];
     let arguments = ["--stand", "namespaces", "--config", config, "--gateways", "1", "--at-once", "2"];
     let options = ["--length", "brief", "--readers", "4", "--seed", "44", "--report", report];

@@ -11,9 +11,10 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use tandem_tests::program::{DEADLINE, Process, binary, lines_of, run, until};
-use tandem_tests::services::{Addresses, PerChain, Services};
+use tandem_tests::services::{Addresses, PerChain};
 
 use crate::alone;
+use crate::refusals::shared;
 
 /// The drills that are run on one set of servers, and one that can't be.
 const DRILLS: [&str; 10] = [
@@ -36,17 +37,17 @@ const AT_ONCE: usize = 2;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn drills_on_processes_lose_and_double_nothing_and_leave_nothing() {
     let _alone = alone().await;
-    let services =
-        tokio::task::block_in_place(Services::start).unwrap_or_else(|error| panic!("the servers: {error}"));
+    // Nothing is done to the servers here, and the drills remove what is theirs.
+    let addresses = shared().addresses();
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let file = configuration(services.addresses(), folder.path());
+    let file = configuration(addresses, folder.path());
     let config = file.to_str().expect("temporary folders have plain names");
     let reports = folder.path().join("reports");
     let report = reports.to_str().expect("temporary folders have plain names");
 
     a_killed_drill_takes_its_processes_along(config, report).await;
 
-    let PerChain { a, b } = &services.addresses().redis;
+    let PerChain { a, b } = &addresses.redis;
     let before = [keys(a), keys(b)];
     let at_once = AT_ONCE.to_string();
     let arguments = ["--stand", "processes", "--config", config, "--gateways", "1", "--at-once", &at_once];

@@ -149,6 +149,9 @@ impl Clicks {
         let report = until("the chain has read it", async || {
             let call = Call::get(path).chain(chain).token(&self.token).header("prefer", "fresh");
             let answer = api.call(call).await;
+            if answer.status == 503 {
+                println!("{chain}: {answer:?}");
+            }
             (answer.status != 503).then(|| answer.ok())
         })
         .await;

@@ -50,7 +50,10 @@ impl Description {
             return;
         }
         let status = answer.status.to_string();
-        let schema = &operation["responses"][&status]["content"][media]["schema"];
+        let response = &operation["responses"][&status];
+        let place = response["$ref"].as_str().and_then(|reference| reference.strip_prefix('#'));
+        let response = place.and_then(|place| self.document.pointer(place)).unwrap_or(response);
+        let schema = &response["content"][media]["schema"];
         assert!(schema.is_object(), "{method} {path}: {status} as {media} is not described");
         let validator = self.validator((method, template, status, media), schema);
         let instance = answer.json();

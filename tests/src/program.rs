@@ -80,6 +80,11 @@ impl Process {
         &mut self.0
     }
 
+    /// Its id.
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     /// SIGKILL: no chance to tidy up.
     pub fn kill(&mut self) {
         // It may have ended by itself; then there is nothing to kill.

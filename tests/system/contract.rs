@@ -45,7 +45,11 @@ async fn nobody_reads_without_the_key() {
             let call = key.into_iter().fold(call, |call, key| call.header("authorization", key));
             let answer = api.call(call).await;
             assert_eq!(answer.status, 401, "{key:?}: {answer:?}");
-            assert!(answer.header("www-authenticate").starts_with("Bearer"), "{answer:?}");
+            let offered = answer.header("www-authenticate");
+            assert!(
+                offered.starts_with("Bearer ") && offered.contains(", Tandem-HMAC-SHA256 "),
+                "{answer:?}"
+            );
             answer.problem(401, "unauthorized");
         }
     }

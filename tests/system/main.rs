@@ -7,7 +7,11 @@
 //! | nasty events give the plain method's figures on both chains | `nasty_input.rs` |
 //! | `tandem verify` finds a row that was changed behind a chain's back | `verify.rs` |
 //! | the contract's answers, good and bad | `contract.rs`, `events.rs`, `idempotency.rs` |
+//! | the description is sound, and every answer is as it says, whatever is asked | `described.rs`, `properties.rs` |
+//! | pages of other origins may call where that is configured | `cors.rs` |
+//! | a client written from the pages about keys and signatures gets along | `pages.rs` |
 //! | streams stay and go on; figures that stand still are sent once | `streams.rs` |
+//! | hundreds of streams are held, half of them WebSockets; thousands in `tests/long` | `held.rs` |
 //! | no reader goes backwards, everybody reads their own writes | `tokens.rs` |
 //! | `tandem up` with its demo, and a second start on the same data | `demo.rs` |
 //! | drills: nothing lost, doubled or backwards, whatever breaks | `drills.rs` |
@@ -25,17 +29,24 @@
 use tandem_tests::{api, program};
 
 mod contract;
+mod cors;
 mod demo;
+mod described;
 mod drills;
 mod events;
 mod figures;
+mod held;
 mod idempotency;
 mod input;
 mod mutations;
 mod nasty_input;
+mod pages;
+mod properties;
 mod proxy;
 mod real_input;
 mod server;
 mod streams;
 mod tokens;
 mod verify;
+#[path = "../backends/virtualenv.rs"]
+mod virtualenv;

@@ -25,6 +25,8 @@ pub(crate) enum Kind {
     Live,
     /// With a metronome and demo traffic.
     Demo,
+    /// As `Live`, with room for very many streams of one tenant.
+    Crowded,
 }
 
 impl Kind {
@@ -33,6 +35,7 @@ impl Kind {
             Kind::Replay => &["--no-demo", "--clock", "replay"],
             Kind::Live => &["--no-demo"],
             Kind::Demo => &[],
+            Kind::Crowded => &["--no-demo", "--max-streams", "100000"],
         }
     }
 }
@@ -40,6 +43,7 @@ impl Kind {
 /// A server with its data, which stays when it is killed and goes when this is dropped.
 pub(crate) struct Server {
     kind: Kind,
+    more: Vec<String>,
     port: u16,
     process: Option<Process>,
     folder: TempDir,
@@ -48,8 +52,14 @@ pub(crate) struct Server {
 impl Server {
     /// Starts one on new data, and returns when it listens.
     pub(crate) fn start(kind: Kind) -> Self {
+        Self::start_with(kind, &[])
+    }
+
+    /// The same with more arguments.
+    pub(crate) fn start_with(kind: Kind, more: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut server = Self { kind, port: free_port(), process: None, folder };
+        let more = more.iter().map(|argument| (*argument).to_owned()).collect();
+        let mut server = Self { kind, more, port: free_port(), process: None, folder };
         server.start_again();
         server
     }
@@ -74,6 +84,7 @@ impl Server {
         command
             .arg("up")
             .args(self.kind.arguments())
+            .args(&self.more)
             .args(["--port", &self.port.to_string(), "--key", KEY, "--data"])
             .arg(self.data())
             .env_remove("TANDEM_KEY")
@@ -109,6 +120,15 @@ impl Server {
     /// Where its data is.
     pub(crate) fn data(&self) -> PathBuf {
         self.folder.path().join("data")
+    }
+
+    /// How much memory it takes right now, in bytes.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        let process = self.process.as_ref().expect("it is running").id();
+        let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
+        kib.unwrap_or(0) * 1024
     }
 
     /// Its user.

@@ -11,28 +11,33 @@ use crate::program::{DEADLINE, KEY, until};
 /// More beats than anything takes.
 const EVENTS_MAX: usize = 60;
 
+/// Of the report, what these tests are about.
+pub(crate) const FEW: &str = "metrics=views&breakdowns=";
+
 /// A stream that is being read.
-struct Stream {
+pub(crate) struct Stream {
     connection: TcpStream,
     told: String,
 }
 
 /// An event: its name, its id, its data.
-type Event = (String, String, Value);
+pub(crate) type Event = (String, String, Value);
 
 impl Stream {
     async fn open(port: u16, session: &str, more: &str) -> Self {
+        Self::open_at(port, &format!("/v1/sessions/{session}/stream?{FEW}"), more).await
+    }
+
+    /// Opens the stream at `target`, with `more` lines in the header.
+    pub(crate) async fn open_at(port: u16, target: &str, more: &str) -> Self {
         let mut connection = TcpStream::connect(("127.0.0.1", port)).await.expect("the server runs");
-        let head = format!(
-            "GET /v1/sessions/{session}/stream?metrics=views&breakdowns= HTTP/1.1\r\nhost: x\r\n\
-             authorization: Bearer {KEY}\r\n{more}\r\n"
-        );
+        let head = format!("GET {target} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\n{more}\r\n");
         connection.write_all(head.as_bytes()).await.expect("it takes requests");
         Self { connection, told: String::new() }
     }
 
     /// The next event. Sizes of chunks stand between events, and are passed over with what has no name.
-    async fn next(&mut self) -> Event {
+    pub(crate) async fn next(&mut self) -> Event {
         loop {
             if let Some((block, rest)) = self.told.split_once("\n\n") {
                 let (block, rest) = (block.to_owned(), rest.to_owned());
