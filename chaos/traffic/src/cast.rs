@@ -1,0 +1,152 @@
+//! Who takes part: how many of each family, when they come, who robs whom.
+
+use crate::Family;
+use crate::chance::Chance;
+use crate::hostile::{
+    LowAndSlow, NaiveScraper, Replayer, RotatingAddresses, RotatingAgents, StolenKey, Victim,
+};
+use crate::machines::{Crawler, Dashboard, EventSender, ExportScript, Partner, Probe};
+use crate::people::Person;
+use crate::sender::Actor;
+use crate::unseen::{
+    BurstExporter, CredentialStuffer, HeadlessFleet, KeyGuesser, Neighbourhood, Scanner, SharedToken,
+};
+use crate::world::{Credential, TENANTS, World};
+
+/// How many actors of each family a world has at 100 percent.
+///
+/// So chosen that people are enough for shares of a few in a thousand, each attacker family has a
+/// good dozen, and two thirds of all requests are worthless, which is what the operator of a platform
+/// of this kind measured on its own.
+pub(crate) const CAST: [(Family, u64); 27] = [
+    (Family::Viewer, 900),
+    (Family::BehindCarrier, 900),
+    (Family::NightShift, 40),
+    (Family::Impatient, 30),
+    (Family::Archivist, 40),
+    (Family::Screen, 40),
+    (Family::ForgottenTab, 40),
+    // One in two of those whose token a fleet or fifty networks use.
+    (Family::Robbed, 16),
+    (Family::Partner, 12),
+    (Family::Dashboard, 16),
+    (Family::EventSender, 8),
+    (Family::ExportScript, 10),
+    (Family::Probe, 4),
+    (Family::Crawler, 8),
+    (Family::NaiveScraper, 44),
+    (Family::RotatingAgents, 24),
+    (Family::RotatingAddresses, 20),
+    (Family::LowAndSlow, 32),
+    (Family::Replayer, 16),
+    (Family::StolenKey, 24),
+    (Family::HeadlessFleet, 16),
+    (Family::KeyGuesser, 16),
+    (Family::SharedToken, 16),
+    (Family::Scanner, 16),
+    (Family::BurstExporter, 16),
+    (Family::Neighbourhood, 16),
+    (Family::CredentialStuffer, 16),
+];
+
+/// An actor, its family, and when it first acts, in milliseconds from the beginning.
+pub(crate) type Role = (Family, u64, Box<dyn Actor + Send>);
+
+/// Everybody, in the order of their numbers.
+pub(crate) fn cast(world: &World, length_ms: u64, percent: u64) -> Vec<Role> {
+    let mut roles: Vec<Role> = Vec::new();
+    for (family, count) in CAST {
+        for index in 0..(count * percent).div_ceil(100) {
+            let mut chance = Chance::new(world.seed, (family as u64) << 32 | index);
+            let first_ms = first_ms(family, length_ms, &mut chance);
+            roles.push((family, first_ms, actor(family, index, world, chance)));
+        }
+    }
+    roles
+}
+
+/// Those who stay come early; of the others each comes when it comes.
+fn first_ms(family: Family, length_ms: u64, chance: &mut Chance) -> u64 {
+    let last_ms = match family {
+        Family::NightShift
+        | Family::Screen
+        | Family::Partner
+        | Family::EventSender
+        | Family::Probe
+        | Family::Crawler
+        | Family::LowAndSlow => length_ms.min(60_000),
+        Family::BurstExporter | Family::Archivist => length_ms / 3,
+        _ => length_ms * 2 / 3,
+    };
+    chance.below(last_ms.max(1))
+}
+
+fn actor(family: Family, index: u64, world: &World, mut chance: Chance) -> Box<dyn Actor + Send> {
+    let tenant = usize::try_from(index % TENANTS as u64).unwrap_or(0);
+    // Thieves are spread over other tenants than the first dashboards'.
+    let robbed = usize::try_from((index * 7 + 3) % TENANTS as u64).unwrap_or(0);
+    match family {
+        Family::Viewer
+        | Family::BehindCarrier
+        | Family::NightShift
+        | Family::Impatient
+        | Family::Archivist
+        | Family::Screen
+        | Family::ForgottenTab => Box::new(Person::new(family, index, world, chance)),
+        Family::Robbed => {
+            // The first half are robbed by fleets, the others by the fifty networks.
+            let (thief, index) =
+                if index < 8 { (Family::HeadlessFleet, index) } else { (Family::SharedToken, index - 8) };
+            let robbed = usize::try_from((index * 7 + 3) % TENANTS as u64).unwrap_or(0);
+            let credential = stolen_token(thief, robbed, index, world);
+            Box::new(Person::robbed(robbed, credential, index, world, chance))
+        }
+        Family::Partner => Box::new(Partner::new(tenant, chance)),
+        Family::Dashboard => Box::new(Dashboard::new(index, tenant, world, chance)),
+        Family::EventSender => Box::new(EventSender::new(tenant, world, chance)),
+        Family::ExportScript => Box::new(ExportScript::new(tenant, world, chance)),
+        Family::Probe => Box::new(Probe::new(chance)),
+        Family::Crawler => Box::new(Crawler::new(index, chance)),
+        Family::NaiveScraper => Box::new(NaiveScraper::new(world, chance)),
+        Family::RotatingAgents => Box::new(RotatingAgents::new(world, chance)),
+        Family::RotatingAddresses => Box::new(RotatingAddresses::new(world, chance)),
+        Family::LowAndSlow => {
+            let victim = (index % 2 == 0).then_some(Victim { tenant: robbed, key: 1_000 + index });
+            Box::new(LowAndSlow::new(victim, world, chance))
+        }
+        Family::Replayer => Box::new(Replayer::new(tenant % 12, chance)),
+        Family::StolenKey => {
+            // Some took the key of a dashboard that is in use.
+            let key = if chance.percent(20) { 0 } else { 100 + index };
+            Box::new(StolenKey::new(Victim { tenant: robbed, key }, world, chance))
+        }
+        Family::HeadlessFleet => {
+            let credential = stolen_token(family, robbed, index, world);
+            Box::new(HeadlessFleet::new(robbed, &credential, chance))
+        }
+        Family::KeyGuesser => Box::new(KeyGuesser::new(index, chance)),
+        Family::SharedToken => {
+            let credential = stolen_token(family, robbed, index, world);
+            Box::new(SharedToken::new(robbed, &credential, chance))
+        }
+        Family::Scanner => Box::new(Scanner::new(chance)),
+        Family::BurstExporter => Box::new(BurstExporter::new(robbed, world, chance)),
+        Family::Neighbourhood => Box::new(Neighbourhood::new(robbed, world, chance)),
+        Family::CredentialStuffer => Box::new(CredentialStuffer::new(chance)),
+    }
+}
+
+/// The token that the `index`th thief of a family uses; where the person is in the cast, it is theirs.
+fn stolen_token(thief: Family, tenant: usize, index: u64, world: &World) -> Credential {
+    Credential::token(world, tenant, (thief as u64) << 32 | index)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_family_has_its_part_once() {
+        assert_eq!(CAST.map(|(family, _)| family), Family::ALL);
+    }
+}

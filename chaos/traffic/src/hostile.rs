@@ -1,0 +1,11 @@
+//! Attackers that rules may be tuned with. Each says what it does and why nobody would miss it.
+//!
+//! None of them changes its ways when it is refused: the traffic is fixed before anybody judges it.
+
+mod open;
+mod replay;
+mod stolen;
+
+pub(crate) use open::{NaiveScraper, RotatingAddresses, RotatingAgents};
+pub(crate) use replay::Replayer;
+pub(crate) use stolen::{LowAndSlow, StolenKey, Victim};

@@ -1,0 +1,7 @@
+//! Programs that have every right: steady, and much faster than people.
+
+mod applications;
+mod public;
+
+pub(crate) use applications::{Dashboard, EventSender, ExportScript, Partner};
+pub(crate) use public::{Crawler, Probe};
