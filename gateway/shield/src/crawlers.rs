@@ -1,0 +1,1 @@
+//! Who may call himself a known crawler.
