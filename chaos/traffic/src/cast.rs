@@ -111,7 +111,7 @@ fn actor(family: Family, index: u64, world: &World, mut chance: Chance) -> Box<d
         Family::RotatingAgents => Box::new(RotatingAgents::new(world, chance)),
         Family::RotatingAddresses => Box::new(RotatingAddresses::new(world, chance)),
         Family::LowAndSlow => {
-            let victim = (index % 2 == 0).then_some(Victim { tenant: robbed, key: 1_000 + index });
+            let victim = index.is_multiple_of(2).then_some(Victim { tenant: robbed, key: 1_000 + index });
             Box::new(LowAndSlow::new(victim, world, chance))
         }
         Family::Replayer => Box::new(Replayer::new(tenant % 12, chance)),

@@ -12,6 +12,7 @@
 //! | `people.rs` `machines/` | those who are welcome, what is odd about some of them included |
 //! | `hostile/` | attackers that rules may be tuned with |
 //! | `unseen/` | attackers that nobody who tunes rules looks at |
+//! | `evaluate/` | the shield, held against the truth |
 //! | `client/` `address.rs` `target.rs` `world.rs` | heads, addresses, paths, ids and credentials |
 //!
 //! What a gateway answers before a shield is asked is not here: preflights of browsers, heads with two readings.
@@ -23,6 +24,7 @@ mod address;
 mod cast;
 mod chance;
 mod client;
+pub mod evaluate;
 mod family;
 mod hostile;
 mod machines;

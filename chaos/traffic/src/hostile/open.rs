@@ -25,7 +25,7 @@ impl Wish {
     pub(super) fn next(&mut self, chance: &mut Chance) -> Target {
         self.asked += 1;
         if self.asked.is_multiple_of(40) {
-            return target::board(*chance.pick(&BOARDS), "day", self.asked / 40);
+            return target::board(chance.pick::<&str>(&BOARDS), "day", self.asked / 40);
         }
         self.next_id += self.step;
         target::page(self.next_id, if chance.percent(80) { "report" } else { "trend" })

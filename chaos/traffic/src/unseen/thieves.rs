@@ -85,7 +85,7 @@ impl Actor for SharedToken {
         let target = match self.chance.below(10) {
             0..6 => target::page(*self.chance.pick(&tenant.sessions), "report"),
             6..8 => target::page(*self.chance.pick(tenant.live()), "trend"),
-            8 => target::board(*self.chance.pick(&BOARDS), "day", 0),
+            8 => target::board(self.chance.pick::<&str>(&BOARDS), "day", 0),
             _ => target::sessions(self.chance.pick(&tenant.anchors).as_str(), None),
         };
         let place = self.chance.pick(&self.places);
