@@ -104,7 +104,7 @@ fn actor(family: Family, index: u64, world: &World, mut chance: Chance) -> Box<d
         Family::Partner => Box::new(Partner::new(tenant, chance)),
         Family::Dashboard => Box::new(Dashboard::new(index, tenant, world, chance)),
         Family::EventSender => Box::new(EventSender::new(tenant, world, chance)),
-        Family::ExportScript => Box::new(ExportScript::new(tenant, world, chance)),
+        Family::ExportScript => Box::new(ExportScript::new(index, tenant, world, chance)),
         Family::Probe => Box::new(Probe::new(chance)),
         Family::Crawler => Box::new(Crawler::new(index, chance)),
         Family::NaiveScraper => Box::new(NaiveScraper::new(world, chance)),

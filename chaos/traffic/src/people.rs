@@ -18,6 +18,8 @@ use crate::world::{Credential, World};
 /// - The impatient: the same report three times a second, for one to three minutes.
 /// - The archivist: some 80 past sessions one by one, some seconds each, never one twice.
 /// - A screen: a stream that is opened again now and then, and the report each 10 to 30 s.
+/// - Some are on the move: out of the house a phone goes from its line to a carrier's address in the
+///   middle of a page, and some come back at another device with the same token.
 /// - A forgotten tab: the token has run out. The page tries some times, slower and slower, then asks
 ///   for a login. Nothing is answered but 401, and nobody means harm.
 #[derive(Debug)]
@@ -178,6 +180,15 @@ impl Person {
         }
     }
 
+    /// Goes out, or comes home: at few requests, but so do some of all people in two hours.
+    fn move_on(&mut self) {
+        if self.family == Family::BehindCarrier && self.chance.permille(8) {
+            self.sender.address = address::home(&mut self.chance);
+        } else if self.family == Family::Viewer && self.chance.permille(3) {
+            self.sender.address = address::carrier(self.chance.below(3));
+        }
+    }
+
     /// How long until the page that is open is left, or looks again by itself.
     fn pause(&mut self) -> u64 {
         match self.family {
@@ -208,6 +219,7 @@ impl Actor for Person {
             self.sender.get(target, status)
         };
         let request = request.in_visit(self.visit);
+        self.move_on();
         if self.family == Family::ForgottenTab {
             self.tries += 1;
         }
@@ -223,6 +235,15 @@ impl Actor for Person {
         }
         self.visit += 1;
         self.pages_left = self.chance.between(3, 14);
+        if self.chance.percent(15) {
+            // At another device.
+            self.sender.client = if self.chance.percent(50) {
+                mobile_app(&mut self.chance)
+            } else {
+                browser(&mut self.chance)
+            };
+            self.sender.address = address::home(&mut self.chance);
+        }
         (request, Some(now_ms + self.chance.between(1_800_000, 3_600_000)))
     }
 }

@@ -1,5 +1,7 @@
 //! Programs of tenants and partners.
 
+use std::net::IpAddr;
+
 use http::Method;
 use http::header::{CONTENT_TYPE, HeaderValue};
 
@@ -17,6 +19,8 @@ pub(crate) struct Partner {
     sender: Sender,
     chance: Chance,
     tenant: usize,
+    /// The ways out of the data centre: requests take one or the other.
+    addresses: [IpAddr; 2],
     period_ms: u64,
     began_ms: Option<u64>,
     asked: usize,
@@ -25,9 +29,10 @@ pub(crate) struct Partner {
 impl Partner {
     pub(crate) fn new(tenant: usize, mut chance: Chance) -> Self {
         let client = server(&mut chance);
-        let sender = Sender { client, credential: Credential::none(), address: address::server(&mut chance) };
+        let addresses = [address::server(&mut chance), address::server(&mut chance)];
+        let sender = Sender { client, credential: Credential::none(), address: addresses[0] };
         let period_ms = *chance.pick(&[30_000, 60_000, 60_000, 300_000]);
-        Self { sender, chance, tenant, period_ms, began_ms: None, asked: 0 }
+        Self { sender, chance, tenant, addresses, period_ms, began_ms: None, asked: 0 }
     }
 }
 
@@ -41,6 +46,7 @@ impl Actor for Partner {
             asked if asked < lives * 2 => target::page(tenant.live()[asked - lives], "trend"),
             asked => target::board(BOARDS[asked % BOARDS.len()], "hour", 0),
         };
+        self.sender.address = *self.chance.pick(&self.addresses);
         self.sender.credential = Credential::signed(world, self.tenant, now_ms, &mut self.chance);
         let request = self.sender.get(target, 200);
         self.asked += 1;
@@ -104,7 +110,8 @@ impl Actor for Dashboard {
     }
 }
 
-/// An application that sends what happens in its sessions, in bodies of a second or two.
+/// An application that sends what happens in its sessions, in bodies of a second or two, from the
+/// machines that run just then.
 #[derive(Debug)]
 pub(crate) struct EventSender {
     sender: Sender,
@@ -130,12 +137,18 @@ impl Actor for EventSender {
         if let Ok(key) = HeaderValue::from_str(&self.chance.hexadecimal(32)) {
             request.headers.insert("idempotency-key", key);
         }
+        if self.chance.permille(2) {
+            // Another machine takes over.
+            self.sender.address = address::server(&mut self.chance);
+        }
         (request, Some(now_ms + self.chance.about_ms(self.period_ms, 5)))
     }
 }
 
 /// A tenant's own engineer: exports all tables page by page, then reads the report of each of the
 /// tenant's past sessions once, in order, as fast as answers come. A scraper by its looks, and welcome.
+/// Two in ten do it from home, with the key that the dashboard in the office uses: nothing but their
+/// right to it tells them from a thief.
 #[derive(Debug)]
 pub(crate) struct ExportScript {
     sender: Sender,
@@ -149,9 +162,11 @@ pub(crate) struct ExportScript {
 }
 
 impl ExportScript {
-    pub(crate) fn new(tenant: usize, world: &World, mut chance: Chance) -> Self {
-        let credential = Credential::key(world, tenant, 2);
-        let sender = Sender { client: script(&mut chance), credential, address: address::office(tenant) };
+    pub(crate) fn new(index: u64, tenant: usize, world: &World, mut chance: Chance) -> Self {
+        let is_at_home = index % 5 == 4;
+        let credential = Credential::key(world, tenant, if is_at_home { 0 } else { 2 });
+        let address = if is_at_home { address::home(&mut chance) } else { address::office(tenant) };
+        let sender = Sender { client: script(&mut chance), credential, address };
         let pages = chance.between(20, 60);
         let sessions = usize::try_from(chance.between(40, 300)).unwrap_or(40);
         Self { sender, chance, tenant, table: 0, page: 0, next_past: 0, pages, sessions }
