@@ -20,13 +20,16 @@
 //! | `challenge/` | the proof of work |
 
 pub mod challenge;
+mod claims;
 pub mod crawlers;
 mod head;
 mod lists;
 mod rules;
 mod seen;
 mod shield;
+mod state;
 mod verdict;
+mod window;
 
 pub use head::AgentKind;
 pub use lists::{Claim, Lists, NETWORKS_MAX, Network, NetworkError};

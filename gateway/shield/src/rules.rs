@@ -113,7 +113,7 @@ pub(crate) struct Most {
 
 /// Which paths are what.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Paths {
+pub(crate) struct Paths {
     /// Never judged: what probes ask for.
     pub(crate) free: Vec<String>,
     /// Open to everybody.

@@ -10,7 +10,7 @@ use super::{
     About, Inner, Most, Name, POINTS_MAX, Paths, Rule, RulesError, TEXT_BYTES_MAX, THRESHOLD_MAX, Thresholds,
     WORDS_MAX,
 };
-use crate::head::{Agents, Words};
+use crate::head::{Agents, Where, Words};
 use crate::seen::Caller;
 use crate::verdict::Action;
 
@@ -149,7 +149,7 @@ pub(super) fn parse(text: &str) -> Result<Inner, RulesError> {
         paths,
         rules,
         agents: Agents::new(&crawlers, &people, &tools).map_err(too_many)?,
-        honeypots: Words::new(honeypots.iter().map(String::as_str)).map_err(too_many)?,
+        honeypots: Words::new(honeypots.iter().map(String::as_str), Where::Anywhere).map_err(too_many)?,
         signing_agents: signing.into_iter().map(Arc::from).collect(),
         signature_header: signature_header.transpose()?,
     })
