@@ -6,6 +6,7 @@ use crate::hostile::{
     LowAndSlow, NaiveScraper, Replayer, RotatingAddresses, RotatingAgents, StolenKey, Victim,
 };
 use crate::machines::{Crawler, Dashboard, EventSender, ExportScript, Partner, Probe};
+use crate::newcomers::Newcomer;
 use crate::people::Person;
 use crate::sender::Actor;
 use crate::unseen::{
@@ -18,7 +19,7 @@ use crate::world::{Credential, TENANTS, World};
 /// So chosen that people are enough for shares of a few in a thousand, each attacker family has a
 /// good dozen, and two thirds of all requests are worthless, which is what the operator of a platform
 /// of this kind measured on its own.
-pub(crate) const CAST: [(Family, u64); 27] = [
+pub(crate) const CAST: [(Family, u64); 28] = [
     (Family::Viewer, 900),
     (Family::BehindCarrier, 900),
     (Family::NightShift, 40),
@@ -26,6 +27,7 @@ pub(crate) const CAST: [(Family, u64); 27] = [
     (Family::Archivist, 40),
     (Family::Screen, 40),
     (Family::ForgottenTab, 40),
+    (Family::Newcomer, 20),
     // One in two of those whose token a fleet or fifty networks use.
     (Family::Robbed, 16),
     (Family::Partner, 12),
@@ -101,6 +103,7 @@ fn actor(family: Family, index: u64, world: &World, mut chance: Chance) -> Box<d
             let credential = stolen_token(thief, robbed, index, world);
             Box::new(Person::robbed(robbed, credential, index, world, chance))
         }
+        Family::Newcomer => Box::new(Newcomer::new(index, tenant, world, chance)),
         Family::Partner => Box::new(Partner::new(tenant, chance)),
         Family::Dashboard => Box::new(Dashboard::new(index, tenant, world, chance)),
         Family::EventSender => Box::new(EventSender::new(tenant, world, chance)),

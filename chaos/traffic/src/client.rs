@@ -9,7 +9,7 @@ mod programs;
 use http::header::{AUTHORIZATION, HeaderName};
 use http::{HeaderMap, HeaderValue, Version};
 
-pub(crate) use browsers::{any_agent, browser, mobile_app};
+pub(crate) use browsers::{any_agent, browser, mobile_app, page_view};
 pub(crate) use programs::{crawler, disguised, script, server};
 
 /// The host that clients ask.

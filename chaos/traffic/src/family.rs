@@ -22,6 +22,8 @@ pub enum Family {
     Screen,
     /// A person whose token has run out; the page asks a few times more.
     ForgottenTab,
+    /// A person who tries the API for the first time, with a mistake or two.
+    Newcomer,
     /// A person whose token somebody stole, and uses at the same time.
     Robbed,
     /// A partner's server that signs.
@@ -80,7 +82,7 @@ pub enum Kind {
 
 impl Family {
     /// All of them, people first.
-    pub const ALL: [Family; 27] = [
+    pub const ALL: [Family; 28] = [
         Family::Viewer,
         Family::BehindCarrier,
         Family::NightShift,
@@ -88,6 +90,7 @@ impl Family {
         Family::Archivist,
         Family::Screen,
         Family::ForgottenTab,
+        Family::Newcomer,
         Family::Robbed,
         Family::Partner,
         Family::Dashboard,
@@ -138,6 +141,7 @@ impl Family {
             Family::Archivist => "archivist",
             Family::Screen => "screen",
             Family::ForgottenTab => "forgotten_tab",
+            Family::Newcomer => "newcomer",
             Family::Robbed => "robbed",
             Family::Partner => "partner",
             Family::Dashboard => "dashboard",
@@ -175,7 +179,7 @@ mod tests {
     #[test]
     fn families_fall_into_four_kinds_in_their_order() {
         let count = |kind| Family::ALL.iter().filter(|family| family.kind() == kind).count();
-        assert_eq!([Kind::Person, Kind::Machine, Kind::Hostile, Kind::Unseen].map(count), [8, 6, 6, 7]);
+        assert_eq!([Kind::Person, Kind::Machine, Kind::Hostile, Kind::Unseen].map(count), [9, 6, 6, 7]);
         assert!(Family::ALL.is_sorted());
     }
 }

@@ -9,7 +9,7 @@
 //! |---|---|
 //! | `traffic.rs` `shot.rs` | the iterator, and what it gives |
 //! | `family.rs` `cast.rs` | who there is, how many of each, who robs whom |
-//! | `people.rs` `machines/` | those who are welcome, what is odd about some of them included |
+//! | `people.rs` `newcomers.rs` `machines/` | those who are welcome, what is odd about some of them included |
 //! | `hostile/` | attackers that rules may be tuned with |
 //! | `unseen/` | attackers that nobody who tunes rules looks at |
 //! | `evaluate/` | the shield, held against the truth |
@@ -28,6 +28,7 @@ pub mod evaluate;
 mod family;
 mod hostile;
 mod machines;
+mod newcomers;
 mod people;
 mod sender;
 mod shot;

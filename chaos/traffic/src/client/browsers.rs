@@ -96,6 +96,35 @@ pub(super) fn chromium(chance: &mut Chance, is_edge: bool) -> Client {
     )
 }
 
+/// A browser whose person types an address.
+pub(crate) fn page_view(chance: &mut Chance) -> Client {
+    let version = chance.between(124, 131);
+    let brands =
+        format!("\"Google Chrome\";v=\"{version}\", \"Chromium\";v=\"{version}\", \"Not_A Brand\";v=\"24\"");
+    Client::new(
+        version_of(chance),
+        &[
+            ("host", HOST),
+            ("connection", "keep-alive"),
+            ("sec-ch-ua", &brands),
+            ("sec-ch-ua-mobile", "?0"),
+            ("sec-ch-ua-platform", "\"Windows\""),
+            ("upgrade-insecure-requests", "1"),
+            ("user-agent", &chromium_agent(version, "Windows NT 10.0; Win64; x64", "")),
+            (
+                "accept",
+                "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8",
+            ),
+            ("sec-fetch-site", "none"),
+            ("sec-fetch-mode", "navigate"),
+            ("sec-fetch-user", "?1"),
+            ("sec-fetch-dest", "document"),
+            ("accept-encoding", "gzip, deflate, br, zstd"),
+            ("accept-language", chance.pick::<&str>(&LANGUAGES)),
+        ],
+    )
+}
+
 fn firefox(chance: &mut Chance) -> Client {
     Client::new(
         version_of(chance),
