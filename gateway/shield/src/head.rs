@@ -4,7 +4,8 @@ mod agents;
 mod headers;
 mod words;
 
-pub use agents::{AgentKind, Agents};
+pub use agents::AgentKind;
+pub(crate) use agents::Agents;
 pub(crate) use headers::{Faults, Shape};
 pub(crate) use words::{Where, Words};
 

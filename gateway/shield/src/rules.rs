@@ -19,7 +19,7 @@
 
 use std::sync::Arc;
 
-use crate::head::{Agents, Words};
+use crate::head::{AgentKind, Agents, Words};
 use crate::seen::Caller;
 use crate::verdict::Action;
 
@@ -33,9 +33,9 @@ pub const TEXT_BYTES_MAX: usize = 256 * 1024;
 /// Most points of one rule, either way.
 pub const POINTS_MAX: i16 = 1_000;
 /// Most words in each list of words, and most paths in each list of paths.
-pub const WORDS_MAX: usize = 4_096;
+pub(crate) const WORDS_MAX: usize = 4_096;
 /// Greatest `from` and `full`.
-pub const THRESHOLD_MAX: u32 = 1_000_000;
+pub(crate) const THRESHOLD_MAX: u32 = 1_000_000;
 
 /// Why rules are refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -156,6 +156,11 @@ impl Rules {
     /// When anything is wrong with it; the error names the line and what is allowed.
     pub fn parse(text: &str) -> Result<Self, RulesError> {
         file::parse(text).map(|inner| Self { inner: Arc::new(inner) })
+    }
+
+    /// What a user agent is taken for.
+    pub fn agent(&self, agent: &[u8]) -> AgentKind {
+        self.inner.agents.kind(agent)
     }
 
     /// A rule as it stands.

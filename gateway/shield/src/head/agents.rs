@@ -33,7 +33,7 @@ pub enum AgentKind {
 
 /// Tells user agents apart.
 #[derive(Debug)]
-pub struct Agents {
+pub(crate) struct Agents {
     words: Words,
     people: Words,
     /// Where in `words` libraries, crawlers and general words begin; tools stand first.
@@ -66,7 +66,7 @@ impl Agents {
     }
 
     /// What a user agent is taken for.
-    pub fn kind(&self, agent: &[u8]) -> AgentKind {
+    pub(crate) fn kind(&self, agent: &[u8]) -> AgentKind {
         self.kind_from(agent, 0)
     }
 
@@ -85,7 +85,11 @@ impl Agents {
             |start, end| self.people.all(agent).any(|word| word.start <= start && end <= word.end);
         let found = self.words.all(agent).filter(|found| found.index >= from);
         let found = found.filter(|found| !is_peoples(found.start, found.end));
-        let Some(found) = found.min_by_key(|found| found.index) else { return AgentKind::Person };
+        let device_end = device_end(agent);
+        let found = found.filter(|found| found.end > device_end || !is_device(found, agent));
+        let Some(found) = found.min_by_key(|found| found.index) else {
+            return odd_form(agent).map_or(AgentKind::Person, |form| AgentKind::Word(form.into()));
+        };
         let word = Arc::clone(found.text);
         match found.index {
             index if index < self.libraries_from => AgentKind::Tool(word),
@@ -94,6 +98,33 @@ impl Agents {
             _ => AgentKind::Word(word),
         }
     }
+}
+
+/// What no browser's user agent is: since the nineties a platform and an engine stand behind
+/// `Mozilla/5.0`, and `compatible` there was Microsoft's and a few others'.
+fn odd_form(agent: &[u8]) -> Option<&'static str> {
+    let rest = agent.strip_prefix(b"Mozilla/5.0")?;
+    let Some(platform) = rest.strip_prefix(b" (") else {
+        let has = |part: &[u8]| rest.windows(part.len()).any(|window| window == part);
+        return (!has(b"AppleWebKit") && !has(b"Gecko")).then_some("Mozilla/5.0 and no engine");
+    };
+    let behind = platform.strip_prefix(b"compatible")?;
+    let old: [&[u8]; 6] = [b"; MSIE ", b"; Konqueror", b"; Linux", b"; ANTGalio", b"; IBrowse", b"; U;"];
+    let is_old = old.iter().any(|name| behind.starts_with(name));
+    (!is_old).then_some("Mozilla/5.0 (compatible")
+}
+
+/// Where the description of a telephone ends, 0 where there is none. Makers name their models as
+/// they like ("M bot 51", "Fever"), so words within it say little.
+fn device_end(agent: &[u8]) -> usize {
+    let is_device = agent.starts_with(b"Mozilla/5.0 (Linux; Android") || agent.starts_with(b"Dalvik/");
+    if is_device { agent.iter().position(|byte| *byte == b')').unwrap_or(0) } else { 0 }
+}
+
+/// Whether a word within the description of a telephone is only its name: programs that put
+/// themselves there give their version or address.
+fn is_device(found: &super::words::Found<'_>, agent: &[u8]) -> bool {
+    agent.get(found.end) != Some(&b'/') && !found.text.contains('/') && !found.text.contains("compatible")
 }
 
 #[cfg(test)]
