@@ -7,7 +7,7 @@
 //!   **recalled** when from there on at least half of its requests are. Slowing is no decision.
 //! - A person's **session is disturbed** when any of its requests is challenged, limited or denied,
 //!   also where the person's app solves the challenge in a moment. It is **refused** when one is
-//!   not answered in the end.
+//!   not answered in the end, and **deprived** when authentication would have let that one in.
 //! - A worthless request is **stopped by the shield** when it is limited, denied, or challenged and
 //!   can't solve it: nothing behind the shield is done for it. It is **stopped by anything** also when
 //!   authentication answers it 401, which costs a look at the door and nothing behind it. What is

@@ -65,6 +65,8 @@ pub struct FamilyReport {
     pub sessions_disturbed: u64,
     /// Sittings with a request that was not answered in the end.
     pub sessions_refused: u64,
+    /// Sittings that lost something: one of those requests would have been let in.
+    pub sessions_deprived: u64,
     /// Sittings with a request that waited.
     pub sessions_slowed: u64,
     /// Requests the shield stopped.
@@ -97,6 +99,8 @@ pub struct People {
     pub disturbed: u64,
     /// With a request that was not answered in the end.
     pub refused: u64,
+    /// With one of those that authentication would have let in: what was lost.
+    pub deprived: u64,
     /// With a request that waited.
     pub slowed: u64,
 }
@@ -203,8 +207,16 @@ impl fmt::Display for Report {
         write_group(out, "kept apart", &self.unseen)?;
         writeln!(
             out,
-            "\n{:20}{:>7}{:>9}{:>9}{:>11}{:>9}{:>9}{:>9}",
-            "family", "actors", "requests", "sessions", "disturbed", "refused", "slowed", "stopped"
+            "\n{:20}{:>7}{:>9}{:>9}{:>11}{:>9}{:>10}{:>9}{:>9}",
+            "family",
+            "actors",
+            "requests",
+            "sessions",
+            "disturbed",
+            "refused",
+            "deprived",
+            "slowed",
+            "stopped"
         )?;
         for family in self.families.iter().filter(|family| !family.family.is_hostile()) {
             write_welcome(out, family)?;
@@ -212,11 +224,12 @@ impl fmt::Display for Report {
         let Self { people, robbed, signed, worthless, .. } = self;
         writeln!(
             out,
-            "\npeople: {} of {} sessions disturbed ({:.3} %), {} refused, {} slowed; robbed: {} of {}",
+            "\npeople: {} of {} sessions disturbed ({:.3} %), {} refused, {} deprived, {} slowed; robbed: {} of {}",
             people.disturbed,
             people.sessions,
             people.disturbed_share() * 100.0,
             people.refused,
+            people.deprived,
             people.slowed,
             robbed.disturbed,
             robbed.sessions,
@@ -287,13 +300,14 @@ fn write_group(out: &mut fmt::Formatter<'_>, name: &str, group: &Group) -> fmt::
 fn write_welcome(out: &mut fmt::Formatter<'_>, family: &FamilyReport) -> fmt::Result {
     writeln!(
         out,
-        "{:20}{:>7}{:>9}{:>9}{:>11}{:>9}{:>9}{:>9}",
+        "{:20}{:>7}{:>9}{:>9}{:>11}{:>9}{:>10}{:>9}{:>9}",
         family.family,
         family.actors,
         family.requests,
         family.sessions,
         family.sessions_disturbed,
         family.sessions_refused,
+        family.sessions_deprived,
         family.sessions_slowed,
         family.stopped_by_shield,
     )

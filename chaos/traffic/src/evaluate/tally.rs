@@ -43,6 +43,7 @@ struct OfActor {
 struct OfSession {
     disturbed: bool,
     refused: bool,
+    deprived: bool,
     slowed: bool,
 }
 
@@ -75,6 +76,7 @@ impl Tally {
         let session = self.sessions.entry((shot.family, shot.actor, shot.visit)).or_default();
         session.disturbed |= is_held;
         session.refused |= is_stopped;
+        session.deprived |= is_stopped && shot.status != 401;
         session.slowed |= verdict.action == Action::Slow;
 
         if shot.worthless {
@@ -139,6 +141,7 @@ impl Tally {
             ms_until_decided_p50: percentile(&until_ms, 50),
             sessions_disturbed: people.disturbed,
             sessions_refused: people.refused,
+            sessions_deprived: people.deprived,
             sessions_slowed: people.slowed,
             stopped_by_shield: of.stopped,
             refused_at_the_door: of.refused_at_the_door,
@@ -156,6 +159,7 @@ impl Tally {
                 people.sessions += 1;
                 people.disturbed += u64::from(session.disturbed);
                 people.refused += u64::from(session.refused);
+                people.deprived += u64::from(session.deprived);
                 people.slowed += u64::from(session.slowed);
             }
         }

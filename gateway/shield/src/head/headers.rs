@@ -2,7 +2,7 @@
 
 use std::hash::Hasher;
 
-use http::header::{ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, HeaderMap};
+use http::header::{ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, AUTHORIZATION, HeaderMap};
 use http::{Method, Version};
 use siphasher::sip::SipHasher13;
 
@@ -75,8 +75,12 @@ fn is_other_platform(headers: &HeaderMap, agent: &[u8]) -> bool {
     !has(agent, expected)
 }
 
-/// The form of a request's headers: which there are, in which order, and how it greeted us. The
-/// same for all requests of one program, whatever it calls itself.
+/// The form of a request's headers: which there are, in which order, what kind of credential it
+/// shows, and how it greeted us. The same for all requests of one program, whatever it calls itself.
+///
+/// The kind of credential keeps those who pretend to be a browser apart from browsers: people's pages
+/// always show one, so what comes in their dress without one, or with a made up key, is not lost among
+/// all that is good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape(pub(crate) u64);
 
@@ -90,10 +94,19 @@ impl Shape {
                 hasher.write_u8(0);
             }
         }
+        hasher.write_u8(kind_of_credential(seen.headers));
         hasher.write_u8(u8::from(seen.version >= Version::HTTP_2));
         hasher.write_u64(seen.fingerprint.unwrap_or(0));
         Self(hasher.finish())
     }
+}
+
+/// What kind of credential it looks like, whether or not it is taken.
+fn kind_of_credential(headers: &HeaderMap) -> u8 {
+    let Some(value) = headers.get(AUTHORIZATION) else { return 0 };
+    let forms: [&[u8]; 3] = [b"Bearer tdm_", b"Bearer ey", b"Tandem-HMAC-SHA256 "];
+    let form = forms.iter().position(|form| value.as_bytes().starts_with(form));
+    form.map_or(1, |form| 2 + u8::try_from(form).unwrap_or(0))
 }
 
 const COMING_AND_GOING: [&str; 10] = [
@@ -171,8 +184,12 @@ mod tests {
         let shape = |pairs: &[(&'static str, &str)]| with(pairs, |seen| Shape::of(seen, [1, 2]));
         let one = shape(&[("accept", "a"), ("user-agent", "b")]);
         assert_eq!(one, shape(&[("accept", "c"), ("user-agent", "d")]));
-        assert_eq!(one, shape(&[("accept", "c"), ("authorization", "x"), ("user-agent", "d")]));
+        assert_eq!(one, shape(&[("accept", "c"), ("cookie", "x"), ("user-agent", "d")]));
         assert_ne!(one, shape(&[("user-agent", "b"), ("accept", "a")]));
         assert_ne!(one, shape(&[("accept", "a")]));
+        let shows = |value| shape(&[("accept", "a"), ("authorization", value), ("user-agent", "b")]);
+        assert_eq!(shows("Bearer tdm_one"), shows("Bearer tdm_other"));
+        assert_ne!(one, shows("Bearer tdm_one"));
+        assert_ne!(shows("Bearer eyJ"), shows("Bearer tdm_one"));
     }
 }
