@@ -1,5 +1,7 @@
 //! A world of requests: who sends them, with which headers, from where.
 
+#![allow(dead_code, reason = "not every test needs everybody")]
+
 use std::net::{IpAddr, Ipv4Addr};
 
 use http::{HeaderMap, Method, Version};
