@@ -163,6 +163,12 @@ impl Rules {
         self.inner.agents.kind(agent)
     }
 
+    /// The same by general words alone, without any list: what would be known of programs that are
+    /// on none.
+    pub fn agent_by_words(&self, agent: &[u8]) -> AgentKind {
+        self.inner.agents.generic_kind(agent)
+    }
+
     /// A rule as it stands.
     pub fn rule(&self, name: Name) -> &Rule {
         self.inner.rule(name)

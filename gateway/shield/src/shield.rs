@@ -131,12 +131,19 @@ impl Shield {
         if outcome.replayed {
             self.pairs.with_known(ticket.pair, |pair| pair.replayed(now_ms));
         }
-        if outcome.ours || outcome.status != 404 || !ticket.is_visit {
+        if !ticket.is_visit {
             return;
         }
-        self.pairs.with_known(ticket.pair, Pair::missed);
+        if outcome.ours {
+            self.pairs.with_known(ticket.pair, Pair::refused);
+            return;
+        }
+        let is_missing = outcome.status == 404;
+        if is_missing {
+            self.pairs.with_known(ticket.pair, Pair::missed);
+        }
         if ticket.lane != 0 {
-            self.credentials.with_known(ticket.lane, |history| history.stranger_missed(now_ms));
+            self.credentials.with_known(ticket.lane, |history| history.stranger_visited(is_missing, now_ms));
         }
     }
 
@@ -346,9 +353,6 @@ impl Shield {
         ticket.is_visit = visit == VisitKind::First;
         if strangeness > Strangeness::None {
             ticket.lane = credential;
-            if ticket.is_visit {
-                self.credentials.with_known(credential, |history| history.stranger_visits(now_ms));
-            }
         }
         of_doings(&doings, caller, strangeness, of_strangers, rules, |signal| score.add(signal));
     }

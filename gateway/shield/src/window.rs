@@ -52,9 +52,10 @@ pub(crate) fn of_doings(
     }
     let walk_percent = percent(doings.neighbours, doings.firsts);
     // Whoever comes back is no walker, however he came first.
-    if has_share(Name::Walk, walk_percent) && has_share(Name::Breadth, first_percent) {
+    let walk = if strangeness == Strangeness::None { Name::Walk } else { Name::WalkStranger };
+    if has_share(walk, walk_percent) && has_share(Name::Breadth, first_percent) {
         let evidence = Evidence::Walk { percent: walk_percent, of: doings.firsts };
-        counted(Name::Walk, doings.firsts, evidence);
+        counted(walk, doings.sessions, evidence);
     }
     // Strangers change networks: what they miss is counted together, too.
     let missed = [(doings.missing, doings.visits), of_strangers_missing(strangeness, of_strangers)];

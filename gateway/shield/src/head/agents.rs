@@ -71,7 +71,6 @@ impl Agents {
     }
 
     /// The same with nothing but general words.
-    #[cfg(test)]
     pub(crate) fn generic_kind(&self, agent: &[u8]) -> AgentKind {
         self.kind_from(agent, self.generic_from)
     }

@@ -74,8 +74,10 @@ names! {
     BreadthPerson = "breadth-person", Behaviour;
     /// A credential does, where it has not been before; counted in sessions.
     BreadthStranger = "breadth-stranger", Behaviour;
-    /// Sessions are visited in the order of their numbers; counted in first visits.
+    /// Sessions are visited in the order of their numbers; counted in sessions.
     Walk = "walk", Behaviour;
+    /// The same, where the credential has not been before.
+    WalkStranger = "walk-stranger", Behaviour;
     /// Sessions are asked for that do not exist for the caller; counted in visits.
     NotFound = "not-found", Behaviour;
     /// A credential is used where it has not been: 1 by the network, 2 by user agent and network.

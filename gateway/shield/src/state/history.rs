@@ -77,14 +77,12 @@ impl History {
         if knows_agent || self.has_many_agents { Strangeness::Network } else { Strangeness::Both }
     }
 
-    /// A first visit of a stranger.
-    pub(crate) fn stranger_visits(&mut self, now_ms: u64) {
+    /// A first visit of a stranger was answered, perhaps with nothing.
+    pub(crate) fn stranger_visited(&mut self, is_missing: bool, now_ms: u64) {
         self.of_strangers.add(VISITS, now_ms);
-    }
-
-    /// It found nothing.
-    pub(crate) fn stranger_missed(&mut self, now_ms: u64) {
-        self.of_strangers.add(MISSING, now_ms);
+        if is_missing {
+            self.of_strangers.add(MISSING, now_ms);
+        }
     }
 
     /// First visits of all strangers within an hour, and how many found nothing.

@@ -115,6 +115,13 @@ impl Pair {
         VisitKind::First
     }
 
+    /// A first visit was refused by us: it says neither that there are such sessions nor that there
+    /// are none, and without this whoever is refused for what he missed would soon have missed little.
+    pub(crate) fn refused(&mut self) {
+        self.visits = self.visits.saturating_sub(1).max(self.missing);
+        self.firsts = self.firsts.saturating_sub(1);
+    }
+
     /// A first visit found nothing.
     pub(crate) fn missed(&mut self) {
         self.missing = self.missing.saturating_add(1).min(self.visits);
