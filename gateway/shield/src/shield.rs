@@ -29,6 +29,9 @@ use scoring::Score;
 
 /// Forms of headers that are remembered: there are few, and whoever makes up many gains a little.
 const SHAPES: usize = 8_192;
+/// From how many addresses on failing requests of one form are one attack that changes addresses. Who
+/// stays where he is is told by his address, and does not make others of the same library suspicious.
+const NETWORKS_MIN: u32 = 12;
 /// How much of a user agent names its program.
 const AGENT_BYTES_MAX: usize = 256;
 
@@ -104,22 +107,28 @@ impl Shield {
         let caller = seen.who.caller();
         let mut score = Score::new(rules, caller);
         let mut ticket = Ticket { now_ms: seen.now_ms, ..Ticket::default() };
+        let mut good_shape = None;
         if caller != Caller::Operator && !has_path(&rules.paths.free, seen.path) {
             let target = head::target(seen, rules);
             // Signed applications are known by their signature, not by their looks.
-            if caller != Caller::Signed {
-                self.looks(seen, rules, &mut score);
-            }
+            let is_disguised = caller != Caller::Signed && self.looks(seen, rules, &mut score);
+            let shape = self.shape_key(seen, is_disguised);
+            good_shape = caller.is_known().then_some(shape);
             match seen.who {
                 Who::Key { id, tenant } | Who::Token { id, tenant } | Who::Signed { id, tenant } => {
                     self.known(seen, (id, tenant), target, rules, &mut score, &mut ticket);
                 }
                 Who::Nobody | Who::Failed | Who::Operator => {
-                    self.unknown(seen, target, rules, &mut score, &mut ticket);
+                    self.unknown(seen, shape, target, rules, &mut score, &mut ticket);
                 }
             }
         }
         let verdict = score.verdict(ticket);
+        // A thief's use of a good credential does not speak for others who come in the same dress.
+        if let Some(shape) = good_shape.filter(|_| verdict.action < Action::Slow) {
+            let now_ms = seen.now_ms;
+            self.shapes.with(shape, now_ms, ShapeState::default, |state| state.good(now_ms));
+        }
         self.tally.judged(&verdict);
         verdict
     }
@@ -187,13 +196,15 @@ impl Shield {
         }
     }
 
-    /// What one request looks like.
-    fn looks(&self, seen: &Seen<'_>, rules: &Inner, score: &mut Score<'_>) {
+    /// What one request looks like; whether it bears a browser's name over headers of something else.
+    fn looks(&self, seen: &Seen<'_>, rules: &Inner, score: &mut Score<'_>) -> bool {
+        let mut is_disguised = false;
         let agent = head::agent(seen);
         let once = Signal::once;
         match rules.agents.kind(agent) {
             AgentKind::Person => {
                 let faults = Faults::of(seen, agent);
+                is_disguised = faults.count > 0;
                 let evidence = Evidence::HeadersUnlike(faults.first);
                 score.add(Signal { name: Name::HeadersUnlike, value: faults.count, evidence });
             }
@@ -212,6 +223,14 @@ impl Shield {
         if self.claims.is_blocked(seen.address) {
             score.add(once(Name::NetworkBlocked, Evidence::NetworkBlocked));
         }
+        is_disguised
+    }
+
+    /// The form of a request's headers. Programs in disguise have forms of their own: else they would
+    /// be lost among those who use the same library under its own name, with good keys.
+    fn shape_key(&self, seen: &Seen<'_>, is_disguised: bool) -> u64 {
+        let shape = Shape::of(seen, self.secret);
+        self.hashes.of(SHAPE, &[&shape.0.to_le_bytes(), &[u8::from(is_disguised)]])
     }
 
     /// Whether it is the crawler that it claims to be. Of those with a credential nobody asks.
@@ -250,6 +269,7 @@ impl Shield {
     fn unknown(
         &self,
         seen: &Seen<'_>,
+        shape: u64,
         target: Target<'_>,
         rules: &Inner,
         score: &mut Score<'_>,
@@ -289,11 +309,9 @@ impl Shield {
             let evidence = Evidence::Failing { failed, of };
             score.add(Signal { name: Name::Failing, value: failed, evidence });
         }
-        let shape = Shape::of(seen, self.secret);
-        let shape = self.hashes.of(SHAPE, &[&shape.0.to_le_bytes()]);
         let (failed, of, networks) =
             self.shapes.with(shape, now_ms, ShapeState::default, |state| state.failed(key, now_ms));
-        if percent(failed, of) >= rules.rule(Name::ShapeFailing).share_percent {
+        if networks >= NETWORKS_MIN && percent(failed, of) >= rules.rule(Name::ShapeFailing).share_percent {
             let evidence = Evidence::ShapeFailing { failed, of, networks };
             score.add(Signal { name: Name::ShapeFailing, value: failed, evidence });
         }
@@ -314,9 +332,6 @@ impl Shield {
         self.addresses.with(self.address_key(seen.address), now_ms, Address::default, |address| {
             address.good(now_ms);
         });
-        let shape = Shape::of(seen, self.secret);
-        let shape = self.hashes.of(SHAPE, &[&shape.0.to_le_bytes()]);
-        self.shapes.with(shape, now_ms, ShapeState::default, |state| state.good(now_ms));
 
         let credential = self.hashes.of(CREDENTIAL, &[&[caller as u8], tenant.as_bytes(), id.as_bytes()]);
         let network = self.network_key(seen.address);
