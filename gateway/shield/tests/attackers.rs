@@ -61,7 +61,7 @@ fn a_stolen_key_that_guesses_sessions_is_limited_and_its_owner_is_not() {
     let thief = Sender { shield: &shield, who: KEY, address: address(900_000), agent: "python-requests/2" };
     let owner = Sender { shield: &shield, who: KEY, address: address(1), agent: APP };
     let mut verdicts = Vec::new();
-    for n in 0..200 {
+    for n in 0..200_u64 {
         let status = if n.is_multiple_of(3) { 200 } else { 404 };
         verdicts.push(thief.report(now_ms + n * 2_000, 5_000 + n * 13, status).action);
         let verdict = owner.report(now_ms + n * 2_000, n % 25, 200);
