@@ -66,8 +66,10 @@ pub(crate) fn of_doings(
     if strangeness > Strangeness::None {
         let evidence = Evidence::Stranger { with_new_agent: strangeness == Strangeness::Both };
         counted(Name::Stranger, strangeness as u32, evidence);
-        if has_share(Name::BreadthStranger, first_percent) {
-            counted(Name::BreadthStranger, doings.sessions, breadth);
+        let is_person = caller == Caller::Token;
+        let name = if is_person { Name::BreadthStrangerPerson } else { Name::BreadthStranger };
+        if has_share(name, first_percent) {
+            counted(name, doings.sessions, breadth);
         }
         counted(Name::ExportsStranger, doings.bulk, Evidence::Exports(doings.bulk));
     }

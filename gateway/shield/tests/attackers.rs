@@ -61,8 +61,8 @@ fn a_stolen_key_that_guesses_sessions_is_limited_and_its_owner_is_not() {
     let thief = Sender { shield: &shield, who: KEY, address: address(900_000), agent: "python-requests/2" };
     let owner = Sender { shield: &shield, who: KEY, address: address(1), agent: APP };
     let mut verdicts = Vec::new();
-    for n in 0..200 {
-        let status = if n % 3 == 0 { 200 } else { 404 };
+    for n in 0..200_u64 {
+        let status = if n.is_multiple_of(3) { 200 } else { 404 };
         verdicts.push(thief.report(now_ms + n * 2_000, 5_000 + n * 13, status).action);
         let verdict = owner.report(now_ms + n * 2_000, n % 25, 200);
         assert_eq!(verdict.action, Action::Allow, "{:?}", verdict.reasons);
@@ -77,7 +77,7 @@ fn a_stolen_key_that_changes_networks_is_known_by_what_all_strangers_miss() {
     let send = |n: u64| {
         let address = address(1_000_000 + (n as u32 % 20) * 5_000);
         let thief = Sender { shield: &shield, who: KEY, address, agent: CHROME };
-        thief.report(now_ms + n * 2_000, 5_000 + n * 13, if n % 3 == 0 { 200 } else { 404 }).action
+        thief.report(now_ms + n * 2_000, 5_000 + n * 13, if n.is_multiple_of(3) { 200 } else { 404 }).action
     };
     let verdicts: Vec<_> = (0..200).map(send).collect();
     assert!(refused_percent(&verdicts) >= 80, "{}", refused_percent(&verdicts));

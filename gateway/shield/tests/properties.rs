@@ -122,6 +122,26 @@ fn other_rules_leave_what_is_remembered_and_have_a_say_at_once() {
 }
 
 #[test]
+fn threads_that_judge_at_once_lose_no_request() {
+    let shield = shield();
+    std::thread::scope(|scope| {
+        for number in 0..4 {
+            let shield = &shield;
+            scope.spawn(move || {
+                let sender = Sender { shield, who: KEY, address: address(number * 300), agent: APP };
+                for session in 0..500 {
+                    sender.report(NOW_MS + session, session, 200);
+                }
+            });
+        }
+    });
+    let counts = shield.counts();
+    assert_eq!(counts.actions.iter().map(|(_, count)| count).sum::<u64>(), 2_000);
+    // Four addresses, a form of headers, a credential, and that from four networks.
+    assert_eq!(counts.keys, 10);
+}
+
+#[test]
 fn counts_say_what_was_done() {
     let shield = shield();
     let sender = Sender { shield: &shield, who: Who::Nobody, address: address(1), agent: "sqlmap/1" };

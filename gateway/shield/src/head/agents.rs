@@ -14,6 +14,9 @@ const GENERIC: &str = include_str!("generic.txt");
 /// Of longer user agents no more than this is looked at, in bytes.
 const AGENT_BYTES_MAX: usize = 1_024;
 
+/// Longest word of people that is heeded, in bytes.
+const PEOPLE_BYTES_MAX: usize = 32;
+
 /// What a user agent is taken for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AgentKind {
@@ -80,8 +83,12 @@ impl Agents {
         if agent.trim_ascii().is_empty() {
             return AgentKind::Missing;
         }
-        let is_peoples =
-            |start, end| self.people.all(agent).any(|word| word.start <= start && end <= word.end);
+        // Only around what was found: words of people are short.
+        let is_peoples = |start: usize, end: usize| {
+            let from = start.saturating_sub(PEOPLE_BYTES_MAX);
+            let around = &agent[from..agent.len().min(end + PEOPLE_BYTES_MAX)];
+            self.people.all(around).any(|word| from + word.start <= start && end <= from + word.end)
+        };
         let found = self.words.all(agent).filter(|found| found.index >= from);
         let found = found.filter(|found| !is_peoples(found.start, found.end));
         let device_end = device_end(agent);

@@ -34,23 +34,31 @@ impl Faults {
     /// over TLS only is not asked for, since we may stand behind somebody who ends it.
     pub(crate) fn of(seen: &Seen<'_>, agent: &[u8]) -> Self {
         let mut faults = Self::default();
-        let is_app = has(agent, b"; wv)") || has(agent, b"Dalvik");
-        if !agent.starts_with(b"Mozilla/5.0 (") || is_app || seen.method == Method::OPTIONS {
+        if !agent.starts_with(b"Mozilla/5.0 (") || is_view(agent) || seen.method == Method::OPTIONS {
             return faults;
         }
         let headers = seen.headers;
-        let is_chrome = has(agent, b"Chrome/") || has(agent, b"Edg/");
         faults.add(seen.version < Version::HTTP_11, "HTTP/1.0");
         faults.add(!headers.contains_key(ACCEPT), "no accept");
         faults.add(!headers.contains_key(ACCEPT_LANGUAGE), "no accept-language");
         faults.add(!headers.contains_key(ACCEPT_ENCODING), "no accept-encoding");
         faults.add(encoding_before_accept(headers), "accept-encoding stands before accept");
-        let hints = headers.get("sec-ch-ua");
-        let is_apple = has(agent, b"iPhone") || has(agent, b"iPad");
-        faults.add(hints.is_some() && (!is_chrome || is_apple), "hints of Chrome from another browser");
+        let is_false_hint = headers.contains_key("sec-ch-ua") && !is_chrome(agent);
+        faults.add(is_false_hint, "hints of Chrome from another browser");
         faults.add(is_other_platform(headers, agent), "another platform in the hints");
         faults
     }
+}
+
+/// Whether it is a view within an application of a telephone, which sends what that likes.
+fn is_view(agent: &[u8]) -> bool {
+    let end = agent.iter().position(|byte| *byte == b')').unwrap_or(0);
+    agent[..end].ends_with(b"; wv")
+}
+
+/// Chrome, and what is made of it; on Apple's telephones it is none, whatever it is called.
+fn is_chrome(agent: &[u8]) -> bool {
+    has(agent, b"Chrome/") && !has(agent, b"iPhone") && !has(agent, b"iPad")
 }
 
 fn has(text: &[u8], part: &[u8]) -> bool {

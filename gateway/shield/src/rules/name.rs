@@ -72,8 +72,10 @@ names! {
     Breadth = "breadth", Behaviour;
     /// A person does; counted in sessions.
     BreadthPerson = "breadth-person", Behaviour;
-    /// A credential does, where it has not been before; counted in sessions.
+    /// An application's key does, where it has not been before; counted in sessions.
     BreadthStranger = "breadth-stranger", Behaviour;
+    /// A person's token does: people look around, on new devices as well; counted in sessions.
+    BreadthStrangerPerson = "breadth-stranger-person", Behaviour;
     /// Sessions are visited in the order of their numbers; counted in sessions.
     Walk = "walk", Behaviour;
     /// The same, where the credential has not been before.

@@ -9,9 +9,9 @@ use super::recent::Recent;
 /// Requests that make habits.
 const LEARNING: u32 = 64;
 /// After so long a network that goes on coming is no stranger any more.
-const SETTLED_MS: u64 = 24 * 3_600_000;
+const SETTLED_S: u32 = 24 * 3_600;
 /// And after so many requests.
-const SETTLED_REQUESTS: u32 = 20;
+const SETTLED_REQUESTS: u16 = 20;
 /// Networks and user agents that are remembered; who has more of them by habit has no habits.
 const PLACES: usize = 12;
 /// So many networks of strangers, without much that was not found, are an application's users.
@@ -24,9 +24,10 @@ const MISSING: usize = 1;
 #[derive(Clone, Copy, Debug, Default)]
 struct Place {
     name: u32,
-    requests: u32,
-    first_ms: u64,
-    last_ms: u64,
+    /// In seconds since 1970, as is the last: a place has 16 bytes, and there are many.
+    first_s: u32,
+    last_s: u32,
+    requests: u16,
     is_home: bool,
 }
 
@@ -95,16 +96,17 @@ impl History {
 fn settle(places: &mut [Place; PLACES], name: u64, now_ms: u64, is_learning: bool) -> (bool, bool) {
     // 0 stands for a free place.
     let name = ((name >> 32) as u32).max(1);
+    let now_s = u32::try_from(now_ms / 1_000).unwrap_or(u32::MAX);
     if let Some(place) = places.iter_mut().find(|place| place.name == name) {
         place.requests = place.requests.saturating_add(1);
-        place.last_ms = place.last_ms.max(now_ms);
-        let age_ms = now_ms.saturating_sub(place.first_ms);
-        place.is_home |= age_ms >= SETTLED_MS && place.requests >= SETTLED_REQUESTS;
+        place.last_s = place.last_s.max(now_s);
+        let age_s = now_s.saturating_sub(place.first_s);
+        place.is_home |= age_s >= SETTLED_S && place.requests >= SETTLED_REQUESTS;
         return (place.is_home, false);
     }
-    let new = Place { name, requests: 1, first_ms: now_ms, last_ms: now_ms, is_home: is_learning };
+    let new = Place { name, requests: 1, first_s: now_s, last_s: now_s, is_home: is_learning };
     // Homes go last, and among equals whoever has not come for the longest time goes first.
-    let least = places.iter_mut().min_by_key(|place| (place.is_home, place.last_ms));
+    let least = places.iter_mut().min_by_key(|place| (place.is_home, place.last_s));
     let least = least.expect("there are places");
     let is_full = least.is_home && is_learning;
     if is_learning || !least.is_home {

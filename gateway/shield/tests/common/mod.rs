@@ -1,5 +1,6 @@
 //! A world of requests: who sends them, with which headers, from where.
 
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 #![allow(dead_code, reason = "not every test needs everybody")]
 
 use std::net::{IpAddr, Ipv4Addr};
