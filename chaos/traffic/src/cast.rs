@@ -5,7 +5,7 @@ use crate::chance::Chance;
 use crate::hostile::{
     LowAndSlow, NaiveScraper, Replayer, RotatingAddresses, RotatingAgents, StolenKey, Victim,
 };
-use crate::machines::{Crawler, Dashboard, EventSender, ExportScript, Partner, Probe};
+use crate::machines::{Crawler, Dashboard, EventSender, ExportScript, Partner, Probe, SmallApplication};
 use crate::newcomers::Newcomer;
 use crate::people::Person;
 use crate::sender::Actor;
@@ -19,7 +19,7 @@ use crate::world::{Credential, TENANTS, World};
 /// So chosen that people are enough for shares of a few in a thousand, each attacker family has a
 /// good dozen, and two thirds of all requests are worthless, which is what the operator of a platform
 /// of this kind measured on its own.
-pub(crate) const CAST: [(Family, u64); 28] = [
+pub(crate) const CAST: [(Family, u64); 29] = [
     (Family::Viewer, 900),
     (Family::BehindCarrier, 900),
     (Family::NightShift, 40),
@@ -28,11 +28,13 @@ pub(crate) const CAST: [(Family, u64); 28] = [
     (Family::Screen, 40),
     (Family::ForgottenTab, 40),
     (Family::Newcomer, 20),
-    // One in two of those whose token a fleet or fifty networks use.
-    (Family::Robbed, 16),
+    // Whose token a fleet or fifty networks use.
+    (Family::Robbed, 32),
     (Family::Partner, 12),
     (Family::Dashboard, 16),
-    (Family::EventSender, 8),
+    // Whose keys thieves use.
+    (Family::RobbedApplication, 64),
+    (Family::EventSender, 5),
     (Family::ExportScript, 10),
     (Family::Probe, 4),
     (Family::Crawler, 8),
@@ -70,14 +72,24 @@ pub(crate) fn cast(world: &World, length_ms: u64, percent: u64) -> Vec<Role> {
 /// Those who stay come early; of the others each comes when it comes.
 fn first_ms(family: Family, length_ms: u64, chance: &mut Chance) -> u64 {
     let last_ms = match family {
-        Family::NightShift
+        // What is stolen was used before: its owners have habits.
+        Family::StolenKey
+        | Family::LowAndSlow
+        | Family::HeadlessFleet
+        | Family::SharedToken
+        | Family::BurstExporter
+        | Family::Neighbourhood => {
+            return length_ms / 4 + chance.below((length_ms / 4).max(1));
+        }
+        Family::Robbed
+        | Family::RobbedApplication
+        | Family::NightShift
         | Family::Screen
         | Family::Partner
         | Family::EventSender
         | Family::Probe
-        | Family::Crawler
-        | Family::LowAndSlow => length_ms.min(60_000),
-        Family::BurstExporter | Family::Archivist => length_ms / 3,
+        | Family::Crawler => length_ms.min(60_000),
+        Family::Archivist => length_ms / 3,
         _ => length_ms * 2 / 3,
     };
     chance.below(last_ms.max(1))
@@ -85,8 +97,7 @@ fn first_ms(family: Family, length_ms: u64, chance: &mut Chance) -> u64 {
 
 fn actor(family: Family, index: u64, world: &World, mut chance: Chance) -> Box<dyn Actor + Send> {
     let tenant = usize::try_from(index % TENANTS as u64).unwrap_or(0);
-    // Thieves are spread over other tenants than the first dashboards'.
-    let robbed = usize::try_from((index * 7 + 3) % TENANTS as u64).unwrap_or(0);
+    let robbed = robbed_tenant(index);
     match family {
         Family::Viewer
         | Family::BehindCarrier
@@ -96,12 +107,20 @@ fn actor(family: Family, index: u64, world: &World, mut chance: Chance) -> Box<d
         | Family::Screen
         | Family::ForgottenTab => Box::new(Person::new(family, index, world, chance)),
         Family::Robbed => {
-            // The first half are robbed by fleets, the others by the fifty networks.
-            let (thief, index) =
-                if index < 8 { (Family::HeadlessFleet, index) } else { (Family::SharedToken, index - 8) };
-            let robbed = usize::try_from((index * 7 + 3) % TENANTS as u64).unwrap_or(0);
+            let thief = [Family::HeadlessFleet, Family::SharedToken][usize::from(index % 2 == 1)];
+            let index = index / 2;
+            let robbed = robbed_tenant(index);
             let credential = stolen_token(thief, robbed, index, world);
             Box::new(Person::robbed(robbed, credential, index, world, chance))
+        }
+        Family::RobbedApplication => {
+            let victim = match index % 4 {
+                0 => stolen_key(Family::StolenKey, index / 4),
+                1 => stolen_key(Family::LowAndSlow, index / 4 * 2),
+                2 => stolen_key(Family::BurstExporter, index / 4),
+                _ => stolen_key(Family::Neighbourhood, index / 4),
+            };
+            Box::new(SmallApplication::new(victim, world, chance))
         }
         Family::Newcomer => Box::new(Newcomer::new(index, tenant, world, chance)),
         Family::Partner => Box::new(Partner::new(tenant, chance)),
@@ -114,14 +133,15 @@ fn actor(family: Family, index: u64, world: &World, mut chance: Chance) -> Box<d
         Family::RotatingAgents => Box::new(RotatingAgents::new(world, chance)),
         Family::RotatingAddresses => Box::new(RotatingAddresses::new(world, chance)),
         Family::LowAndSlow => {
-            let victim = index.is_multiple_of(2).then_some(Victim { tenant: robbed, key: 1_000 + index });
+            let victim = index.is_multiple_of(2).then_some(stolen_key(family, index));
             Box::new(LowAndSlow::new(victim, world, chance))
         }
         Family::Replayer => Box::new(Replayer::new(tenant % 12, chance)),
         Family::StolenKey => {
             // Some took the key of a dashboard that is in use.
-            let key = if chance.percent(20) { 0 } else { 100 + index };
-            Box::new(StolenKey::new(Victim { tenant: robbed, key }, world, chance))
+            let victim = stolen_key(family, index);
+            let victim = if chance.percent(20) { Victim { key: 0, ..victim } } else { victim };
+            Box::new(StolenKey::new(victim, world, chance))
         }
         Family::HeadlessFleet => {
             let credential = stolen_token(family, robbed, index, world);
@@ -133,10 +153,20 @@ fn actor(family: Family, index: u64, world: &World, mut chance: Chance) -> Box<d
             Box::new(SharedToken::new(robbed, &credential, chance))
         }
         Family::Scanner => Box::new(Scanner::new(chance)),
-        Family::BurstExporter => Box::new(BurstExporter::new(robbed, world, chance)),
-        Family::Neighbourhood => Box::new(Neighbourhood::new(robbed, world, chance)),
+        Family::BurstExporter => Box::new(BurstExporter::new(stolen_key(family, index), world, chance)),
+        Family::Neighbourhood => Box::new(Neighbourhood::new(stolen_key(family, index), world, chance)),
         Family::CredentialStuffer => Box::new(CredentialStuffer::new(chance)),
     }
+}
+
+/// Whom the `index`th thief of a family robs: other tenants than those with the first dashboards.
+fn robbed_tenant(index: u64) -> usize {
+    usize::try_from((index * 7 + 3) % TENANTS as u64).unwrap_or(0)
+}
+
+/// The key that the `index`th thief of a family uses; of most the owner uses it, too, and did before.
+fn stolen_key(thief: Family, index: u64) -> Victim {
+    Victim { tenant: robbed_tenant(index), key: (thief as u64) << 16 | index }
 }
 
 /// The token that the `index`th thief of a family uses; where the person is in the cast, it is theirs.

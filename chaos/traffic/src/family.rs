@@ -30,6 +30,8 @@ pub enum Family {
     Partner,
     /// A dashboard that asks for the same 20 to 300 sessions every 1 to 5 s.
     Dashboard,
+    /// An application whose key somebody stole, and uses at the same time.
+    RobbedApplication,
     /// An application that sends events.
     EventSender,
     /// A tenant's own engineer who exports by script.
@@ -82,7 +84,7 @@ pub enum Kind {
 
 impl Family {
     /// All of them, people first.
-    pub const ALL: [Family; 28] = [
+    pub const ALL: [Family; 29] = [
         Family::Viewer,
         Family::BehindCarrier,
         Family::NightShift,
@@ -94,6 +96,7 @@ impl Family {
         Family::Robbed,
         Family::Partner,
         Family::Dashboard,
+        Family::RobbedApplication,
         Family::EventSender,
         Family::ExportScript,
         Family::Probe,
@@ -145,6 +148,7 @@ impl Family {
             Family::Robbed => "robbed",
             Family::Partner => "partner",
             Family::Dashboard => "dashboard",
+            Family::RobbedApplication => "robbed_application",
             Family::EventSender => "event_sender",
             Family::ExportScript => "export_script",
             Family::Probe => "probe",
@@ -179,7 +183,7 @@ mod tests {
     #[test]
     fn families_fall_into_four_kinds_in_their_order() {
         let count = |kind| Family::ALL.iter().filter(|family| family.kind() == kind).count();
-        assert_eq!([Kind::Person, Kind::Machine, Kind::Hostile, Kind::Unseen].map(count), [9, 6, 6, 7]);
+        assert_eq!([Kind::Person, Kind::Machine, Kind::Hostile, Kind::Unseen].map(count), [9, 7, 6, 7]);
         assert!(Family::ALL.is_sorted());
     }
 }

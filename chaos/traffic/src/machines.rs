@@ -3,5 +3,5 @@
 mod applications;
 mod public;
 
-pub(crate) use applications::{Dashboard, EventSender, ExportScript, Partner};
+pub(crate) use applications::{Dashboard, EventSender, ExportScript, Partner, SmallApplication};
 pub(crate) use public::{Crawler, Probe};

@@ -67,6 +67,8 @@ impl Person {
             Family::NightShift => (1, u64::MAX, chance.between(30_000, 60_000)),
             Family::Impatient => (1, chance.between(180, 540), 330),
             Family::Archivist => (1, chance.between(70, 90), chance.between(6_000, 12_000)),
+            // Has used the token for long when the thief comes, as people have.
+            Family::Robbed => (1, chance.between(80, 200), chance.between(8_000, 15_000)),
             Family::Screen => (1, u64::MAX, chance.between(10_000, 30_000)),
             Family::ForgottenTab => (1, chance.between(6, 14), 2_000),
             _ => (chance.between(1, 2), chance.between(3, 14), chance.between(8_000, 25_000)),

@@ -309,9 +309,13 @@ impl Shield {
             let evidence = Evidence::Failing { failed, of };
             score.add(Signal { name: Name::Failing, value: failed, evidence });
         }
+        let of_the_address = failed;
         let (failed, of, networks) =
             self.shapes.with(shape, now_ms, ShapeState::default, |state| state.failed(key, now_ms));
-        if networks >= NETWORKS_MIN && percent(failed, of) >= rules.rule(Name::ShapeFailing).share_percent {
+        let rule = rules.rule(Name::ShapeFailing);
+        // Behind a shared address failures are a small part of all: there, too, the form tells.
+        let is_meant = networks >= NETWORKS_MIN || of_the_address >= rule.from;
+        if is_meant && percent(failed, of) >= rule.share_percent {
             let evidence = Evidence::ShapeFailing { failed, of, networks };
             score.add(Signal { name: Name::ShapeFailing, value: failed, evidence });
         }

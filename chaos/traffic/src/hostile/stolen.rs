@@ -13,8 +13,7 @@ use super::open::Wish;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Victim {
     pub(crate) tenant: usize,
-    /// Which of the tenant's keys: 0 is a dashboard's, so that its owner uses it at the same time;
-    /// from 100 on nobody else uses it.
+    /// Which of the tenant's keys: 0 is a dashboard's.
     pub(crate) key: u64,
 }
 

@@ -8,6 +8,7 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use crate::address;
 use crate::chance::Chance;
 use crate::client::{script, server};
+use crate::hostile::Victim;
 use crate::sender::{Actor, Request, Sender};
 use crate::target::{self, BOARDS, TABLES, Target};
 use crate::world::{Credential, World};
@@ -84,7 +85,7 @@ impl Dashboard {
         let sessions = &world.tenant(tenant).sessions;
         let ids = sessions[sessions.len().saturating_sub(count)..].to_vec();
         // About as many requests each: the large ones are looked at for minutes, the small for longer.
-        let polls_left = 3_000 / count as u64 + chance.between(8, 20);
+        let polls_left = 2_000 / count as u64 + chance.between(8, 20);
         Self { sender, chance, ids, period_ms, began_ms: None, next: 0, polls_left }
     }
 }
@@ -107,6 +108,40 @@ impl Actor for Dashboard {
         let next_ms = began_ms + self.period_ms;
         self.began_ms = Some(next_ms);
         (request, Some(next_ms.max(now_ms + 1)))
+    }
+}
+
+/// A small application of a tenant: reads what is live some times a minute, now and then a board, an
+/// export, a past session. Its key is stolen, and it goes on all the same.
+#[derive(Debug)]
+pub(crate) struct SmallApplication {
+    sender: Sender,
+    chance: Chance,
+    tenant: usize,
+    period_ms: u64,
+}
+
+impl SmallApplication {
+    pub(crate) fn new(victim: Victim, world: &World, mut chance: Chance) -> Self {
+        let credential = Credential::key(world, victim.tenant, victim.key);
+        let address =
+            if chance.percent(50) { address::office(victim.tenant) } else { address::server(&mut chance) };
+        let client = if chance.percent(50) { server(&mut chance) } else { script(&mut chance) };
+        let period_ms = chance.between(7_000, 15_000);
+        Self { sender: Sender { client, credential, address }, chance, tenant: victim.tenant, period_ms }
+    }
+}
+
+impl Actor for SmallApplication {
+    fn act(&mut self, now_ms: u64, world: &World) -> (Request, Option<u64>) {
+        let tenant = world.tenant(self.tenant);
+        let target = match self.chance.below(100) {
+            0..85 => target::page(*self.chance.pick(tenant.live()), "report"),
+            85..93 => target::board(self.chance.pick::<&str>(&BOARDS), "hour", 0),
+            93..96 => target::export(self.chance.pick::<&str>(&TABLES), "json", 0),
+            _ => target::page(*self.chance.pick(tenant.past()), "report"),
+        };
+        (self.sender.get(target, 200), Some(now_ms + self.chance.about_ms(self.period_ms, 20)))
     }
 }
 

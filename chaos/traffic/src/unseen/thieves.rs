@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use crate::address;
 use crate::chance::Chance;
 use crate::client::{Client, browser, disguised, script};
+use crate::hostile::Victim;
 use crate::sender::{Actor, Request, Sender};
 use crate::target::{self, BOARDS, TABLES};
 use crate::world::{Credential, World};
@@ -108,9 +109,8 @@ pub(crate) struct BurstExporter {
 }
 
 impl BurstExporter {
-    pub(crate) fn new(tenant: usize, world: &World, mut chance: Chance) -> Self {
-        let key = 200 + chance.below(1_000_000);
-        let credential = Credential::key(world, tenant, key);
+    pub(crate) fn new(victim: Victim, world: &World, mut chance: Chance) -> Self {
+        let credential = Credential::key(world, victim.tenant, victim.key);
         let sender = Sender { client: script(&mut chance), credential, address: address::proxy(&mut chance) };
         let left = chance.between(200, 500);
         Self { sender, chance, looks_left: 2, item: 0, page: 0, left }
@@ -156,13 +156,13 @@ pub(crate) struct Neighbourhood {
 }
 
 impl Neighbourhood {
-    pub(crate) fn new(tenant: usize, world: &World, mut chance: Chance) -> Self {
-        let credential = Credential::key(world, tenant, 2_000_000 + chance.below(1_000_000));
+    pub(crate) fn new(victim: Victim, world: &World, mut chance: Chance) -> Self {
+        let credential = Credential::key(world, victim.tenant, victim.key);
         let client = disguised(1, &mut chance);
         let addresses = (0..3).map(|_| address::proxy(&mut chance)).collect();
         let left = chance.between(300, 900);
         let next = usize::try_from(chance.below(300)).unwrap_or(0);
-        Self { client, addresses, credential, chance, tenant, next, distance: 1, left }
+        Self { client, addresses, credential, chance, tenant: victim.tenant, next, distance: 1, left }
     }
 }
 
