@@ -3,7 +3,8 @@
 use crate::Family;
 use crate::chance::Chance;
 use crate::hostile::{
-    LowAndSlow, NaiveScraper, Replayer, RotatingAddresses, RotatingAgents, StolenKey, Victim,
+    LowAndSlow, NaiveScraper, Replayer, RotatingAddresses, RotatingAgents, Siphon, StolenKey, StolenToken,
+    Victim,
 };
 use crate::machines::{Crawler, Dashboard, EventSender, ExportScript, Partner, Probe, SmallApplication};
 use crate::newcomers::Newcomer;
@@ -19,7 +20,7 @@ use crate::world::{Credential, TENANTS, World};
 /// So chosen that people are enough for shares of a few in a thousand, each attacker family has a
 /// good dozen, and two thirds of all requests are worthless, which is what the operator of a platform
 /// of this kind measured on its own.
-pub(crate) const CAST: [(Family, u64); 29] = [
+pub(crate) const CAST: [(Family, u64); 31] = [
     (Family::Viewer, 900),
     (Family::BehindCarrier, 900),
     (Family::NightShift, 40),
@@ -28,12 +29,12 @@ pub(crate) const CAST: [(Family, u64); 29] = [
     (Family::Screen, 40),
     (Family::ForgottenTab, 40),
     (Family::Newcomer, 20),
-    // Whose token a fleet or fifty networks use.
-    (Family::Robbed, 32),
+    // Whose tokens thieves use.
+    (Family::Robbed, 48),
     (Family::Partner, 12),
     (Family::Dashboard, 16),
     // Whose keys thieves use.
-    (Family::RobbedApplication, 64),
+    (Family::RobbedApplication, 80),
     (Family::EventSender, 5),
     (Family::ExportScript, 10),
     (Family::Probe, 4),
@@ -44,6 +45,8 @@ pub(crate) const CAST: [(Family, u64); 29] = [
     (Family::LowAndSlow, 32),
     (Family::Replayer, 16),
     (Family::StolenKey, 24),
+    (Family::StolenToken, 20),
+    (Family::Siphon, 16),
     (Family::HeadlessFleet, 16),
     (Family::KeyGuesser, 16),
     (Family::SharedToken, 16),
@@ -74,6 +77,8 @@ fn first_ms(family: Family, length_ms: u64, chance: &mut Chance) -> u64 {
     let last_ms = match family {
         // What is stolen was used before: its owners have habits.
         Family::StolenKey
+        | Family::StolenToken
+        | Family::Siphon
         | Family::LowAndSlow
         | Family::HeadlessFleet
         | Family::SharedToken
@@ -107,18 +112,23 @@ fn actor(family: Family, index: u64, world: &World, mut chance: Chance) -> Box<d
         | Family::Screen
         | Family::ForgottenTab => Box::new(Person::new(family, index, world, chance)),
         Family::Robbed => {
-            let thief = [Family::HeadlessFleet, Family::SharedToken][usize::from(index % 2 == 1)];
-            let index = index / 2;
+            let thief = match index % 3 {
+                0 => Family::HeadlessFleet,
+                1 => Family::SharedToken,
+                _ => Family::StolenToken,
+            };
+            let index = index / 3;
             let robbed = robbed_tenant(index);
             let credential = stolen_token(thief, robbed, index, world);
             Box::new(Person::robbed(robbed, credential, index, world, chance))
         }
         Family::RobbedApplication => {
-            let victim = match index % 4 {
-                0 => stolen_key(Family::StolenKey, index / 4),
-                1 => stolen_key(Family::LowAndSlow, index / 4 * 2),
-                2 => stolen_key(Family::BurstExporter, index / 4),
-                _ => stolen_key(Family::Neighbourhood, index / 4),
+            let victim = match index % 5 {
+                0 => stolen_key(Family::StolenKey, index / 5),
+                1 => stolen_key(Family::LowAndSlow, index / 5 * 2),
+                2 => stolen_key(Family::BurstExporter, index / 5),
+                3 => stolen_key(Family::Neighbourhood, index / 5),
+                _ => stolen_key(Family::Siphon, index / 5),
             };
             Box::new(SmallApplication::new(victim, world, chance))
         }
@@ -143,6 +153,11 @@ fn actor(family: Family, index: u64, world: &World, mut chance: Chance) -> Box<d
             let victim = if chance.percent(20) { Victim { key: 0, ..victim } } else { victim };
             Box::new(StolenKey::new(victim, world, chance))
         }
+        Family::StolenToken => {
+            let credential = stolen_token(family, robbed, index, world);
+            Box::new(StolenToken::new(robbed, credential, chance))
+        }
+        Family::Siphon => Box::new(Siphon::new(stolen_key(family, index), world, chance)),
         Family::HeadlessFleet => {
             let credential = stolen_token(family, robbed, index, world);
             Box::new(HeadlessFleet::new(robbed, &credential, chance))

@@ -52,6 +52,10 @@ pub enum Family {
     Replayer,
     /// Walks ids with a stolen key.
     StolenKey,
+    /// Reads all of a tenant's sessions by script, with a person's stolen token.
+    StolenToken,
+    /// Draws exports drop by drop with a stolen key.
+    Siphon,
     /// Headless browsers with a stolen token and a person's pauses.
     HeadlessFleet,
     /// Guesses keys, a network each.
@@ -84,7 +88,7 @@ pub enum Kind {
 
 impl Family {
     /// All of them, people first.
-    pub const ALL: [Family; 29] = [
+    pub const ALL: [Family; 31] = [
         Family::Viewer,
         Family::BehindCarrier,
         Family::NightShift,
@@ -107,6 +111,8 @@ impl Family {
         Family::LowAndSlow,
         Family::Replayer,
         Family::StolenKey,
+        Family::StolenToken,
+        Family::Siphon,
         Family::HeadlessFleet,
         Family::KeyGuesser,
         Family::SharedToken,
@@ -122,7 +128,7 @@ impl Family {
             Kind::Person
         } else if self <= Family::Crawler {
             Kind::Machine
-        } else if self <= Family::StolenKey {
+        } else if self <= Family::Siphon {
             Kind::Hostile
         } else {
             Kind::Unseen
@@ -159,6 +165,8 @@ impl Family {
             Family::LowAndSlow => "low_and_slow",
             Family::Replayer => "replayer",
             Family::StolenKey => "stolen_key",
+            Family::StolenToken => "stolen_token",
+            Family::Siphon => "siphon",
             Family::HeadlessFleet => "headless_fleet",
             Family::KeyGuesser => "key_guesser",
             Family::SharedToken => "shared_token",
@@ -183,7 +191,7 @@ mod tests {
     #[test]
     fn families_fall_into_four_kinds_in_their_order() {
         let count = |kind| Family::ALL.iter().filter(|family| family.kind() == kind).count();
-        assert_eq!([Kind::Person, Kind::Machine, Kind::Hostile, Kind::Unseen].map(count), [9, 7, 6, 7]);
+        assert_eq!([Kind::Person, Kind::Machine, Kind::Hostile, Kind::Unseen].map(count), [9, 7, 8, 7]);
         assert!(Family::ALL.is_sorted());
     }
 }
