@@ -342,9 +342,15 @@ impl Shield {
         let agent = self.agent_key(head::agent(seen));
         let change = |history: &mut History| {
             let strangeness = history.see(network, agent, now_ms);
-            (strangeness, history.of_strangers(now_ms))
+            (strangeness, history.of_strangers(now_ms), history.networks_of_late(network))
         };
-        let (strangeness, of_strangers) = self.credentials.with(credential, now_ms, History::default, change);
+        let (strangeness, of_strangers, networks) =
+            self.credentials.with(credential, now_ms, History::default, change);
+        // One person is not in many places; an application may be.
+        if caller == Caller::Token {
+            let evidence = Evidence::Networks(networks);
+            score.add(Signal { name: Name::NetworksMany, value: networks, evidence });
+        }
         // Networks are addresses, and those say nothing of signed applications.
         let strangeness = if caller == Caller::Signed { Strangeness::None } else { strangeness };
 

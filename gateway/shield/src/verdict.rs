@@ -158,6 +158,8 @@ pub enum Evidence {
     Replays(u32),
     /// Different user agents with one credential from one network.
     Agents(u32),
+    /// Different networks with one credential of late.
+    Networks(u32),
 }
 
 impl fmt::Display for Evidence {
@@ -199,6 +201,7 @@ impl fmt::Display for Evidence {
             Self::Stranger { with_new_agent: false } => write!(out, "the network is new to this credential"),
             Self::Exports(count) => write!(out, "{count} pages of exports or long lists of late"),
             Self::Replays(count) => write!(out, "{count} signed requests had been sent before"),
+            Self::Networks(count) => write!(out, "one credential came from about {count} networks of late"),
             Self::Agents(count) => write!(out, "about {count} user agents with one credential, one network"),
         }
     }

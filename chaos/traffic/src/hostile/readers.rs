@@ -10,9 +10,12 @@ use crate::world::{Credential, World};
 use super::Victim;
 
 /// Took a person's token out of a browser and has a script read the report of every session of the
-/// tenant, newest first, one each second or three, from a server. The person goes on looking.
+/// tenant, newest first, one each second or three, from a server; some through rented lines, another
+/// after some requests. The person goes on looking.
 #[derive(Debug)]
 pub(crate) struct StolenToken {
+    /// After how many requests it changes its address; 0 where it does not.
+    per_address: usize,
     sender: Sender,
     chance: Chance,
     tenant: usize,
@@ -26,7 +29,8 @@ impl StolenToken {
         let client = if chance.percent(40) { script(&mut chance) } else { disguised(care, &mut chance) };
         let sender = Sender { client, credential, address: address::server(&mut chance) };
         let period_ms = chance.between(800, 3_000);
-        Self { sender, chance, tenant, read: 0, period_ms }
+        let per_address = [0, 0, 0, 5, 20][usize::try_from(chance.below(5)).unwrap_or(0)];
+        Self { per_address, sender, chance, tenant, read: 0, period_ms }
     }
 }
 
@@ -35,6 +39,9 @@ impl Actor for StolenToken {
         let sessions = &world.tenant(self.tenant).sessions;
         let id = sessions[sessions.len() - 1 - self.read % sessions.len()];
         self.read += 1;
+        if self.per_address > 0 && self.read.is_multiple_of(self.per_address) {
+            self.sender.address = address::proxy(&mut self.chance);
+        }
         let request = self.sender.get(target::page(id, "report"), 200).worthless();
         let next_ms = now_ms + self.chance.about_ms(self.period_ms, 40);
         (request, (self.read < sessions.len()).then_some(next_ms))

@@ -90,4 +90,6 @@ names! {
     Replays = "replays", Behaviour;
     /// One person's token, one network and many user agents; counted in user agents.
     AgentsMany = "agents-many", Behaviour;
+    /// One person's token, and many networks within an hour or two; counted in networks.
+    NetworksMany = "networks-many", Behaviour;
 }

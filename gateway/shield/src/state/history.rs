@@ -55,11 +55,18 @@ pub(crate) struct History {
     strangers: u64,
     /// Visits of strangers, all together.
     of_strangers: Recent<2, WINDOW_MS>,
+    /// One bit by network, of the hour that runs and the one before in which it came.
+    lately: [u64; 2],
+    lately_turn: Recent<0, WINDOW_MS>,
 }
 
 impl History {
     /// A request from a network with a user agent, both by their hashes: how strange it is.
     pub(crate) fn see(&mut self, network: u64, agent: u64, now_ms: u64) -> Strangeness {
+        if self.lately_turn.advance(now_ms) {
+            self.lately = [0, self.lately[0]];
+        }
+        self.lately[0] |= 1 << (network % 64);
         let is_learning = self.requests < LEARNING;
         self.requests = self.requests.saturating_add(1);
         let (knows_network, is_full) = settle(&mut self.networks, network, now_ms, is_learning);
@@ -78,6 +85,16 @@ impl History {
         if knows_agent || self.has_many_agents { Strangeness::Network } else { Strangeness::Both }
     }
 
+    /// From how many networks it came within an hour or two, about and at most 64, for whoever comes
+    /// from this one; 0 where this one is a habit, whose owner does not pay for others.
+    pub(crate) fn networks_of_late(&self, network: u64) -> u32 {
+        let name = short(network);
+        if self.networks.iter().any(|place| place.name == name && place.is_home) {
+            return 0;
+        }
+        (self.lately[0] | self.lately[1]).count_ones()
+    }
+
     /// A first visit of a stranger was answered, perhaps with nothing.
     pub(crate) fn stranger_visited(&mut self, is_missing: bool, now_ms: u64) {
         self.of_strangers.add(VISITS, now_ms);
@@ -92,10 +109,14 @@ impl History {
     }
 }
 
+/// A name as it is kept: 0 stands for a free place.
+fn short(name: u64) -> u32 {
+    ((name >> 32) as u32).max(1)
+}
+
 /// Notes a request at its place: whether the place is home, and whether there are too many homes.
 fn settle(places: &mut [Place; PLACES], name: u64, now_ms: u64, is_learning: bool) -> (bool, bool) {
-    // 0 stands for a free place.
-    let name = ((name >> 32) as u32).max(1);
+    let name = short(name);
     let now_s = u32::try_from(now_ms / 1_000).unwrap_or(u32::MAX);
     if let Some(place) = places.iter_mut().find(|place| place.name == name) {
         place.requests = place.requests.saturating_add(1);
@@ -143,6 +164,21 @@ mod tests {
         assert_eq!(history.see(ELSEWHERE, APP, now_ms), Strangeness::Network);
         let mut history = settled();
         assert_eq!(history.see(ELSEWHERE, OTHER_APP, now_ms), Strangeness::Both);
+    }
+
+    #[test]
+    fn networks_of_late_are_counted_for_whoever_is_not_at_home() {
+        let mut history = settled();
+        for network in 3..23_u64 {
+            history.see(network << 40 | network, APP, NOW_MS + 1_000 + network);
+        }
+        // The habits are two names with the same bit here, number 0.
+        assert_eq!(history.networks_of_late(HOME), 0);
+        assert_eq!(history.networks_of_late(3 << 40), 21);
+        for windows in [2, 4] {
+            history.see(ELSEWHERE, APP, NOW_MS + windows * WINDOW_MS);
+        }
+        assert_eq!(history.networks_of_late(ELSEWHERE), 1);
     }
 
     #[test]
