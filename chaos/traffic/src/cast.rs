@@ -11,7 +11,8 @@ use crate::newcomers::Newcomer;
 use crate::people::Person;
 use crate::sender::Actor;
 use crate::unseen::{
-    BurstExporter, CredentialStuffer, HeadlessFleet, KeyGuesser, Neighbourhood, Scanner, SharedToken,
+    BurstExporter, CredentialStuffer, HeadlessFleet, KeyGuesser, LeechApp, ListHarvester, Neighbourhood,
+    PatientBotnet, Scanner, SharedToken,
 };
 use crate::world::{Credential, TENANTS, World};
 
@@ -20,7 +21,7 @@ use crate::world::{Credential, TENANTS, World};
 /// So chosen that people are enough for shares of a few in a thousand, each attacker family has a
 /// good dozen, and two thirds of all requests are worthless, which is what the operator of a platform
 /// of this kind measured on its own.
-pub(crate) const CAST: [(Family, u64); 31] = [
+pub(crate) const CAST: [(Family, u64); 34] = [
     (Family::Viewer, 900),
     (Family::BehindCarrier, 900),
     (Family::NightShift, 40),
@@ -34,7 +35,7 @@ pub(crate) const CAST: [(Family, u64); 31] = [
     (Family::Partner, 12),
     (Family::Dashboard, 16),
     // Whose keys thieves use.
-    (Family::RobbedApplication, 80),
+    (Family::RobbedApplication, 112),
     (Family::EventSender, 5),
     (Family::ExportScript, 10),
     (Family::Probe, 4),
@@ -54,6 +55,9 @@ pub(crate) const CAST: [(Family, u64); 31] = [
     (Family::BurstExporter, 16),
     (Family::Neighbourhood, 16),
     (Family::CredentialStuffer, 16),
+    (Family::LeechApp, 12),
+    (Family::PatientBotnet, 12),
+    (Family::ListHarvester, 12),
 ];
 
 /// An actor, its family, and when it first acts, in milliseconds from the beginning.
@@ -83,7 +87,9 @@ fn first_ms(family: Family, length_ms: u64, chance: &mut Chance) -> u64 {
         | Family::HeadlessFleet
         | Family::SharedToken
         | Family::BurstExporter
-        | Family::Neighbourhood => {
+        | Family::Neighbourhood
+        | Family::LeechApp
+        | Family::ListHarvester => {
             return length_ms / 4 + chance.below((length_ms / 4).max(1));
         }
         Family::Robbed
@@ -123,12 +129,14 @@ fn actor(family: Family, index: u64, world: &World, mut chance: Chance) -> Box<d
             Box::new(Person::robbed(robbed, credential, index, world, chance))
         }
         Family::RobbedApplication => {
-            let victim = match index % 5 {
-                0 => stolen_key(Family::StolenKey, index / 5),
-                1 => stolen_key(Family::LowAndSlow, index / 5 * 2),
-                2 => stolen_key(Family::BurstExporter, index / 5),
-                3 => stolen_key(Family::Neighbourhood, index / 5),
-                _ => stolen_key(Family::Siphon, index / 5),
+            let victim = match index % 7 {
+                0 => stolen_key(Family::StolenKey, index / 7),
+                1 => stolen_key(Family::LowAndSlow, index / 7 * 2),
+                2 => stolen_key(Family::BurstExporter, index / 7),
+                3 => stolen_key(Family::Neighbourhood, index / 7),
+                4 => stolen_key(Family::Siphon, index / 7),
+                5 => stolen_key(Family::LeechApp, index / 7),
+                _ => stolen_key(Family::ListHarvester, index / 7),
             };
             Box::new(SmallApplication::new(victim, world, chance))
         }
@@ -171,6 +179,9 @@ fn actor(family: Family, index: u64, world: &World, mut chance: Chance) -> Box<d
         Family::BurstExporter => Box::new(BurstExporter::new(stolen_key(family, index), world, chance)),
         Family::Neighbourhood => Box::new(Neighbourhood::new(stolen_key(family, index), world, chance)),
         Family::CredentialStuffer => Box::new(CredentialStuffer::new(chance)),
+        Family::LeechApp => Box::new(LeechApp::new(stolen_key(family, index), world, chance)),
+        Family::PatientBotnet => Box::new(PatientBotnet::new(chance)),
+        Family::ListHarvester => Box::new(ListHarvester::new(stolen_key(family, index), world, chance)),
     }
 }
 

@@ -70,6 +70,12 @@ pub enum Family {
     Neighbourhood,
     /// Tries credentials from lists, dressed as a browser.
     CredentialStuffer,
+    /// A foreign app with a stolen key in it, on hundreds of phones.
+    LeechApp,
+    /// Hundreds of machines that try a dead token each, once in ten minutes.
+    PatientBotnet,
+    /// Turns the pages of lists and of anchors with a stolen key.
+    ListHarvester,
 }
 
 /// What is true of a family.
@@ -88,7 +94,7 @@ pub enum Kind {
 
 impl Family {
     /// All of them, people first.
-    pub const ALL: [Family; 31] = [
+    pub const ALL: [Family; 34] = [
         Family::Viewer,
         Family::BehindCarrier,
         Family::NightShift,
@@ -120,6 +126,9 @@ impl Family {
         Family::BurstExporter,
         Family::Neighbourhood,
         Family::CredentialStuffer,
+        Family::LeechApp,
+        Family::PatientBotnet,
+        Family::ListHarvester,
     ];
 
     /// What is true of it.
@@ -174,6 +183,9 @@ impl Family {
             Family::BurstExporter => "burst_exporter",
             Family::Neighbourhood => "neighbourhood",
             Family::CredentialStuffer => "credential_stuffer",
+            Family::LeechApp => "leech_app",
+            Family::PatientBotnet => "patient_botnet",
+            Family::ListHarvester => "list_harvester",
         }
     }
 }
@@ -191,7 +203,7 @@ mod tests {
     #[test]
     fn families_fall_into_four_kinds_in_their_order() {
         let count = |kind| Family::ALL.iter().filter(|family| family.kind() == kind).count();
-        assert_eq!([Kind::Person, Kind::Machine, Kind::Hostile, Kind::Unseen].map(count), [9, 7, 8, 7]);
+        assert_eq!([Kind::Person, Kind::Machine, Kind::Hostile, Kind::Unseen].map(count), [9, 7, 8, 10]);
         assert!(Family::ALL.is_sorted());
     }
 }
