@@ -69,7 +69,7 @@ pub fn run(options: Options) -> Report {
     let shield = Shield::new(options.rules, options.memory, secret);
     let mut stand = Stand { shield, tally: Tally::default(), cleared: BTreeMap::new(), asked_ms: 0 };
     for shot in Traffic::new(options.traffic) {
-        if options.with_unseen || shot.family.kind() != Kind::Unseen {
+        if options.with_unseen || !matches!(shot.family.kind(), Kind::Unseen | Kind::Later) {
             stand.take(&shot);
         }
     }

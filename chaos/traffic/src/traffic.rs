@@ -16,7 +16,7 @@ pub struct TrafficOptions {
     pub start_ms: u64,
     /// How long it lasts, in milliseconds. Most attackers need an hour to show all they do.
     pub length_ms: u64,
-    /// How many actors there are, in percent of the usual 2,300. Families are never empty while it is above 0.
+    /// How many actors there are, in percent of the usual 2,600 or so. Families are never empty while it is above 0.
     pub actors_percent: u64,
 }
 

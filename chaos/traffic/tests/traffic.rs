@@ -85,7 +85,7 @@ fn two_thirds_are_worthless_and_families_keep_their_shares() {
         println!("{family:20} {:6} actors {:8} shots", actors.len(), shots.len());
     }
     println!("total {total}");
-    let worthless = share(Kind::Hostile) + share(Kind::Unseen);
+    let worthless = share(Kind::Hostile) + share(Kind::Unseen) + share(Kind::Later);
     assert!((0.63..0.71).contains(&worthless), "{worthless}");
     assert!((0.09..0.25).contains(&share(Kind::Person)), "{}", share(Kind::Person));
     assert!((0.10..0.25).contains(&share(Kind::Machine)), "{}", share(Kind::Machine));
@@ -147,10 +147,25 @@ fn thieves_use_what_others_own() {
     let families = by_family(LONG);
     let owners: BTreeSet<String> =
         families[&Family::Robbed].iter().map(|shot| format!("{:?}", shot.who)).collect();
-    let thieves = [Family::HeadlessFleet, Family::SharedToken].map(|family| &families[&family]);
+    let thieves =
+        [Family::HeadlessFleet, Family::SharedToken, Family::StolenToken].map(|family| &families[&family]);
     let used: BTreeSet<String> =
         thieves.into_iter().flatten().map(|shot| format!("{:?}", shot.who)).collect();
     assert!(owners.len() >= 12 && owners.is_subset(&used), "{owners:?}");
+
+    // Before a thief comes, the owner has habits.
+    let mut first: BTreeMap<String, (Family, u64)> = BTreeMap::new();
+    let mut before: BTreeMap<String, usize> = BTreeMap::new();
+    for shot in Traffic::new(LONG).filter(|shot| matches!(shot.who, Who::Token { .. })) {
+        let who = format!("{:?}", shot.who);
+        if owners.contains(&who) && shot.family == Family::Robbed && !first.contains_key(&who) {
+            *before.entry(who).or_default() += 1;
+        } else if shot.family.is_hostile() {
+            first.entry(who).or_insert((shot.family, shot.at_ms));
+        }
+    }
+    let habitual = before.values().filter(|count| **count >= 64).count();
+    assert!(habitual * 10 >= owners.len() * 9, "{before:?}");
 
     let not_found = families[&Family::StolenKey].iter().filter(|shot| shot.status == 404).count();
     let share = not_found as f64 / families[&Family::StolenKey].len() as f64;

@@ -24,6 +24,8 @@ pub struct Report {
     pub tuned: Group,
     /// Attackers that are kept apart.
     pub unseen: Group,
+    /// Attackers that were written after the rules.
+    pub later: Group,
     /// Applications that sign.
     pub signed: Signed,
     /// What nobody would miss.
@@ -205,6 +207,7 @@ impl fmt::Display for Report {
         }
         write_group(out, "tuned with", &self.tuned)?;
         write_group(out, "kept apart", &self.unseen)?;
+        write_group(out, "written later", &self.later)?;
         writeln!(
             out,
             "\n{:20}{:>7}{:>9}{:>9}{:>11}{:>9}{:>10}{:>9}{:>9}",

@@ -108,6 +108,7 @@ impl Tally {
             robbed: self.people(|family| family == Family::Robbed),
             tuned: group(&families, Kind::Hostile),
             unseen: group(&families, Kind::Unseen),
+            later: group(&families, Kind::Later),
             signed: self.signed,
             worthless: self.worthless,
             families,

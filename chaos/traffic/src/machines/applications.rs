@@ -85,7 +85,7 @@ impl Dashboard {
         let sessions = &world.tenant(tenant).sessions;
         let ids = sessions[sessions.len().saturating_sub(count)..].to_vec();
         // About as many requests each: the large ones are looked at for minutes, the small for longer.
-        let polls_left = 2_000 / count as u64 + chance.between(8, 20);
+        let polls_left = 1_400 / count as u64 + chance.between(8, 20);
         Self { sender, chance, ids, period_ms, began_ms: None, next: 0, polls_left }
     }
 }
@@ -127,7 +127,7 @@ impl SmallApplication {
         let address =
             if chance.percent(50) { address::office(victim.tenant) } else { address::server(&mut chance) };
         let client = if chance.percent(50) { server(&mut chance) } else { script(&mut chance) };
-        let period_ms = chance.between(7_000, 15_000);
+        let period_ms = chance.between(12_000, 24_000);
         Self { sender: Sender { client, credential, address }, chance, tenant: victim.tenant, period_ms }
     }
 }
