@@ -3,7 +3,7 @@
 //! they are measured once.
 //!
 //! Those in `later.rs` were written when the rules stood, after the others had been measured once and
-//! owners, thieves to tune with and the signal `networks-many` had been added: no rule knows them.
+//! owners, thieves to tune with and the signal `networks-many` had been added. At their first measurement no rule had been changed since: 28 % were recalled.
 //!
 //! Each says what it does and why nobody would miss it.
 

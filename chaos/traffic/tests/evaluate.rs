@@ -47,7 +47,8 @@ fn the_rules_that_ship_reach_what_is_asserted_here() {
         // Aim: 0.9. Measured 0.90 to 0.95. Not pristine: the design changed after they were first
         // measured, at 0.57.
         ("recall of attackers kept apart", report.unseen.recall(), 0.90, 1.0),
-        // Aim: 0.9. Measured 0.33, so missed: nothing tells a foreign app with a stolen key from the
+        // Aim: 0.9. Measured 0.28 at first and 0.33 since exports weigh more (which was tuned with
+        // siphons), so missed: nothing tells a foreign app with a stolen key from the
         // tenant's own, nor tokens of the dead that come from hundreds of addresses, one each. The
         // upper end is here so that whoever improves on it also corrects the documents.
         ("recall of attackers written later", report.later.recall(), 0.30, 0.50),
