@@ -2,8 +2,9 @@
 //! what is in here**: they stand for attackers that nobody has met yet. When a design has changed,
 //! they are measured once.
 //!
-//! Those in `later.rs` were written when the rules stood, after the others had been measured once and
-//! owners, thieves to tune with and the signal `networks-many` had been added. At their first measurement no rule had been changed since: 28 % were recalled.
+//! Those in `later.rs` were written when the rules stood, after the other seven had been measured twice
+//! and owners, thieves to tune with and the signal `networks-many` had been added in between. At their
+//! first measurement no rule had been changed since they were written: 28 % were recalled.
 //!
 //! Each says what it does and why nobody would miss it.
 
