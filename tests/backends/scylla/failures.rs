@@ -88,7 +88,7 @@ async fn a_batch_of_one_session_may_be_large_but_not_beyond_the_commit_log() {
     let read = store.session("large", &Select::All).await.expect("read").expect("there");
     assert_eq!(read.rows, all.sessions[0].rows);
 
-    // The servers of the tests have commit log segments of 8 MiB.
+    // The servers of the tests take mutations of 2 MiB.
     let greedy = Settings { batch_bytes_max: 8 << 20, ..settings.clone() };
     let mut more = changes(0, 20, 20);
     more.sessions = vec![change("larger", 19, 6_000)];

@@ -109,7 +109,8 @@ fn http_2_is_as_the_standard_says_on_both_ports() {
             let (count, failed) = failed(&program, &authority, more, folder.path());
             assert!(count >= CASES_MIN, "{count} cases");
             let now: BTreeSet<String> = failed.difference(allowed).cloned().collect();
-            let still = wrong.map_or_else(|| now.clone(), |before| before.intersection(&now).cloned().collect());
+            let still =
+                wrong.map_or_else(|| now.clone(), |before| before.intersection(&now).cloned().collect());
             let done = still.is_empty();
             wrong = Some(still);
             if done {
