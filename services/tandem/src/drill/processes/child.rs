@@ -3,6 +3,9 @@
 //! All of them are in one process group, led by a guard: the program itself, which does nothing but
 //! wait for the end of its standard input. We hold the other end. When the stand is dropped, and
 //! also when we are killed, that ends, and the guard kills the group: those that stand still too.
+//! It must outlive a SIGHUP: when we are gone, nobody outside the group is left who could wake those
+//! that stand still, and the kernel then sends SIGHUP and SIGCONT to all of it (POSIX.1-2017,
+//! `_exit`, consequences of process termination). A gateway reads its configuration again at that.
 //! A Ctrl-C reaches us alone, so that a drill ends in order.
 
 use std::fs::OpenOptions;
@@ -15,6 +18,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use rustix::process::{Pid, Signal, getpgrp, getpid, kill_process, kill_process_group};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::hosts::Namespace;
 use super::site::Variables;
@@ -23,7 +27,8 @@ use crate::failure::Failure;
 /// How much of what a process said is shown, in lines.
 const SAID_LINES: usize = 12;
 
-/// Waits for the end of standard input, then kills the group of this process, which it must lead.
+/// Waits, blocking, for the end of standard input, then kills the group of this process, which it
+/// must lead. Runs within a runtime.
 ///
 /// # Errors
 ///
@@ -32,6 +37,8 @@ pub fn guard() -> Result<(), Failure> {
     if getpgrp() != getpid() {
         return Err(Failure::usage(anyhow!("only drills start this, in a group of its own")));
     }
+    // Who listens for it is not ended by it, also before anybody asks what was heard.
+    let _hangups = signal(SignalKind::hangup()).map_err(|error| Failure::failed(anyhow!(error)))?;
     let mut nothing = [0; 64];
     // Nobody writes; an error is an end, too.
     while matches!(std::io::stdin().read(&mut nothing), Ok(1..)) {}
