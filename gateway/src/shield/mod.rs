@@ -122,7 +122,12 @@ impl Guard {
 
     /// Takes note of a request that authentication does not let in, and may say something harder to it
     /// than `answer`.
-    pub(crate) fn at_the_door<B>(&self, request: &Request<B>, who: Who<'_>, answer: Box<Answer>) -> Box<Answer> {
+    pub(crate) fn at_the_door<B>(
+        &self,
+        request: &Request<B>,
+        who: Who<'_>,
+        answer: Box<Answer>,
+    ) -> Box<Answer> {
         let mode = self.mode();
         if mode == ShieldMode::Off {
             return answer;

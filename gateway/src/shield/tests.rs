@@ -51,8 +51,12 @@ async fn who_only_observes_lets_everybody_through_and_can_explain() {
     assert_eq!(explained["request_id"], id);
     assert_eq!((&explained["action"], &explained["enforced"]), (&"deny".into(), &false.into()));
     assert_eq!((&explained["caller"], &explained["path"]), (&"nobody".into(), &"/v1/.env".into()));
-    let rules: Vec<&str> =
-        explained["reasons"].as_array().unwrap().iter().map(|reason| reason["rule"].as_str().unwrap()).collect();
+    let rules: Vec<&str> = explained["reasons"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|reason| reason["rule"].as_str().unwrap())
+        .collect();
     assert!(rules.contains(&"honeypot") && rules.contains(&"agent-tool"), "{explained}");
 }
 
@@ -61,7 +65,7 @@ async fn who_is_no_operator_learns_nothing_about_verdicts() {
     let world = world(ShieldMode::Observe, "");
     let answer = world.send(probe(None)).await;
     let id = answer.headers()["tandem-request-id"].to_str().unwrap();
-    let key = tenant_key("read");
+    let key = tenant_key("read").to_text();
     for id in [id, "never"] {
         let mut foreign = get(&format!("/v1/shield/verdicts/{id}"));
         let value = HeaderValue::try_from(format!("Bearer {key}")).unwrap();
@@ -85,12 +89,15 @@ async fn scanners_are_denied_and_their_neighbours_with_a_key_are_not() {
     assert_eq!(json_of(&world.send(probe(None)).await)["type"], "urn:tandem:problem:blocked");
     // The same address.
     let mut honest = get("/v1/sessions/s/report");
-    let key = tenant_key("read");
+    let key = tenant_key("read").to_text();
     let value = HeaderValue::try_from(format!("Bearer {key}")).unwrap();
     honest.headers_mut().insert("authorization", value);
     assert_eq!(world.send(honest).await.status(), StatusCode::OK);
     // And whoever shows nothing there and asks for what is public is no scanner for asking.
-    assert_eq!(world.send(request(Method::GET, "/v1/sessions/s/report", &[], "")).await.status(), StatusCode::OK);
+    assert_eq!(
+        world.send(request(Method::GET, "/v1/sessions/s/report", &[], "")).await.status(),
+        StatusCode::OK
+    );
 }
 
 #[tokio::test]
@@ -116,7 +123,7 @@ const CHALLENGING: &str = "[[rules]]\nname = \"agent-missing\"\npoints = 50\npoi
 #[tokio::test]
 async fn a_challenge_is_solved_once_and_spares_further_ones() {
     let world = world(ShieldMode::Enforce, CHALLENGING);
-    let key = tenant_key("read");
+    let key = tenant_key("read").to_text();
     let asking = |headers: &[(&'static str, &str)]| {
         let mut request = get("/v1/sessions/s/report");
         let value = HeaderValue::try_from(format!("Bearer {key}")).unwrap();
@@ -133,14 +140,20 @@ async fn a_challenge_is_solved_once_and_spares_further_ones() {
     let (puzzle, bits) = (reason["challenge"].as_str().unwrap(), reason["bits"].as_u64().unwrap());
     let wrong = world.send(asking(&[("tandem-proof", &format!("{puzzle} nonsense"))])).await;
     assert!(json_of(&wrong)["detail"].as_str().unwrap().contains("not taken"));
-    let solution =
-        (0_u64..).map(|number| number.to_string()).find(|text| u64::from(zero_bits(puzzle, text)) >= bits).unwrap();
+    let solution = (0_u64..)
+        .map(|number| number.to_string())
+        .find(|text| u64::from(zero_bits(puzzle, text)) >= bits)
+        .unwrap();
     let proof = format!("{puzzle} {solution}");
     let cleared = world.send(asking(&[("tandem-proof", &proof)])).await;
     assert_eq!(cleared.status(), StatusCode::OK);
     let clearance = cleared.headers()["tandem-clearance"].to_str().unwrap();
     assert_eq!(world.send(asking(&[("tandem-clearance", clearance)])).await.status(), StatusCode::OK);
-    assert_eq!(world.send(asking(&[("tandem-proof", &proof)])).await.status(), StatusCode::FORBIDDEN, "again");
+    assert_eq!(
+        world.send(asking(&[("tandem-proof", &proof)])).await.status(),
+        StatusCode::FORBIDDEN,
+        "again"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -152,7 +165,7 @@ async fn who_is_slowed_waits_and_beyond_the_room_for_that_is_limited() {
         Rules::parse("[[rules]]\nname = \"agent-missing\"\npoints = 30\npoints_known = 30\n").unwrap();
     let world = Arc::new(World::with(config, [saying("a"), saying("b")], ClockMode::Live));
     world.gateway.use_keys(tenant_keys());
-    let key = tenant_key("read");
+    let key = tenant_key("read").to_text();
     let asking = |path: &str| {
         let mut request = get(path);
         let value = HeaderValue::try_from(format!("Bearer {key}")).unwrap();

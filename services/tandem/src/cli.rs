@@ -4,7 +4,9 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::client::{Client, ServerUrl};
 use crate::commands::operate::{self, switch};
-use crate::commands::{bench, config, drill, ingest, key, poison, repair, role, schema, shield, status, up, verify};
+use crate::commands::{
+    bench, config, drill, ingest, key, poison, repair, role, schema, shield, status, up, verify,
+};
 use crate::failure::Failure;
 use crate::key::Key;
 

@@ -29,8 +29,8 @@ use tokio::sync::watch;
 use tower::ServiceExt;
 
 use super::backends::{LOG, check_control, follow_control, is_log_retryable};
-use super::rules::{follow_limits, follow_shield};
 use super::reload::{Live, follow_config, options};
+use super::rules::{follow_limits, follow_shield};
 use super::stage::{Ending, Stage, bind, local_address};
 use crate::certificates::{CertificateFiles, follow_certificates};
 use crate::config::{GatewayRoleConfig, TlsConfig};
