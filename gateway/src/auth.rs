@@ -24,11 +24,13 @@ use http::header::AUTHORIZATION;
 use tandem_identity::{Head, is_strong};
 use tandem_limits::RouteClass;
 use tandem_model::problem::Problem;
+use tandem_shield::Who;
 use tower::{Layer, Service};
 
 use crate::answer::{Answer, problem};
 use crate::callers::Callers;
 use crate::limits::{self, Limits};
+use crate::shield::Guard;
 use crate::stack::Inner;
 
 pub(crate) use known::Known;
@@ -43,14 +45,20 @@ const PUBLIC: [&str; 7] =
 /// Lets in who shows who he is, and notes the [`Caller`](tandem_identity::Caller) in the request's
 /// extensions; of a signed request also the [`SignedBody`](crate::callers::SignedBody).
 #[derive(Clone)]
-pub(crate) struct AuthLayer(pub(crate) Arc<Callers>, pub(crate) Arc<Limits>);
+pub(crate) struct AuthLayer {
+    pub(crate) callers: Arc<Callers>,
+    pub(crate) limits: Arc<Limits>,
+    /// It is told of those who are not let in.
+    pub(crate) guard: Arc<Guard>,
+}
 
 impl<S> Layer<S> for AuthLayer {
     type Service = Auth<S>;
 
     fn layer(&self, inner: S) -> Auth<S> {
-        let Self(callers, limits) = self;
-        Auth { inner, door: Arc::new(Door { callers: Arc::clone(callers), limits: Arc::clone(limits) }) }
+        let Self { callers, limits, guard } = self;
+        let (callers, limits, guard) = (Arc::clone(callers), Arc::clone(limits), Arc::clone(guard));
+        Auth { inner, door: Arc::new(Door { callers, limits, guard }) }
     }
 }
 
@@ -64,6 +72,7 @@ pub(crate) struct Auth<S> {
 struct Door {
     callers: Arc<Callers>,
     limits: Arc<Limits>,
+    guard: Arc<Guard>,
 }
 
 impl<S: Inner<B>, B> Service<Request<B>> for Auth<S> {
@@ -82,7 +91,11 @@ impl<S: Inner<B>, B> Service<Request<B>> for Auth<S> {
             Ok(()) => self.inner.call(request).boxed(),
             // With another method than to read it, it is told so like everybody.
             Err(_) if is_public(request.uri().path()) => self.inner.call(request).boxed(),
-            Err(refused) => ready(Ok(*refused)).boxed(),
+            Err(refused) => {
+                let is_shown = request.headers().contains_key(AUTHORIZATION);
+                let who = if is_shown { Who::Failed } else { Who::Nobody };
+                ready(Ok(*self.door.guard.at_the_door(&request, who, refused))).boxed()
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ use tandem_ingest::BODY_BYTES_MAX;
 use crate::admission::AdmissionConfig;
 use crate::cors::is_origin;
 use crate::limits::{LimitsConfig, LimitsConfigError};
+use crate::shield::ShieldConfig;
 
 /// How the gateway behaves.
 #[derive(Clone)]
@@ -65,6 +66,8 @@ pub struct GatewayConfig {
     pub limits: LimitsConfig,
     /// Who goes first when more is asked for than can be done.
     pub admission: AdmissionConfig,
+    /// How hostile traffic is met.
+    pub shield: ShieldConfig,
 }
 
 impl GatewayConfig {
@@ -92,6 +95,7 @@ impl GatewayConfig {
             bodies_max: 32,
             limits: LimitsConfig::default(),
             admission: AdmissionConfig::default(),
+            shield: ShieldConfig::default(),
         }
     }
 
@@ -179,6 +183,7 @@ impl fmt::Debug for GatewayConfig {
             .field("stream_sessions_max", &self.stream_sessions_max)
             .field("bodies_max", &self.bodies_max)
             .field("admission", &self.admission)
+            .field("shield", &self.shield.mode)
             .finish_non_exhaustive()
     }
 }

@@ -35,6 +35,7 @@ mod request_id;
 mod routes;
 mod server;
 mod sharing;
+mod shield;
 mod stack;
 mod status;
 mod streams;
@@ -72,6 +73,7 @@ pub use counters::{
 pub use limits::{LimitsConfig, LimitsConfigError};
 pub use pool::{NodeCounts, Pool, PoolConfig, PoolError};
 pub use server::{Drained, PortLimits, serve_http};
+pub use shield::{ExplainedReason, ExplainedVerdict, ShieldConfig, ShieldMode};
 pub use status::Agreement;
 pub use tandem_admission::{Class, Reason};
 pub use tandem_parity::Verdict;
@@ -210,6 +212,21 @@ impl Gateway {
             bytes: limiter.bytes(),
             leases: limiter.leases().counts(),
         }
+    }
+
+    /// Puts other rules of the shield in place of those in force; what it remembers stays.
+    pub fn replace_shield_rules(&self, rules: tandem_shield::Rules) {
+        self.shared.guard.replace_rules(rules);
+    }
+
+    /// What the shield found since the start.
+    pub fn shield(&self) -> tandem_shield::Counts {
+        self.shared.guard.counts()
+    }
+
+    /// What becomes of the shield's verdicts right now.
+    pub fn shield_mode(&self) -> ShieldMode {
+        self.shared.guard.mode()
     }
 
     /// What was done about load since the start, and how it is now.

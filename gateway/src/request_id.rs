@@ -17,6 +17,10 @@ use crate::answer::Answer;
 use crate::headers::REQUEST_ID;
 use crate::stack::Inner;
 
+/// The id of a request. In its extensions.
+#[derive(Clone, Debug)]
+pub(crate) struct RequestId(pub(crate) HeaderValue);
+
 /// Gives out ids: a random number of this process, and a count.
 #[derive(Clone)]
 pub(crate) struct RequestIdLayer {
@@ -37,21 +41,21 @@ impl RequestIdLayer {
 }
 
 impl<S> Layer<S> for RequestIdLayer {
-    type Service = RequestId<S>;
+    type Service = Identifying<S>;
 
-    fn layer(&self, inner: S) -> RequestId<S> {
-        RequestId { inner, ids: self.clone() }
+    fn layer(&self, inner: S) -> Identifying<S> {
+        Identifying { inner, ids: self.clone() }
     }
 }
 
 /// See [`RequestIdLayer`].
 #[derive(Clone)]
-pub(crate) struct RequestId<S> {
+pub(crate) struct Identifying<S> {
     inner: S,
     ids: RequestIdLayer,
 }
 
-impl<S: Inner<B>, B> Service<Request<B>> for RequestId<S> {
+impl<S: Inner<B>, B> Service<Request<B>> for Identifying<S> {
     type Response = Answer;
     type Error = Infallible;
     type Future = BoxFuture<'static, Result<Answer, Infallible>>;
@@ -64,6 +68,7 @@ impl<S: Inner<B>, B> Service<Request<B>> for RequestId<S> {
         let id = self.ids.next();
         let value = HeaderValue::from_str(&id).expect("hexadecimal digits make a header");
         request.headers_mut().remove(REQUEST_ID);
+        request.extensions_mut().insert(RequestId(value.clone()));
         let span =
             tracing::info_span!("request", id, method = %request.method(), path = request.uri().path());
         let answering = self.inner.call(request).instrument(span);

@@ -19,7 +19,7 @@ use tower::{BoxError, Service};
 use crate::answer::{Answer, problem, see_other};
 use crate::auth::is_public;
 use crate::stack::Shared;
-use crate::{conditional, events, health, repairs, status, streams, verdicts};
+use crate::{conditional, events, health, repairs, shield, status, streams, verdicts};
 
 /// The innermost service: answers every request.
 #[derive(Clone)]
@@ -70,6 +70,9 @@ where
         "/v1/status" => {
             let is_operator = request.extensions().get::<Caller>().is_some_and(Caller::is_operator);
             status::answer(shared, is_operator).await
+        }
+        path if is_read && let Some(id) = shield::page::asked(path) => {
+            shield::page::answer(&shared.guard, request.extensions().get::<Caller>(), id)
         }
         path if path.starts_with("/v1/") && is_read => {
             // A body on a read means nothing; it is not even read.

@@ -30,6 +30,7 @@ use crate::request_id::RequestIdLayer;
 use crate::routes::Routes;
 use crate::server::PortLimits;
 use crate::sharing::Sharing;
+use crate::shield::{Guard, ShieldLayer};
 use crate::status::StatusCache;
 use crate::streams::Streams;
 use crate::strict::StrictLayer;
@@ -54,6 +55,7 @@ pub(crate) struct Shared {
     pub(crate) bodies: Places,
     pub(crate) limits: Arc<Limits>,
     pub(crate) gate: Arc<Gate>,
+    pub(crate) guard: Arc<Guard>,
     pub(crate) callers: Arc<Callers>,
     pub(crate) ownership: Ownership,
 }
@@ -95,6 +97,7 @@ impl Shared {
             bodies: Places::new(config.bodies_max),
             limits,
             gate,
+            guard: Arc::new(Guard::new(&config.shield)),
             callers,
             ownership: Ownership::default(),
             port_limits: watch::Sender::new(port_limits(&config)),
@@ -126,6 +129,7 @@ impl Shared {
         self.streams.configure(&config);
         self.bodies.set_max(config.bodies_max);
         self.limits.limiter.replace(config.limits.rules.clone());
+        self.guard.configure(&config.shield);
         self.port_limits.send_replace(port_limits(&config));
         *in_force = Arc::new(config);
         Ok(())
@@ -201,7 +205,14 @@ where
         // Before anything that asks where a request comes from.
         .layer(ClientAddressLayer(Arc::new(config.limits.trusted_proxies.clone())))
         // Before anything that costs something: routes read bodies and ask chains.
-        .layer(AuthLayer(Arc::clone(&shared.callers), Arc::clone(&shared.limits)))
+        .layer(AuthLayer {
+            callers: Arc::clone(&shared.callers),
+            limits: Arc::clone(&shared.limits),
+            guard: Arc::clone(&shared.guard),
+        })
+        // Behind it, so that a good credential counts for more than an address; before the limits, so
+        // that hostile traffic does not use up what others share.
+        .layer(ShieldLayer(Arc::clone(&shared.guard)))
         // Behind it, so that callers are counted by who they are.
         .layer(LimitLayer(Arc::clone(&shared.limits)))
         // Behind it, so that what is refused there takes nobody's place; before what costs.

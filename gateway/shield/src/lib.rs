@@ -33,7 +33,9 @@ mod window;
 
 pub use head::AgentKind;
 pub use lists::{Claim, Lists, NETWORKS_MAX, Network, NetworkError};
-pub use rules::{About, Name, POINTS_MAX, Rule, Rules, RulesError, TEXT_BYTES_MAX, Thresholds};
+pub use rules::{
+    About, DEFAULT_RULES, Name, POINTS_MAX, Rule, Rules, RulesError, TEXT_BYTES_MAX, Thresholds,
+};
 pub use seen::{Caller, Seen, Who};
 pub use shield::{Counts, Memory, RuleCount, Shield};
 pub use verdict::{Action, Evidence, Outcome, Reason, Ticket, Verdict};

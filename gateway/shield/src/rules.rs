@@ -26,6 +26,7 @@ use crate::verdict::Action;
 mod file;
 mod name;
 
+pub use file::DEFAULT_RULES;
 pub use name::{About, Name};
 
 /// Longest text of rules, in bytes.

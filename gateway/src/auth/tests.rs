@@ -17,12 +17,15 @@ use super::*;
 use crate::config::ClockMode;
 use crate::counters::Counters;
 use crate::limits::LimitsConfig;
+use crate::shield::ShieldConfig;
 use crate::testing::{KEY, World, answering, chain, get, json_of, saying, tenant_key, tenant_keys};
 
 async fn ask(method: Method, path: &str, authorization: &[&'static str]) -> Answer {
     let callers = Callers::new("k3y", Arc::new(Counters::default()));
     let limits = Arc::new(Limits::new(&LimitsConfig::default()));
-    let service = AuthLayer(Arc::new(callers), limits).layer(answering(|request| {
+    let guard = Arc::new(Guard::new(&ShieldConfig::default()));
+    let layer = AuthLayer { callers: Arc::new(callers), limits, guard };
+    let service = layer.layer(answering(|request| {
         let caller = request.extensions().get::<Caller>().map_or("nobody", |caller| &caller.key_id);
         Response::new(Bytes::from(caller.to_owned()))
     }));

@@ -54,6 +54,10 @@ problems! {
     unauthorized "unauthorized" 401 "A valid key is needed";
     /// The key does not allow this.
     forbidden "forbidden" 403 "The key does not allow this";
+    /// The request looks hostile.
+    blocked "blocked" 403 "This request was blocked";
+    /// A proof of work is asked for first; `challenge` and `bits` say which.
+    proof_needed "proof-needed" 403 "A proof of work is needed";
     /// There is no such session.
     unknown_session "unknown-session" 404 "There is no such session";
     /// There is nothing at this path.

@@ -4,7 +4,9 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::client::{Client, ServerUrl};
 use crate::commands::operate::{self, switch};
-use crate::commands::{bench, config, drill, ingest, key, poison, repair, role, schema, status, up, verify};
+use crate::commands::{
+    bench, config, drill, ingest, key, poison, repair, role, schema, shield, status, up, verify,
+};
 use crate::failure::Failure;
 use crate::key::Key;
 
@@ -213,6 +215,12 @@ Examples:
   TANDEM_KEY=secret tandem poison release --partition 3 --offset 8123 --reason \"mended in 1.4.2\"
   TANDEM_KEY=secret tandem poison quarantine --partition 3 --offset 8123 --reason \"a test by mistake\"")]
     Poison(poison::Args),
+    /// Say why a request was met as it was: let through, slowed, asked for a proof, refused
+    #[command(after_help = "Examples:
+  TANDEM_KEY=secret tandem shield explain 5f1c09a3b2d4e677-1042
+  tandem shield rules > shield.toml
+  tandem shield check shield.toml")]
+    Shield(shield::Args),
     /// Make, show and revoke the keys of tenants
     #[command(long_about = "\
 Make, show and revoke the keys of tenants. They stand in a file (TOML) that gateways read: \

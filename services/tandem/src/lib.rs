@@ -75,6 +75,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
             Command::History(args) => operate::history(args).await,
             Command::Repair(args) => commands::repair::run(args).await,
             Command::Poison(args) => commands::poison::run(args).await,
+            Command::Shield(args) => commands::shield::run(args).await,
             Command::Key(args) => commands::key::run(args),
             Command::Config(args) => commands::config::run(args),
         }

@@ -208,6 +208,23 @@ metrics! {
     /// Requests about shared limits that were let through by this gateway's own share, by why: unheard (the store had not
     /// said anything lately), no_room (too many keys at once).
     GATEWAY_LEASE_FROM_SHARE = Counter, "tandem_gateway_lease_from_share_total", "requests", ["why"], 2;
+    /// Verdicts of the shield, by action: allow, tag, slow, challenge, limit (429), deny (403). They are carried out where
+    /// tandem_gateway_shield_enforced is 1.
+    GATEWAY_SHIELD_VERDICTS = Counter, "tandem_gateway_shield_verdicts_total", "requests", ["action"], 6;
+    /// The same by what would be done if rules that only observe had a say.
+    GATEWAY_SHIELD_WOULD_BE = Counter, "tandem_gateway_shield_would_be_total", "requests", ["action"], 6;
+    /// How often a rule of the shield spoke: counted, or only observed.
+    GATEWAY_SHIELD_RULES = Counter, "tandem_gateway_shield_rule_spoke_total", "requests", ["rule", "how"], 2 * 32;
+    /// 1 where the shield's verdicts are carried out, 0 where they are only observed.
+    GATEWAY_SHIELD_ENFORCED = Gauge, "tandem_gateway_shield_enforced", "", [], 1;
+    /// Addresses, credentials and forms of headers that the shield remembers.
+    GATEWAY_SHIELD_KEYS = Gauge, "tandem_gateway_shield_keys", "keys", [], 1;
+    /// Memory of what the shield remembers.
+    GATEWAY_SHIELD_BYTES = Gauge, "tandem_gateway_shield_bytes", "bytes", [], 1;
+    /// What the shield forgot for lack of room.
+    GATEWAY_SHIELD_EVICTIONS = Counter, "tandem_gateway_shield_evictions_total", "keys", [], 1;
+    /// Claims to be a known crawler that the shield had no room to look into.
+    GATEWAY_SHIELD_CLAIMS_DROPPED = Counter, "tandem_gateway_shield_claims_dropped_total", "claims", [], 1;
     /// TLS handshakes by how they ended: done, failed (nothing in common, nonsense, a client that left), late (given up
     /// because they took too long), refused (too many were under way).
     GATEWAY_HANDSHAKES = Counter, "tandem_gateway_tls_handshakes_total", "handshakes", ["outcome"], 4;

@@ -75,6 +75,12 @@ fn everything() -> (Telemetry, Health) {
         rules: vec![LimitRule { name: "key".to_owned(), limited: 3, ..LimitRule::default() }],
         ..Limits::default()
     });
+    gateway_shield(&telemetry, || Shield {
+        actions: vec![("deny", 2)],
+        would_be: vec![("deny", 3)],
+        rules: vec![("honeypot", 2, 1)],
+        ..Shield::default()
+    });
     gateway_door(&telemetry, || Door { configurations: [2, 1], ..Door::default() });
     gateway_admission(&telemetry, || Admission {
         reads: [64, 3, 0],

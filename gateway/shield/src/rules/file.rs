@@ -14,7 +14,8 @@ use crate::head::{Agents, Where, Words};
 use crate::seen::Caller;
 use crate::verdict::Action;
 
-const DEFAULT: &str = include_str!("default.toml");
+/// The text of the rules that stand where no file says otherwise.
+pub const DEFAULT_RULES: &str = include_str!("default.toml");
 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -123,7 +124,7 @@ fn read(text: &str) -> Result<File, RulesError> {
 
 /// Reads rules over those that come with the crate.
 pub(super) fn parse(text: &str) -> Result<Inner, RulesError> {
-    let (standing, file) = (read(DEFAULT)?, read(text)?);
+    let (standing, file) = (read(DEFAULT_RULES)?, read(text)?);
     let text = Text(text);
     let thresholds = thresholds(&text, file.actions, standing.actions)?;
     let most = most(&text, file.most, standing.most, file.challenge.callers.or(standing.challenge.callers))?;

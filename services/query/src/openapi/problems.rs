@@ -22,8 +22,9 @@ const fn ending(name: &'static str, status: u16, kinds: &'static [&'static str])
 }
 
 /// The statuses that any call can end in.
-const ANY: [Ending; 7] = [
+const ANY: [Ending; 8] = [
     ending("BadRequest", 400, &["bad-parameter", "bad-request", "bad-token"]),
+    ending("Forbidden", 403, &["forbidden", "blocked", "proof-needed"]),
     ending("TargetTooLong", 414, &["target-too-long"]),
     ending("TooManyRequests", 429, &["rate-limited"]),
     ending("HeaderTooLarge", 431, &["header-too-large"]),
@@ -32,8 +33,7 @@ const ANY: [Ending; 7] = [
     ending("VersionNotSupported", 505, &["version-not-supported"]),
 ];
 /// For what needs a key.
-const KEYED: [Ending; 2] =
-    [ending("Unauthorized", 401, &["unauthorized"]), ending("Forbidden", 403, &["forbidden"])];
+const KEYED: [Ending; 1] = [ending("Unauthorized", 401, &["unauthorized"])];
 /// Of what can be missing.
 const NO_SESSION: Ending = ending("NoSuchSession", 404, &["unknown-session", "not-found"]);
 const NO_PARTITION: Ending = ending("NoSuchPartition", 404, &["not-found"]);
@@ -124,6 +124,10 @@ pub(super) fn example(name: &str, status: u16, title: &str) -> Value {
         "bad-parameter" => problem["parameter"] = "limit".into(),
         "bad-request" => problem["violation"] = "host-repeated".into(),
         "forbidden" => problem["allowed"] = json!(["item"]),
+        "proof-needed" => {
+            problem["challenge"] = "p1.16.193a4c2f000.00000000000000a7.5c…".into();
+            problem["bits"] = 16.into();
+        }
         "rate-limited" => problem["violated-policies"] = json!(["key"]),
         _ => {}
     }
@@ -139,6 +143,15 @@ fn detail(name: &str) -> &'static str {
         }
         "unauthorized" => "send your key in the header `Authorization: Bearer <key>`, or sign the request",
         "forbidden" => "the key sees a part of this session: ask for what is in `allowed`",
+        "blocked" => {
+            "what comes from you looks hostile; if it is not, tell whoever runs this service the Tandem-Request-Id \
+             of this answer"
+        }
+        "proof-needed" => {
+            "this credential is used as programs use it: find a text of letters and digits that, behind `challenge` \
+             and `:`, has a SHA-256 with 16 leading zero bits, and send `Tandem-Proof: <challenge> <text>`; the \
+             answer's Tandem-Clearance, sent from then on, spares you further ones"
+        }
         "unknown-session" => {
             "no session `s-1` is known: check the id; a session exists from its first event on"
         }

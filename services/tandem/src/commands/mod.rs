@@ -10,6 +10,7 @@ pub mod poison;
 pub mod repair;
 pub mod role;
 pub mod schema;
+pub mod shield;
 pub mod status;
 pub mod up;
 pub mod verify;

@@ -12,7 +12,7 @@
 //! | `sections.rs` `backends.rs` | all options there are: the one place that defines them |
 //! | `load.rs` `value.rs` | file and environment to checked values |
 //! | `scope.rs` `roles.rs` | what a role makes of them |
-//! | `limits.rs` | the file of rate limits |
+//! | `limits.rs` `shield.rs` | the files of rate limits, and of the shield's rules |
 //! | `changes.rs` | what is different in a configuration that was read anew |
 //! | `reference.rs` | the definitions, for people |
 
@@ -26,6 +26,7 @@ mod reference;
 mod roles;
 mod scope;
 mod sections;
+mod shield;
 mod value;
 
 #[cfg(test)]
@@ -41,3 +42,4 @@ pub use roles::{
     ComputeConfig, ControlConfig, ControlLink, GatewayRoleConfig, MetronomeConfig, QueryConfig, RoleConfig,
     SchemaConfig, TlsConfig, VerifyConfig,
 };
+pub use shield::shield_rules;

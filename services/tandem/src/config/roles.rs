@@ -10,7 +10,8 @@ use http::Uri;
 use tandem_compute::publish;
 use tandem_control::{Founders, MemberId, OperatorKey};
 use tandem_gateway::{
-    AdmissionConfig, ClockMode, GatewayConfig, LimitsConfig, Network, PoolConfig, PortLimits, TrustedProxies,
+    AdmissionConfig, ClockMode, GatewayConfig, LimitsConfig, Network, PoolConfig, PortLimits, ShieldConfig,
+    ShieldMode, TrustedProxies,
 };
 use tandem_limits::LeaseSettings;
 use tandem_model::PseudonymKey;
@@ -22,6 +23,7 @@ use super::load::Values;
 use super::option::Role;
 use super::scope::Scope;
 use super::sections::SECTIONS;
+use super::shield::shield_rules;
 use crate::certificates::{CertificateFiles, Certificates};
 use crate::identity::{self, JwksSource, TokenSettings};
 use crate::key::Key;
@@ -95,6 +97,8 @@ pub struct GatewayRoleConfig {
     pub route_memory: Option<PathBuf>,
     /// The file of rate limits.
     pub limits: Option<PathBuf>,
+    /// The file of the shield's rules.
+    pub shield: Option<PathBuf>,
     /// The Redis of limits that all gateways share, where they do.
     pub shared_limits: Option<tandem_redis::Settings>,
     /// Where it listens.
@@ -421,6 +425,7 @@ impl Reading<'_> {
             bodies_max: scope.count("bodies_max"),
             limits: self.limits()?,
             admission: self.admission(),
+            shield: self.shield()?,
         };
         Ok(GatewayRoleConfig {
             log: self.log()?,
@@ -431,6 +436,7 @@ impl Reading<'_> {
             control: self.control()?,
             route_memory: scope.path("route_memory"),
             limits: scope.path("limits"),
+            shield: self.scope("gateway.shield").path("rules"),
             shared_limits: self.shared_limits()?,
             listen: scope.address("listen")?,
             tls: self.tls()?,
@@ -464,6 +470,33 @@ impl Reading<'_> {
             wait: scope.duration("wait_ms"),
             burst_wait: scope.duration("burst_wait_ms"),
         }
+    }
+
+    fn shield(&self) -> Result<ShieldConfig, ConfigError> {
+        let scope = self.scope("gateway.shield");
+        let preset = ShieldConfig::default();
+        let mode = scope.text("mode");
+        let mode = ShieldMode::ALL.into_iter().find(|known| known.name() == mode).unwrap_or(preset.mode);
+        let rules = match scope.path("rules") {
+            None => preset.rules,
+            Some(file) => match shield_rules(&file) {
+                Ok((_, rules)) => rules,
+                Err(error) => return Err(scope.wrong("rules", format!("= {}: {error}", file.display()))),
+            },
+        };
+        let secret = scope.secret("secret")?.map(|text| {
+            let secret = tandem_identity::from_hexadecimal(&text);
+            secret.ok_or_else(|| scope.wrong("secret", "must have 64 hexadecimal digits"))
+        });
+        Ok(ShieldConfig {
+            mode,
+            rules,
+            memory: preset.memory,
+            slow: scope.duration("slow_ms"),
+            slowed_max: scope.count("slowed_max"),
+            explained_max: scope.count("explained_max"),
+            secret: secret.transpose()?,
+        })
     }
 
     fn limits(&self) -> Result<LimitsConfig, ConfigError> {

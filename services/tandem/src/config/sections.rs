@@ -15,6 +15,7 @@ pub(super) const SECTIONS: &[Section] = &[
     GATEWAY,
     backends::SHARED_LIMITS,
     GATEWAY_ADMISSION,
+    GATEWAY_SHIELD,
     GATEWAY_TLS,
     GATEWAY_JWT,
     METRONOME,
@@ -419,6 +420,57 @@ const GATEWAY_ADMISSION: Section = Section {
             "The same in a burst: while for less than 100 ms somebody has been waiting. At least wait_ms.",
         )
         .live(),
+    ],
+};
+
+const GATEWAY_SHIELD: Section = Section {
+    path: "gateway.shield",
+    about: "How hostile traffic is told from people and applications, and met. `tandem shield explain` says why a \
+            request was met as it was.",
+    roles: &[Role::Gateway],
+    options: &[
+        Opt::choice(
+            "mode",
+            &["off", "observe", "enforce"],
+            "observe",
+            "What becomes of its verdicts: observe counts and explains them and lets everybody pass.",
+        )
+        .live(),
+        Opt::path(
+            "rules",
+            "A file of rules in TOML: what each signal is worth, from how many points on what is done. It needs to say \
+             only what differs from the rules that come with the gateway. It is looked at every two seconds; what is \
+             wrong in it is logged and changes nothing.",
+        )
+        .live(),
+        Opt::integer(
+            "slow_ms",
+            500,
+            (1, 10_000),
+            "milliseconds",
+            "How long a request waits that is to be slowed down.",
+        )
+        .live(),
+        Opt::integer(
+            "slowed_max",
+            1_024,
+            (1, MIB),
+            "requests",
+            "Most requests that are held back so at one time; one more is answered with 429.",
+        )
+        .live(),
+        Opt::integer(
+            "explained_max",
+            4_096,
+            (0, MIB),
+            "verdicts",
+            "How many verdicts can be explained afterwards, the newest.",
+        ),
+        Opt::secret(
+            "secret",
+            "What proofs of work are signed with, 64 hexadecimal digits: the same at all gateways, so that one takes \
+             what another asked for. Where it is not set, each has its own, anew at each start.",
+        ),
     ],
 };
 

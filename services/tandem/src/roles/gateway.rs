@@ -29,8 +29,8 @@ use tokio::sync::watch;
 use tower::ServiceExt;
 
 use super::backends::{LOG, check_control, follow_control, is_log_retryable};
-use super::limits::follow_limits;
 use super::reload::{Live, follow_config, options};
+use super::rules::{follow_limits, follow_shield};
 use super::stage::{Ending, Stage, bind, local_address};
 use crate::certificates::{CertificateFiles, follow_certificates};
 use crate::config::{GatewayRoleConfig, TlsConfig};
@@ -53,6 +53,7 @@ struct Started {
     /// Compares both chains.
     views: [Box<dyn ChainView>; 2],
     limits: Option<PathBuf>,
+    shield: Option<PathBuf>,
     shared_limits: Option<Quota>,
     secure: Option<Secure>,
 }
@@ -72,7 +73,7 @@ pub(super) async fn run(config: GatewayRoleConfig, file: &Path) -> Result<(), Fa
     let stage = Stage::begin("gateway", config.admin).await?;
     let operator_key = config.gateway.operator_key.clone();
     let known = options(file).map_err(|error| Failure::configuration(anyhow!(error)))?;
-    let Started { listener, gateway, log, control, callers, views, limits, shared_limits, secure } =
+    let Started { listener, gateway, log, control, callers, views, limits, shield, shared_limits, secure } =
         match start(&stage, config).await {
             Ok(started) => started,
             Err(ending) => return stage.give_up(ending).await,
@@ -86,10 +87,14 @@ pub(super) async fn run(config: GatewayRoleConfig, file: &Path) -> Result<(), Fa
     let forgetting = tokio::spawn(forget_receipts(log, stage.stop_flag(), wall_ms));
     let following = tokio::spawn(callers.follow(gateway.clone(), stage.stopped()));
     let (limits, limit_files) = watch::channel(limits);
+    let (shield, shield_files) = watch::channel(shield);
     let pending = Arc::new(AtomicU64::new(0));
     metrics::door(&stage.telemetry, &gateway, Arc::clone(&pending));
-    let mut live = Live { gateway: gateway.clone(), operator_key, limits, tls: None, pending };
-    let mut background = vec![tokio::spawn(follow_limits(gateway.clone(), limit_files).map(|_| ()))];
+    let mut live = Live { gateway: gateway.clone(), operator_key, limits, shield, tls: None, pending };
+    let mut background = vec![
+        tokio::spawn(follow_limits(gateway.clone(), limit_files).map(|_| ())),
+        tokio::spawn(follow_shield(gateway.clone(), shield_files).map(|_| ())),
+    ];
     let mut port = None;
     if let Some(Secure { listener, tls, files }) = secure {
         say(format_args!("listening with TLS on https://{}", local_address(&listener)?));
@@ -170,8 +175,8 @@ async fn start(stage: &Stage, config: GatewayRoleConfig) -> Result<Started, Endi
         metrics::nodes(&stage.telemetry, chain, pool);
     }
     metrics::check_gateway(&stage.health, &gateway, &ingest);
-    let limits = config.limits;
-    Ok(Started { listener, gateway, log, control, callers, views, limits, shared_limits, secure })
+    let (limits, shield) = (config.limits, config.shield);
+    Ok(Started { listener, gateway, log, control, callers, views, limits, shield, shared_limits, secure })
 }
 
 /// The log, as Kafka or else a chain describes it.

@@ -20,10 +20,10 @@ mod backends;
 mod compute;
 mod control;
 mod gateway;
-mod limits;
 mod metronome;
 mod query;
 mod reload;
+mod rules;
 mod stage;
 mod trusted_clock;
 

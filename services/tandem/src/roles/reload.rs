@@ -29,6 +29,8 @@ pub(super) struct Live {
     pub(super) operator_key: String,
     /// The file of rate limits.
     pub(super) limits: watch::Sender<Option<PathBuf>>,
+    /// The file of the shield's rules.
+    pub(super) shield: watch::Sender<Option<PathBuf>>,
     /// What the port with TLS shows, where there is one.
     pub(super) tls: Option<(Arc<Tls>, watch::Sender<CertificateFiles>)>,
     /// How many options wait for a restart.
@@ -124,11 +126,12 @@ impl Live {
     /// Puts it in force, or leaves everything as it is. Whether TLS waits for a restart: it is to be
     /// spoken and is not, or the other way round.
     fn apply(&self, config: Box<GatewayRoleConfig>) -> Result<bool, String> {
-        let GatewayRoleConfig { gateway, limits, tls, .. } = *config;
+        let GatewayRoleConfig { gateway, limits, shield, tls, .. } = *config;
         let gateway = GatewayConfig { operator_key: self.operator_key.clone(), ..gateway };
         self.gateway.replace_config(gateway).map_err(|error| format!("see section [gateway]: {error}"))?;
         // From here on nothing can fail.
         self.limits.send_if_modified(|file| std::mem::replace(file, limits.clone()) != limits);
+        self.shield.send_if_modified(|file| std::mem::replace(file, shield.clone()) != shield);
         let tls_waits = self.tls.is_some() != tls.is_some();
         if let (Some((shown, files)), Some(tls)) = (&self.tls, tls) {
             let is_other =

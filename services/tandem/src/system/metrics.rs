@@ -8,7 +8,7 @@ use tandem_compute::publish::{State, Status as PublisherStatus};
 use tandem_compute::{Hot, Phase, Status};
 use tandem_control::View;
 use tandem_gateway::{
-    AdmissionCounts, BreakerState, CallerCounts, ClockMode, Gateway, LimitCounts, Pool, Verdict,
+    AdmissionCounts, BreakerState, CallerCounts, ClockMode, Gateway, LimitCounts, Pool, ShieldMode, Verdict,
 };
 use tandem_gateway::{Class, Reason};
 use tandem_ingest::{Ingest, MetronomeCounts};
@@ -149,6 +149,27 @@ fn limits(telemetry: &Telemetry, gateway: &Gateway) {
     });
 }
 
+/// What the shield of a gateway found.
+fn shield(telemetry: &Telemetry, gateway: &Gateway) {
+    let gateway = gateway.clone();
+    parts::gateway_shield(telemetry, move || {
+        let counts = gateway.shield();
+        let named = |actions: [(tandem_shield::Action, u64); 6]| {
+            actions.iter().map(|(action, count)| (action.name(), *count)).collect()
+        };
+        parts::Shield {
+            is_enforced: gateway.shield_mode() == ShieldMode::Enforce,
+            actions: named(counts.actions),
+            would_be: named(counts.would_be),
+            rules: counts.rules.iter().map(|rule| (rule.rule, rule.fired, rule.observed)).collect(),
+            keys: counts.keys as u64,
+            bytes: counts.bytes as u64,
+            evictions: counts.evictions,
+            claims_dropped: counts.claims_dropped,
+        }
+    });
+}
+
 /// What a gateway counts about TLS and its configuration; `pending` is how many options wait for a restart.
 pub fn door(telemetry: &Telemetry, gateway: &Gateway, pending: Arc<AtomicU64>) {
     let gateway = gateway.clone();
@@ -232,6 +253,7 @@ pub fn gateway(telemetry: &Telemetry, gateway: &Gateway) {
     let judging = gateway.clone();
     parts::gateway_violations(telemetry, move || judging.violations().collect::<Vec<_>>());
     limits(telemetry, gateway);
+    shield(telemetry, gateway);
     admission(telemetry, gateway);
     let routed = gateway.clone();
     parts::route(telemetry, move || routed.route());

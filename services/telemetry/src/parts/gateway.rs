@@ -297,6 +297,55 @@ pub fn gateway_limits(telemetry: &Telemetry, limits: impl Fn() -> Limits + Send 
     });
 }
 
+/// What the shield of a gateway found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shield {
+    /// Whether its verdicts are carried out.
+    pub is_enforced: bool,
+    /// Verdicts, by action.
+    pub actions: Vec<(&'static str, u64)>,
+    /// Verdicts, by what would be done if rules that only observe had a say.
+    pub would_be: Vec<(&'static str, u64)>,
+    /// How often a rule spoke: its name, and with a say, and observing.
+    pub rules: Vec<(&'static str, u64, u64)>,
+    /// Addresses, credentials and forms of headers that are remembered.
+    pub keys: u64,
+    /// Their memory, in bytes.
+    pub bytes: u64,
+    /// Those forgotten for lack of room.
+    pub evictions: u64,
+    /// Claims to be a known crawler that there was no room to look into.
+    pub claims_dropped: u64,
+}
+
+/// Shows what the shield of a gateway found.
+pub fn gateway_shield(telemetry: &Telemetry, shield: impl Fn() -> Shield + Send + Sync + 'static) {
+    use catalogue::*;
+    telemetry.source(move |samples| {
+        let shield = shield();
+        for (metric, counts) in
+            [(&GATEWAY_SHIELD_VERDICTS, &shield.actions), (&GATEWAY_SHIELD_WOULD_BE, &shield.would_be)]
+        {
+            for (action, count) in counts {
+                samples.set(metric, &[action], *count as f64);
+            }
+        }
+        for (rule, counted, observed) in &shield.rules {
+            samples.set(&GATEWAY_SHIELD_RULES, &[rule, "counted"], *counted as f64);
+            samples.set(&GATEWAY_SHIELD_RULES, &[rule, "observed"], *observed as f64);
+        }
+        for (metric, value) in [
+            (&GATEWAY_SHIELD_ENFORCED, u64::from(shield.is_enforced)),
+            (&GATEWAY_SHIELD_KEYS, shield.keys),
+            (&GATEWAY_SHIELD_BYTES, shield.bytes),
+            (&GATEWAY_SHIELD_EVICTIONS, shield.evictions),
+            (&GATEWAY_SHIELD_CLAIMS_DROPPED, shield.claims_dropped),
+        ] {
+            samples.set(metric, &[], value as f64);
+        }
+    });
+}
+
 /// What a gateway did about load.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Admission {

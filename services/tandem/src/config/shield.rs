@@ -1,0 +1,40 @@
+//! The file of the shield's rules.
+
+use std::io::Read;
+use std::path::Path;
+
+use tandem_shield::{Rules, TEXT_BYTES_MAX};
+
+use super::limits::RulesText;
+
+/// Reads a file of the shield's rules.
+///
+/// # Errors
+///
+/// When it can't be read, or anything in it is wrong.
+pub fn shield_rules(file: &Path) -> Result<(RulesText, Rules), String> {
+    let mut text = String::new();
+    let read = std::fs::File::open(file)
+        .and_then(|file| file.take(TEXT_BYTES_MAX as u64 + 1).read_to_string(&mut text));
+    read.map_err(|error| format!("it can't be read: {error}"))?;
+    let rules = Rules::parse(&text).map_err(|error| error.to_string())?;
+    Ok((text, rules))
+}
+
+#[cfg(test)]
+mod tests {
+    use tandem_shield::Action;
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_or_refused_with_a_reason() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("shield.toml");
+        assert!(shield_rules(&file).unwrap_err().contains("can't be read"));
+        std::fs::write(&file, "[actions]\ntag = 5\n").unwrap();
+        assert_eq!(shield_rules(&file).unwrap().1.thresholds().action(5), Action::Tag);
+        std::fs::write(&file, "[[rules]]\nname = \"nonsense\"\npoints = 5\n").unwrap();
+        assert!(shield_rules(&file).unwrap_err().contains("nonsense"));
+    }
+}
