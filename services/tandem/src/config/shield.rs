@@ -32,7 +32,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("shield.toml");
         assert!(shield_rules(&file).unwrap_err().contains("can't be read"));
-        std::fs::write(&file, "[actions]\ntag = 5\n").unwrap();
+        std::fs::write(&file, "[actions]\ntag = 5\nslow = 25\nchallenge = 45\nlimit = 60\ndeny = 80\n")
+            .unwrap();
         assert_eq!(shield_rules(&file).unwrap().1.thresholds().action(5), Action::Tag);
         std::fs::write(&file, "[[rules]]\nname = \"nonsense\"\npoints = 5\n").unwrap();
         assert!(shield_rules(&file).unwrap_err().contains("nonsense"));
