@@ -19,6 +19,7 @@ use crate::callers::SignedBody;
 use crate::config::ClockMode;
 use crate::headers::{IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED, TOKEN};
 use crate::ownership::Owned;
+use crate::shield::Doubted;
 use crate::stack::Shared;
 
 /// How long taking a body may last once it is here. It goes on behind the answer.
@@ -89,6 +90,7 @@ where
         idempotency_key,
         now_ms: wall_ms(),
         token: token_sent.clone(),
+        suspect: parts.extensions.get::<Doubted>().is_some(),
     };
     let taking = shared.ingest.post(body, options);
     let accepted = match tokio::time::timeout(TAKE_TIMEOUT, taking).await {

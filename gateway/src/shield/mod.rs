@@ -45,6 +45,10 @@ const CLEARANCE: HeaderName = HeaderName::from_static("tandem-clearance");
 /// When to come back, in seconds, for those that are limited: the windows of most rules are minutes.
 const RETRY_AFTER_S: u64 = 60;
 
+/// In the extensions of requests whose events are to be marked as those of suspects.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Doubted;
+
 /// The shield, and what it takes to carry out what it says.
 pub(crate) struct Guard {
     shield: Shield,
@@ -237,6 +241,19 @@ fn who_of(caller: Option<&Caller>) -> Who<'_> {
     }
 }
 
+/// Whether the events that come with such a verdict are marked as those of suspects.
+///
+/// What a person's own credential sends is about that person. An application speaks for its viewers,
+/// and that it is a program says nothing of them: only when it is used in ways that are not its own
+/// (from [`Action::Slow`] on) are they doubted. A signature is not stolen by listening: never.
+fn is_doubted(caller: Option<&Caller>, action: Action) -> bool {
+    match who_of(caller) {
+        Who::Token { .. } => action >= Action::Tag,
+        Who::Key { .. } => action >= Action::Slow,
+        Who::Nobody | Who::Failed | Who::Signed { .. } | Who::Operator => false,
+    }
+}
+
 /// Whether an answer of this status says nothing of who asked: we said it, for reasons of our own.
 fn is_ours(status: u16) -> bool {
     matches!(status, 401 | 403 | 429 | 503)
@@ -270,7 +287,7 @@ impl<S: Inner<B>, B: Send + 'static> Service<Request<B>> for Shielded<S> {
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let mode = self.guard.mode();
         if mode == ShieldMode::Off {
             return self.inner.call(request).boxed();
@@ -283,6 +300,9 @@ impl<S: Inner<B>, B: Send + 'static> Service<Request<B>> for Shielded<S> {
             ShieldMode::Enforce => self.guard.course(&request, verdict.action),
             ShieldMode::Observe | ShieldMode::Off => Course::On,
         };
+        if mode == ShieldMode::Enforce && is_doubted(request.extensions().get(), verdict.action) {
+            request.extensions_mut().insert(Doubted);
+        }
         let (ticket, guard) = (verdict.ticket, Arc::clone(&self.guard));
         let told = move |status: u16, ours: bool| {
             guard.shield.answered(&ticket, Outcome { status, ours, replayed: false });

@@ -3,18 +3,24 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
+use tandem_identity::Permissions;
 use tandem_shield::challenge::zero_bits;
 use tandem_shield::{Action, Rules};
 
 use super::*;
+use crate::ChainService;
 use crate::config::{ClockMode, GatewayConfig};
-use crate::testing::{KEY, World, get, json_of, request, saying, tenant_key, tenant_keys};
+use crate::testing::{KEY, World, chain, get, json_of, request, saying, tenant_key, tenant_keys};
 
 fn world(mode: ShieldMode, rules: &str) -> World {
+    world_of(mode, rules, [saying("a"), saying("b")])
+}
+
+fn world_of(mode: ShieldMode, rules: &str, chains: [ChainService; 2]) -> World {
     let mut config = GatewayConfig::new(KEY);
     config.shield.mode = mode;
     config.shield.rules = Rules::parse(rules).unwrap();
-    let world = World::with(config, [saying("a"), saying("b")], ClockMode::Live);
+    let world = World::with(config, chains, ClockMode::Live);
     world.gateway.use_keys(tenant_keys());
     world
 }
@@ -183,4 +189,45 @@ async fn who_is_slowed_waits_and_beyond_the_room_for_that_is_limited() {
     assert!(second.headers().contains_key("retry-after"));
     assert_eq!(first.await.unwrap().status(), StatusCode::OK);
     assert!(began.elapsed() >= Duration::from_millis(500));
+}
+
+/// What both posts of events here bring.
+const START_AND_ENTER: &str = concat!(
+    r#"{"event_id":"e1","type":"session_start","ts":1000,"session_id":"s","anchor_id":"a1","room_id":"r","#,
+    r#""title":"t","category":"c","anchor_name":"n","anchor_fans":1,"content_type":"c","region":"r"}"#,
+    "\n",
+    r#"{"event_id":"e2","type":"enter","ts":1000,"session_id":"s","user_id":"u"}"#,
+);
+
+#[tokio::test(start_paused = true)]
+async fn events_of_a_doubted_key_are_marked_where_verdicts_are_carried_out() {
+    let slowing = "[[rules]]\nname = \"agent-missing\"\npoints = 30\npoints_known = 30\n";
+    for (mode, doubted) in [(ShieldMode::Enforce, 1), (ShieldMode::Observe, 0)] {
+        let nobodys = || chain(|_| async { Ok(problem(&Problem::unknown_session("test"))) });
+        let world = world_of(mode, slowing, [nobodys(), nobodys()]);
+        let mut posted = request(Method::POST, "/v1/events", &[], START_AND_ENTER);
+        let value = HeaderValue::try_from(format!("Bearer {}", tenant_key("write").to_text())).unwrap();
+        posted.headers_mut().insert("authorization", value);
+        let answer = world.send(posted).await;
+        assert_eq!(answer.status(), StatusCode::OK, "{:?}", answer.body());
+        assert_eq!(world.shared.ingest.counts().suspect, doubted, "{mode:?}");
+    }
+}
+
+#[test]
+fn who_is_a_program_by_its_nature_is_not_doubted_for_being_one() {
+    let may = Permissions { operate: false, ..Permissions::ALL };
+    let caller = |how| Caller { how, may, ..Caller::operator() };
+    for (how, from) in [
+        (Credential::Jwt, Some(Action::Tag)),
+        (Credential::Key, Some(Action::Slow)),
+        (Credential::Signature, None),
+    ] {
+        for action in Action::ALL {
+            let expected = from.is_some_and(|from| action >= from);
+            assert_eq!(is_doubted(Some(&caller(how)), action), expected, "{how:?} {action:?}");
+        }
+    }
+    assert!(!is_doubted(None, Action::Deny));
+    assert!(!is_doubted(Some(&Caller::operator()), Action::Deny));
 }

@@ -17,6 +17,9 @@ pub const LINE_ERRORS_MAX: usize = 100;
 pub struct Accepted {
     /// Lines that are events and are now in the log.
     pub events: u64,
+    /// How many of them were marked as suspect here. Not for the sender's eyes.
+    #[serde(skip)]
+    pub suspect: u64,
     /// Lines that are beats and are now in every partition.
     pub beats: u64,
     /// Lines that are neither; the log keeps their beginnings.

@@ -20,6 +20,8 @@ pub struct IngestCounts {
     pub failed: u64,
     /// Lines taken as events.
     pub events: u64,
+    /// Those of them that were marked as suspect here.
+    pub suspect: u64,
     /// Lines taken as beats.
     pub beats: u64,
     /// Lines that are neither.
@@ -52,6 +54,7 @@ pub(crate) struct Counters {
     busy: AtomicU64,
     failed: AtomicU64,
     events: AtomicU64,
+    suspect: AtomicU64,
     beats: AtomicU64,
     malformed: AtomicU64,
 }
@@ -63,6 +66,7 @@ impl Counters {
             Ok(accepted) if accepted.replayed => &self.repeated,
             Ok(accepted) => {
                 self.events.fetch_add(accepted.events, Relaxed);
+                self.suspect.fetch_add(accepted.suspect, Relaxed);
                 self.beats.fetch_add(accepted.beats, Relaxed);
                 self.malformed.fetch_add(accepted.malformed, Relaxed);
                 &self.accepted
@@ -88,6 +92,7 @@ impl Counters {
             busy: self.busy.load(Relaxed),
             failed: self.failed.load(Relaxed),
             events: self.events.load(Relaxed),
+            suspect: self.suspect.load(Relaxed),
             beats: self.beats.load(Relaxed),
             malformed: self.malformed.load(Relaxed),
             waiting,

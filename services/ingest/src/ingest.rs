@@ -25,7 +25,7 @@ use crate::accepted::{Accepted, LINE_ERRORS_MAX, LineError};
 use crate::counts::{Counters, IngestCounts};
 use crate::error::IngestError;
 use crate::idempotency::{KEPT_MS, UnderWay};
-use crate::lines;
+use crate::{lines, suspect};
 
 /// Largest body, in bytes.
 pub const BODY_BYTES_MAX: usize = 8 << 20;
@@ -66,6 +66,8 @@ pub struct Post {
     pub now_ms: u64,
     /// What the sender has read before; becomes part of the answer.
     pub token: Option<Token>,
+    /// Whether it is doubted that the viewers of these events are people: they are marked as suspect.
+    pub suspect: bool,
 }
 
 impl Ingest {
@@ -242,11 +244,11 @@ struct Prepared {
 }
 
 async fn prepare_off_thread(body: Bytes, post: &Post, partitions: u32) -> Result<Prepared, IngestError> {
-    let replay = post.replay;
+    let (replay, doubted) = (post.replay, post.suspect);
     let mut prepared = if body.len() <= INLINE_BYTES_MAX {
-        prepare(&body, replay, partitions)?
+        prepare(&body, replay, doubted, partitions)?
     } else {
-        tokio::task::spawn_blocking(move || prepare(&body, replay, partitions))
+        tokio::task::spawn_blocking(move || prepare(&body, replay, doubted, partitions))
             .await
             .map_err(|error| IngestError::Internal(error.to_string()))??
     };
@@ -254,7 +256,7 @@ async fn prepare_off_thread(body: Bytes, post: &Post, partitions: u32) -> Result
     Ok(prepared)
 }
 
-fn prepare(body: &Bytes, replay: bool, partitions: u32) -> Result<Prepared, IngestError> {
+fn prepare(body: &Bytes, replay: bool, doubted: bool, partitions: u32) -> Result<Prepared, IngestError> {
     let mut records = Vec::new();
     let mut accepted = Accepted::default();
     let mut lines_seen = 0;
@@ -267,7 +269,10 @@ fn prepare(body: &Bytes, replay: bool, partitions: u32) -> Result<Prepared, Inge
         let reason = match tandem_model::decode::decode(line) {
             Ok(Line::Event(event)) => {
                 let partition = partition_of(event.session_id.as_bytes(), partitions);
-                records.push((partition, Record::line(body.slice_ref(line))));
+                let is_marked = doubted && event.viewer.is_some_and(|viewer| !viewer.suspect);
+                let marked = if is_marked { suspect::marked(line) } else { None };
+                accepted.suspect += u64::from(marked.is_some());
+                records.push((partition, Record::line(marked.unwrap_or_else(|| body.slice_ref(line)))));
                 accepted.events += 1;
                 continue;
             }

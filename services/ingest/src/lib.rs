@@ -17,6 +17,7 @@ mod ingest;
 pub mod lines;
 mod metronome;
 pub mod replay;
+mod suspect;
 
 #[cfg(test)]
 mod fake;

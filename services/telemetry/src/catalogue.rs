@@ -275,6 +275,8 @@ metrics! {
     INGEST_BODIES = Counter, "tandem_ingest_bodies_total", "bodies", ["outcome"], 5;
     /// Lines taken in as events.
     INGEST_EVENTS = Counter, "tandem_ingest_events_total", "lines", [], 1;
+    /// Those of them that were marked as suspect on the way in, since the shield doubts their sender.
+    INGEST_SUSPECT = Counter, "tandem_ingest_suspect_events_total", "lines", [], 1;
     /// Lines taken in as beats, of a replay.
     INGEST_BEATS = Counter, "tandem_ingest_beats_total", "lines", [], 1;
     /// Lines that are no events; kept as dead letters, and named to their sender.

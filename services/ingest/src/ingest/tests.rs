@@ -274,6 +274,7 @@ async fn what_became_of_bodies_and_lines_is_counted() {
         refused: 2,
         failed: 1,
         events: 2,
+        suspect: 0,
         beats: 1,
         malformed: 1,
         waiting: 0,
@@ -327,4 +328,19 @@ async fn what_is_taken_is_what_the_decoder_takes_whatever_the_size() {
     assert!(body.len() > INLINE_BYTES_MAX);
     assert_eq!(setup.post(&body, Post::default()).await.unwrap().events, 2_000);
     assert_eq!(setup.log.lines(home("s")), lines);
+}
+
+#[tokio::test]
+async fn events_from_a_doubted_sender_are_marked_and_nothing_else_is() {
+    let setup = setup();
+    let end = r#"{"event_id":"b","type":"session_end","ts":1000,"session_id":"s"}"#;
+    let bad = r#"{"event_id":"c"}"#;
+    let doubted = Post { suspect: true, ..Post::default() };
+    let body = [&enter("s", "a"), end, bad].join("\n");
+    let accepted = setup.post(&body, doubted).await.unwrap();
+    assert_eq!((accepted.events, accepted.malformed, accepted.suspect), (2, 1, 1));
+    let marked = enter("s", "a").replace('}', r#","suspect":true}"#);
+    assert_eq!(setup.log.lines(home("s"))[..2], [marked.as_str(), end]);
+    assert_eq!(setup.ingest.counts().suspect, 1);
+    assert!(setup.all_lines().iter().any(|line| line == bad));
 }

@@ -380,6 +380,7 @@ pub fn ingest(telemetry: &Telemetry, ingest: &Arc<Ingest>) {
             busy: counts.busy,
             failed: counts.failed,
             events: counts.events,
+            suspect: counts.suspect,
             beats: counts.beats,
             malformed: counts.malformed,
             waiting: counts.waiting,

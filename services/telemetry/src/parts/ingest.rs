@@ -17,6 +17,8 @@ pub struct IngestCounts {
     pub failed: u64,
     /// Lines taken as events.
     pub events: u64,
+    /// Those marked as suspect here.
+    pub suspect: u64,
     /// Lines taken as beats.
     pub beats: u64,
     /// Lines that are no events.
@@ -42,6 +44,7 @@ pub fn ingest(telemetry: &Telemetry, counts: impl Fn() -> IngestCounts + Send + 
             samples.set(&INGEST_BODIES, &[outcome], bodies as f64);
         }
         samples.set(&INGEST_EVENTS, &[], counts.events as f64);
+        samples.set(&INGEST_SUSPECT, &[], counts.suspect as f64);
         samples.set(&INGEST_BEATS, &[], counts.beats as f64);
         samples.set(&INGEST_MALFORMED, &[], counts.malformed as f64);
         samples.set(&INGEST_WAITING, &[], counts.waiting as f64);
