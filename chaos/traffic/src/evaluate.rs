@@ -14,6 +14,7 @@
 //!   left reached the rows; it is **served** where it got figures, and not told 404.
 //! - Challenges are solved by people's browsers and apps, and by attackers with whole browsers
 //!   (a headless fleet, a token sold to people). A clearance holds for half an hour and a network.
+//! - Public pages are answered to everybody, whatever the verdict, which still counts as a decision.
 //! - People whose token a thief uses at the same time are shown apart: whoever stops the thief stops
 //!   the token.
 //!
@@ -30,6 +31,7 @@ use tandem_shield::{Action, Memory, Outcome, Rules, Seen, Shield};
 
 pub use report::{FamilyReport, Group, People, Report, Signed, Worthless};
 
+use crate::sender::is_public;
 use crate::{Family, Kind, Shot, Traffic, TrafficOptions, Who, address};
 use tally::Tally;
 
@@ -101,6 +103,7 @@ impl Stand {
             fingerprint: None,
         });
         let is_stopped = verdict.action.is_refusal()
+            && !is_public(&shot.path)
             && !(verdict.action == Action::Challenge && solves(shot.family) && self.clear(shot));
         let status = match verdict.action {
             Action::Limit if is_stopped => 429,

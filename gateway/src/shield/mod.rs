@@ -3,6 +3,10 @@
 //! [`tandem_shield`]; here are the clock, the answers, and the memory of verdicts.
 //!
 //! Who is not let in by authentication never gets here: [`Guard::at_the_door`] is told of him there.
+//!
+//! What everybody may read is judged and never refused: it costs nothing, limits hold for it, and whoever
+//! asks after the gateway's health may share an address with anybody. A gateway behind a proxy that it does
+//! not know to be one would otherwise block the proxy, and be taken out by it.
 
 use std::convert::Infallible;
 use std::hash::{BuildHasher, RandomState};
@@ -25,6 +29,7 @@ use tandem_shield::{Action, Counts, Outcome, Rules, Seen, Shield, Verdict, Who};
 use tower::{Layer, Service};
 
 use crate::answer::{Answer, problem};
+use crate::auth::is_public;
 use crate::client_address::ClientAddress;
 use crate::places::{Place, Places};
 use crate::request_id::RequestId;
@@ -136,7 +141,7 @@ impl Guard {
         if mode == ShieldMode::Off {
             return answer;
         }
-        let verdict = self.judge(request, who, mode);
+        let verdict = self.judge(request, who, mode == ShieldMode::Enforce);
         self.shield.answered(&verdict.ticket, Outcome { status: 401, ours: true, replayed: false });
         match verdict.action {
             Action::Limit | Action::Deny if mode == ShieldMode::Enforce => Box::new(refusal(verdict.action)),
@@ -145,7 +150,7 @@ impl Guard {
         }
     }
 
-    fn judge<B>(&self, request: &Request<B>, who: Who<'_>, mode: ShieldMode) -> Verdict {
+    fn judge<B>(&self, request: &Request<B>, who: Who<'_>, is_enforced: bool) -> Verdict {
         let seen = Seen {
             now_ms: wall_ms(),
             address: address_of(request),
@@ -161,7 +166,6 @@ impl Guard {
         if verdict.would_be > Action::Allow
             && let Some(RequestId(id)) = request.extensions().get::<RequestId>()
         {
-            let is_enforced = mode == ShieldMode::Enforce;
             self.explained.note(id.to_str().unwrap_or_default(), &seen, &verdict, is_enforced);
         }
         verdict
@@ -292,15 +296,16 @@ impl<S: Inner<B>, B: Send + 'static> Service<Request<B>> for Shielded<S> {
         if mode == ShieldMode::Off {
             return self.inner.call(request).boxed();
         }
+        let is_enforced = mode == ShieldMode::Enforce && !is_public(request.uri().path());
         let verdict = {
             let who = who_of(request.extensions().get::<Caller>());
-            self.guard.judge(&request, who, mode)
+            self.guard.judge(&request, who, is_enforced)
         };
-        let course = match mode {
-            ShieldMode::Enforce => self.guard.course(&request, verdict.action),
-            ShieldMode::Observe | ShieldMode::Off => Course::On,
+        let course = match is_enforced {
+            true => self.guard.course(&request, verdict.action),
+            false => Course::On,
         };
-        if mode == ShieldMode::Enforce && is_doubted(request.extensions().get(), verdict.action) {
+        if is_enforced && is_doubted(request.extensions().get(), verdict.action) {
             request.extensions_mut().insert(Doubted);
         }
         let (ticket, guard) = (verdict.ticket, Arc::clone(&self.guard));
