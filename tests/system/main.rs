@@ -10,6 +10,7 @@
 //! | the description is sound, and every answer is as it says, whatever is asked | `described.rs`, `properties.rs` |
 //! | pages of other origins may call where that is configured | `cors.rs` |
 //! | a client written from the pages about keys and signatures gets along | `pages.rs` |
+//! | the shield blocks scanners, disturbs nobody, and says why | `shield.rs` |
 //! | streams stay and go on; figures that stand still are sent once | `streams.rs` |
 //! | hundreds of streams are held, half of them WebSockets; thousands in `tests/long` | `held.rs` |
 //! | no reader goes backwards, everybody reads their own writes | `tokens.rs` |
@@ -45,6 +46,7 @@ mod properties;
 mod proxy;
 mod real_input;
 mod server;
+mod shield;
 mod streams;
 mod tokens;
 mod verify;

@@ -3,6 +3,8 @@
 
 #![allow(dead_code, reason = "these only carry descriptions")]
 
+pub(crate) mod shield;
+
 use serde::Serialize;
 use utoipa::openapi::schema::AnyOfBuilder;
 use utoipa::openapi::{Ref, RefOr, Schema};
@@ -27,7 +29,7 @@ pub(crate) const STREAMS: &str = "/v1/stream";
 
 /// Whether a call is a read of figures, or of what belongs to them.
 pub(crate) fn is_read(path: &str) -> bool {
-    !matches!(path, EVENTS | REPAIRS | VERDICTS)
+    !matches!(path, EVENTS | REPAIRS | VERDICTS | shield::PATH)
 }
 
 /// Whether a call needs no key, and has no token.

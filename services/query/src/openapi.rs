@@ -62,6 +62,7 @@ mod problems;
         described::post_events,
         described::post_repairs,
         described::post_verdicts,
+        described::shield::verdict,
         described::stream,
         described::streams,
         described::status,

@@ -29,7 +29,7 @@ pub(super) fn complete(document: &mut Value) {
 
 fn complete_operation(path: &str, operation: &mut Value) {
     let is_public = described::is_public(path);
-    let is_order = matches!(path, described::REPAIRS | described::VERDICTS);
+    let is_operators = matches!(path, described::REPAIRS | described::VERDICTS | described::shield::PATH);
     let is_read = described::is_read(path) && !is_public;
     let is_plain_read = is_read && !matches!(path, described::STREAM | described::STREAMS);
     operation["security"] = match is_public {
@@ -41,7 +41,7 @@ fn complete_operation(path: &str, operation: &mut Value) {
     for parameter in &mut own {
         complete_parameter(path, parameter);
     }
-    if !is_public && !is_order {
+    if !is_public && !is_operators {
         own.push(reference("parameters", "Token"));
     }
     if is_plain_read {
@@ -105,7 +105,8 @@ fn complete_response(path: &str, status: &str, response: &mut Value) {
     let names: &[&str] = match path {
         _ if status == "422" => &["Idempotency-Replayed"],
         described::EVENTS => &["Tandem-Token"],
-        described::STREAM | described::STREAMS | described::REPAIRS | described::VERDICTS => &[],
+        described::STREAM | described::STREAMS => &[],
+        described::REPAIRS | described::VERDICTS | described::shield::PATH => &[],
         _ if described::is_public(path) => &[],
         _ => &["Tandem-Token", "Tandem-Chain", "ETag"],
     };

@@ -119,6 +119,13 @@ pub(super) fn answer(path: &str) -> Option<Value> {
         described::EVENTS => json!({"accepted": 3, "beats": 0, "malformed": 0, "meta": {"token": TOKEN}}),
         described::REPAIRS => json!({"chain": "b", "partitions": [2]}),
         described::VERDICTS => json!({"partition": 2, "offset": 53_712, "ruling": "release", "at": 54_001}),
+        described::shield::PATH => json!({
+            "request_id": "5f1c09a3b2d4e677-1042", "at_ms": 1_732_190_412_345_u64, "address": "192.0.2.7",
+            "caller": "nobody", "method": "GET", "path": "/v1/.env", "action": "deny", "would_be": "deny",
+            "enforced": true, "score": 110,
+            "reasons": [{"rule": "honeypot", "points": 60, "observed": false,
+                "evidence": "it asked 2 times for what only attackers ask for"}],
+        }),
         "/v1/catalog/tables" => tables(),
         "/v1/log/{partition}" => json!({
             "records": [{"offset": 41,

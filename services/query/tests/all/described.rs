@@ -7,12 +7,13 @@ use serde_json::{Value, json};
 use crate::world::{BEGIN, BEGIN_MS, World};
 
 /// What is described and answered elsewhere, or has no parameters.
-const ELSEWHERE: [&str; 9] = [
+const ELSEWHERE: [&str; 10] = [
     "/v1/sessions/{id}/stream",
     "/v1/stream",
     "/v1/events",
     "/v1/repairs",
     "/v1/verdicts",
+    "/v1/shield/verdicts/{request_id}",
     "/v1/status",
     "/v1/openapi.json",
     "/v1/asyncapi.json",

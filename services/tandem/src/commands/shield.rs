@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::cli::Connection;
 use crate::config::shield_rules;
 use crate::failure::Failure;
-use crate::terminal::say;
+use crate::terminal::{say, utc};
 
 /// What `tandem shield` takes.
 #[derive(Debug, clap::Args)]
@@ -113,7 +113,7 @@ fn lines(verdict: &Verdict) -> Vec<String> {
     };
     let mut lines = vec![
         format!("{method} {path}"),
-        format!("from {address} ({who}), at {at_ms} ms since 1970"),
+        format!("from {address} ({who}), {}", utc(*at_ms)),
         format!("{met}, at {score} points"),
     ];
     if would_be != action {
@@ -139,7 +139,7 @@ mod tests {
             evidence: "it asked 2 times for what only attackers ask for".to_owned(),
         };
         let verdict = Verdict {
-            at_ms: 5,
+            at_ms: 1_732_190_400_000,
             address: "192.0.2.1".to_owned(),
             caller: "key".to_owned(),
             credential: Some("k1".to_owned()),
@@ -156,7 +156,7 @@ mod tests {
             lines(&verdict),
             [
                 "GET /.env",
-                "from 192.0.2.1 (key k1 of mcn), at 5 ms since 1970",
+                "from 192.0.2.1 (key k1 of mcn), 2024-11-21 12:00:00 UTC",
                 "let through, since verdicts are only observed; it would have been: limit, at 60 points",
                 "with the rules that only observe: deny",
                 "  +60 honeypot: it asked 2 times for what only attackers ask for",

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use tandem_gateway::ClockMode;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use tandem_gateway::{ClockMode, ShieldMode};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::KeyOption;
@@ -22,6 +23,14 @@ const RECOVERY_IS_LONG: Duration = Duration::from_secs(2);
 /// Where clients of the control group look first.
 const CONTROL_PORT: u16 = 8090;
 const PARTITIONS_MAX: i64 = 256;
+
+/// Names of what may become of the shield's verdicts, read as what they mean.
+fn shield_modes() -> impl TypedValueParser<Value = ShieldMode> {
+    PossibleValuesParser::new(ShieldMode::ALL.map(ShieldMode::name)).map(|text| {
+        let named = ShieldMode::ALL.into_iter().find(|mode| mode.name() == text);
+        named.expect("no other name is possible")
+    })
+}
 
 /// What `tandem up` takes.
 #[derive(Debug, clap::Args)]
@@ -53,6 +62,9 @@ pub struct Args {
     /// be given several times [default: none]
     #[arg(long = "cors-origin", value_name = "ORIGIN")]
     cors_origins: Vec<String>,
+    /// What becomes of the shield's verdicts about hostile traffic; `tandem shield explain` tells them
+    #[arg(long, value_name = "MODE", default_value = ShieldMode::default().name(), value_parser = shield_modes())]
+    shield: ShieldMode,
     /// Streams that may be open at one time, all of one tenant if need be [default: 10000, 1000 of one tenant]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=500_000))]
     max_streams: Option<u32>,
@@ -172,6 +184,7 @@ fn options(args: &Args, key: Key) -> Options {
         key,
         keys: args.keys.clone(),
         cors_origins: args.cors_origins.clone(),
+        shield: args.shield,
         streams_max: args.max_streams.map(|streams| streams as usize),
         clock: match args.clock {
             Clock::Live => ClockMode::Live,

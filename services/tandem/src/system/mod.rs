@@ -19,7 +19,7 @@ use tandem_compute::{Compute, Phase, SeededFault, Settings};
 use tandem_control::{Control, Node, OperatorKey};
 use tandem_embedded::Data;
 use tandem_failover::DigestVerdict;
-use tandem_gateway::{ClockMode, Drained, Gateway, GatewayConfig};
+use tandem_gateway::{ClockMode, Drained, Gateway, GatewayConfig, ShieldMode};
 use tandem_ingest::{Ingest, MetronomeCounts, forget_receipts, metronome_counted, wall_ms};
 use tandem_model::PseudonymKey;
 use tandem_model::route::Chain;
@@ -65,6 +65,8 @@ pub struct Options {
     pub keys: Option<PathBuf>,
     /// Origins of web pages that may call from a browser.
     pub cors_origins: Vec<String>,
+    /// What becomes of the shield's verdicts.
+    pub shield: ShieldMode,
     /// How many streams may be open at one time, also of one tenant; the gateway's defaults where absent.
     pub streams_max: Option<usize>,
     /// What moves time.
@@ -91,6 +93,7 @@ impl Options {
             key,
             keys: None,
             cors_origins: Vec::new(),
+            shield: ShieldMode::default(),
             streams_max: None,
             clock,
             demo_seed: None,
@@ -179,6 +182,7 @@ impl System {
         });
         let mut config = GatewayConfig::new(options.key.as_str());
         config.cors_origins.clone_from(&options.cors_origins);
+        config.shield.mode = options.shield;
         if let Some(streams_max) = options.streams_max {
             config.streams_max = streams_max;
             config.streams_per_tenant_max = streams_max;

@@ -5,6 +5,7 @@
 //! - [`system`]: a whole system over HTTP: from POST to visible, reports at rising load, restart
 //! - [`backends`]: from the log to an answer, on embedded storage and on real servers, side by side
 //! - [`gateway`]: what a request costs the gateway, beside nginx and HAProxy
+//! - [`shield`]: how well the shield tells worthless traffic from people and applications
 //! - [`failover`]: drills, over and over: the worst gap any reader sees
 //! - [`events`]: writes a big, realistic, reproducible file to measure with
 
@@ -18,6 +19,7 @@ mod input;
 mod latency;
 mod memory;
 mod peers;
+mod shield;
 mod sums;
 mod system;
 
@@ -64,6 +66,14 @@ enum What {
         #[command(flatten)]
         output: Output,
     },
+    /// Measure how well the shield tells worthless traffic from people and applications, on made-up traffic whose
+    /// truth is known
+    Shield {
+        #[command(flatten)]
+        shield: shield::Args,
+        #[command(flatten)]
+        output: Output,
+    },
     /// Run drills over and over, both ways, and show the worst of each; goes on where it was
     Failover(failover::Args),
     /// Write a big file of made-up events to measure with, to stdout
@@ -97,6 +107,8 @@ struct Report {
     system: Option<system::Report>,
     #[serde(flatten)]
     gateway: Option<gateway::Report>,
+    #[serde(flatten)]
+    shield: Option<shield::Report>,
     #[serde(skip_serializing_if = "Option::is_none")]
     backends: Option<backends::Report>,
 }
@@ -128,6 +140,10 @@ pub async fn run(args: Args) -> Result<(), Failure> {
         Some(What::Gateway { gateway, output }) => {
             let measured = blocking(move || gateway::measure(&gateway)).await?;
             return Ok(output.print(&Report { gateway: Some(measured), ..Report::default() })?);
+        }
+        Some(What::Shield { shield, output }) => {
+            let measured = blocking(move || shield::measure(&shield)).await?;
+            return Ok(output.print(&Report { shield: Some(measured), ..Report::default() })?);
         }
         Some(What::Fold { fold, output }) => (Some(fold), None, output),
         Some(What::System { system, output }) => (None, Some(system), output),
@@ -175,6 +191,7 @@ impl Output {
             report.fold.as_ref().map(|fold| fold::table(fold).to_string()),
             report.system.as_ref().map(|system| system::table(system).to_string()),
             report.gateway.as_ref().map(gateway::table),
+            report.shield.as_ref().map(shield::table),
             report.backends.as_ref().map(|backends| backends::table(backends).to_string()),
         ];
         tables.into_iter().flatten().for_each(say);
