@@ -21,14 +21,14 @@ use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
 use http::Request;
 use http::header::AUTHORIZATION;
-use tandem_identity::{Head, is_strong};
+use tandem_identity::{Caller, Head, is_strong};
 use tandem_limits::RouteClass;
 use tandem_model::problem::Problem;
 use tandem_shield::Who;
 use tower::{Layer, Service};
 
 use crate::answer::{Answer, problem};
-use crate::callers::Callers;
+use crate::callers::{Callers, NotLetIn};
 use crate::limits::{self, Limits};
 use crate::shield::Guard;
 use crate::stack::Inner;
@@ -91,21 +91,38 @@ impl<S: Inner<B>, B> Service<Request<B>> for Auth<S> {
             Ok(()) => self.inner.call(request).boxed(),
             // With another method than to read it, it is told so like everybody.
             Err(_) if is_public(request.uri().path()) => self.inner.call(request).boxed(),
-            Err(refused) => {
+            Err(TurnedAway { answer, replayed }) => {
                 let is_shown = request.headers().contains_key(AUTHORIZATION);
-                let who = if is_shown { Who::Failed } else { Who::Nobody };
-                ready(Ok(*self.door.guard.at_the_door(&request, who, refused))).boxed()
+                let answer = match (&replayed, is_shown) {
+                    (Some(caller), _) => self.door.guard.replayed(&request, caller, answer),
+                    (None, true) => self.door.guard.at_the_door(&request, Who::Failed, answer),
+                    (None, false) => self.door.guard.at_the_door(&request, Who::Nobody, answer),
+                };
+                ready(Ok(*answer)).boxed()
             }
         }
     }
 }
 
+/// Who is not let in.
+struct TurnedAway {
+    answer: Box<Answer>,
+    /// Whose signature it was that came a second time.
+    replayed: Option<Box<Caller>>,
+}
+
+impl From<Answer> for TurnedAway {
+    fn from(answer: Answer) -> Self {
+        Self { answer: Box::new(answer), replayed: None }
+    }
+}
+
 impl Door {
     /// Notes in the request who sent it.
-    fn admit<B>(&self, request: &mut Request<B>) -> Result<(), Box<Answer>> {
+    fn admit<B>(&self, request: &mut Request<B>) -> Result<(), TurnedAway> {
         let mut shown = request.headers().get_all(AUTHORIZATION).iter();
         let shown = match (shown.next(), shown.next()) {
-            (None, _) => return Err(Box::new(self.shows_nothing(request))),
+            (None, _) => return Err(self.shows_nothing(request).into()),
             (Some(shown), None) => Some(shown.as_bytes()),
             // Several are never taken.
             (Some(_), Some(_)) => None,
@@ -118,7 +135,7 @@ impl Door {
             && let Some(decision) = self.limits.limiter.would_refuse(&nobody, RouteClass::Failure, now_ns)
             && let Some(refused) = limits::refused(&decision)
         {
-            return Err(Box::new(refused));
+            return Err(refused.into());
         }
         let head = Head { method: request.method(), uri: request.uri(), headers: request.headers() };
         match self.callers.identify(head) {
@@ -133,15 +150,16 @@ impl Door {
                 }
                 Ok(())
             }
-            Err(refused) if refused.status == 401 => {
+            Err(NotLetIn { reason, replayed }) if reason.status == 401 => {
                 if let Some(weak) = weak {
                     self.callers.known().remove(weak);
                 }
                 let decision = self.limits.limiter.decide(&nobody, RouteClass::Failure, now_ns);
-                Err(Box::new(limits::refused(&decision).unwrap_or_else(|| problem(&refused))))
+                let answer = limits::refused(&decision).unwrap_or_else(|| problem(&reason));
+                Err(TurnedAway { answer: Box::new(answer), replayed })
             }
             // Not his fault.
-            Err(refused) => Err(Box::new(problem(&refused))),
+            Err(refused) => Err(problem(&refused.reason).into()),
         }
     }
 
@@ -149,7 +167,7 @@ impl Door {
     fn shows_nothing<B>(&self, request: &Request<B>) -> Answer {
         let head = Head { method: request.method(), uri: request.uri(), headers: request.headers() };
         let answer = match self.callers.identify(head) {
-            Err(refused) => problem(&refused),
+            Err(refused) => problem(&refused.reason),
             // There was nothing to take.
             Ok(_) => problem(&Problem::unauthorized("send your key")),
         };

@@ -61,6 +61,15 @@ fn owned(value: &HeaderValue) -> HeaderValue {
     copy
 }
 
+/// Why somebody is not let in.
+#[derive(Debug)]
+pub(crate) struct NotLetIn {
+    /// The answer.
+    pub(crate) reason: Problem,
+    /// Whose signature it was that came a second time.
+    pub(crate) replayed: Option<Box<Caller>>,
+}
+
 impl Callers {
     /// The operator alone, until keys are taken into use.
     pub(crate) fn new(operator_key: &str, counters: Arc<Counters>) -> Self {
@@ -136,34 +145,34 @@ impl Callers {
     ///
     /// # Errors
     ///
-    /// The answer to whoever is not let in.
-    pub(crate) fn identify(&self, head: Head<'_>) -> Result<(Caller, Shown, Option<SignedBody>), Problem> {
+    /// Why somebody is not let in.
+    pub(crate) fn identify(&self, head: Head<'_>) -> Result<(Caller, Shown, Option<SignedBody>), NotLetIn> {
         let now_ms = wall_ms();
         // Cheap to clone: so a change of keys waits for no signature.
         let identity = self.identity.read().clone();
         let Identified { caller, signed, until_ms } = identity.identify(head, now_ms).map_err(|refusal| {
             self.count(refusal);
-            Problem::unauthorized(refusal.to_string())
+            NotLetIn { reason: Problem::unauthorized(refusal.to_string()), replayed: None }
         })?;
         let token = head.headers.get(AUTHORIZATION).filter(|_| caller.how == Credential::Jwt);
         let shown = Shown { token: token.map(owned), until_ms };
         let Some(Signed { nonce, body_sha256 }) = signed else { return Ok((caller, shown, None)) };
         let taken = self.replays.lock().take(nonce, now_ms);
-        taken.map_err(|replayed| {
-            let counters = &self.counters.callers;
-            let detail = replayed.to_string();
-            match replayed {
-                Replayed::Again | Replayed::Stale => {
-                    counters.replayed.add_one();
-                    Problem::unauthorized(detail)
-                }
-                Replayed::Full => {
-                    counters.replays_full.add_one();
-                    Problem::unavailable(detail)
-                }
+        let counters = &self.counters.callers;
+        match taken {
+            Ok(()) => Ok((caller, shown, Some(SignedBody(body_sha256)))),
+            Err(again @ (Replayed::Again | Replayed::Stale)) => {
+                counters.replayed.add_one();
+                let reason = Problem::unauthorized(again.to_string());
+                // One that comes late may be slow or have a wrong clock; one that comes twice is not the sender's.
+                let replayed = (again == Replayed::Again).then(|| Box::new(caller));
+                Err(NotLetIn { reason, replayed })
             }
-        })?;
-        Ok((caller, shown, Some(SignedBody(body_sha256))))
+            Err(full @ Replayed::Full) => {
+                counters.replays_full.add_one();
+                Err(NotLetIn { reason: Problem::unavailable(full.to_string()), replayed: None })
+            }
+        }
     }
 
     fn count(&self, refusal: Refusal) {

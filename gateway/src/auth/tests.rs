@@ -14,10 +14,10 @@ use tandem_model::headers::SCOPE;
 use tower::ServiceExt;
 
 use super::*;
-use crate::config::ClockMode;
+use crate::config::{ClockMode, GatewayConfig};
 use crate::counters::Counters;
 use crate::limits::LimitsConfig;
-use crate::shield::ShieldConfig;
+use crate::shield::{ShieldConfig, ShieldMode};
 use crate::testing::{KEY, World, answering, chain, get, json_of, saying, tenant_key, tenant_keys};
 
 async fn ask(method: Method, path: &str, authorization: &[&'static str]) -> Answer {
@@ -192,6 +192,33 @@ async fn a_signed_body_is_taken_once_and_as_it_was_signed() {
     assert_eq!(world.send(signed("\n", "\n", NONCE, now_ms - 70_000)).await.status(), 401);
     let counts = world.gateway.counts().callers;
     assert_eq!((counts.bodies, counts.replayed, counts.signatures), (1, 1, 1));
+}
+
+#[tokio::test]
+async fn signatures_that_come_again_are_held_against_whoever_sends_them_from_there() {
+    let mut config = GatewayConfig::new(KEY);
+    config.shield.mode = ShieldMode::Enforce;
+    let world = World::with(config, [saying("{}"), saying("{}")], ClockMode::Live);
+    world.gateway.use_keys(tenant_keys());
+    let good = || signed("\n", "\n", "0123456789abcdef", wall_ms());
+    assert_eq!(world.send(good()).await.status(), 200);
+    let captured = signed("\n", "\n", "0123456789abcdeh", wall_ms());
+    let copy = || {
+        let mut copy = get("/v1/events");
+        (*copy.method_mut(), *copy.body_mut()) = (Method::POST, Bytes::from_static(b"\n"));
+        *copy.headers_mut() = captured.headers().clone();
+        copy
+    };
+    assert_eq!(world.send(copy()).await.status(), 200);
+    let mut limited = false;
+    for _ in 0..40 {
+        let status = world.send(copy()).await.status();
+        assert!(matches!(status.as_u16(), 401 | 429), "signed requests are limited at most: {status}");
+        limited |= status == 429;
+    }
+    assert!(limited);
+    let replays = world.gateway.shield().rules.iter().find(|rule| rule.rule == "replays").unwrap().fired;
+    assert!(replays > 0, "{replays}");
 }
 
 const GUESSES: &str = "[[rules]]\nname = \"guesses\"\nkey = \"anonymous_address\"\nclasses = [\"failure\"]\n\
