@@ -21,6 +21,10 @@ pub(super) const CONNECTIONS: usize = 32;
 const HTTP_2_CONNECTIONS: usize = 4;
 /// No answer may take longer.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// So many sessions that nobody keeps an answer until the same is asked for again. A prime number.
+pub(super) const MANY: u64 = 20_011;
+/// From one session asked for to the next: nobody reads them in order.
+const STEP: u64 = 7_919;
 /// Shorter answers are no report.
 const BODY_BYTES_MIN: usize = 4_000;
 
@@ -28,8 +32,8 @@ const BODY_BYTES_MIN: usize = 4_000;
 #[derive(Clone, Debug)]
 pub(super) struct Question {
     headers: Vec<(&'static str, String)>,
-    /// Each time for another session, else always for the same.
-    is_new_each: bool,
+    /// Of how many sessions, each as often as the others.
+    sessions: u64,
     count: Arc<AtomicU64>,
 }
 
@@ -58,12 +62,12 @@ impl Meter {
 }
 
 impl Question {
-    pub(super) fn new(headers: Vec<(&'static str, String)>, is_new_each: bool) -> Self {
-        Self { headers, is_new_each, count: Arc::default() }
+    pub(super) fn new(headers: Vec<(&'static str, String)>, sessions: u64) -> Self {
+        Self { headers, sessions, count: Arc::default() }
     }
 
     fn path(&self) -> String {
-        let number = if self.is_new_each { self.count.fetch_add(1, Ordering::Relaxed) } else { 0 };
+        let number = self.count.fetch_add(1, Ordering::Relaxed) * STEP % self.sessions;
         format!("/v1/sessions/bench-{number:010}/report")
     }
 
@@ -108,6 +112,14 @@ impl Wire {
         self.report()
     }
 
+    /// Sends this, and reads whatever is answered: its status.
+    pub(super) fn exchange(&mut self, text: &[u8]) -> anyhow::Result<u16> {
+        self.send(text)?;
+        let (status, head, length) = self.head()?;
+        self.rest(head + length.unwrap_or(0))?;
+        Ok(status)
+    }
+
     /// Begins a stream of what `question` asks for, and waits for its head.
     pub(super) fn open_stream(&mut self, question: &Question, session: usize) -> anyhow::Result<()> {
         self.send(&question.text(&format!("/v1/sessions/bench-{session:010}/stream")))?;
@@ -149,7 +161,11 @@ impl Wire {
             status == 200 && length >= BODY_BYTES_MIN,
             "status {status} with {length} bytes is no report"
         );
-        let end = head + length;
+        self.rest(head + length)
+    }
+
+    /// Reads up to the end of an answer, and throws it away.
+    fn rest(&mut self, end: usize) -> anyhow::Result<()> {
         ensure!(end <= self.buffer.len(), "an answer is too large for a report");
         while self.filled < end {
             self.more()?;
@@ -265,17 +281,28 @@ pub(super) fn open_loop(
     per_second: f64,
     lasting: Duration,
 ) -> anyhow::Result<Latencies> {
-    let every = Duration::from_secs_f64(CONNECTIONS as f64 / per_second);
+    at_rate(address, CONNECTIONS, per_second, lasting, |wire| wire.ask(question))
+}
+
+/// So many requests a second, evenly, on so many connections; `ask` sends one and reads its answer.
+pub(super) fn at_rate(
+    address: SocketAddr,
+    connections: usize,
+    per_second: f64,
+    lasting: Duration,
+    ask: impl Fn(&mut Wire) -> anyhow::Result<()> + Sync,
+) -> anyhow::Result<Latencies> {
+    let every = Duration::from_secs_f64(connections as f64 / per_second);
     let begin = Instant::now() + Duration::from_millis(50);
-    let of_each = by_threads(CONNECTIONS, |index| {
+    let of_each = by_threads(connections, |index| {
         let (mut wire, mut latencies) = (Wire::connect(address)?, Latencies::default());
-        let mut due = begin + every.mul_f64(index as f64 / CONNECTIONS as f64);
+        let mut due = begin + every.mul_f64(index as f64 / connections as f64);
         while due < begin + lasting {
             let early = due.saturating_duration_since(Instant::now());
             std::thread::sleep(early);
             // That our own alarm rings late is not the server's fault.
             let from = if early.is_zero() { due } else { Instant::now() };
-            wire.ask(question)?;
+            ask(&mut wire)?;
             latencies.add(from.elapsed());
             due += every;
         }
@@ -330,7 +357,7 @@ mod tests {
 
     #[test]
     fn only_whole_reports_count() {
-        let question = Question::new(vec![("accept", "*/*".to_owned())], true);
+        let question = Question::new(vec![("accept", "*/*".to_owned())], MANY);
         let good = answer(200, 5_000, 5_000);
         let mut wire = Wire::connect(server(vec![good.clone(), good])).unwrap();
         wire.ask(&question).unwrap();
@@ -362,7 +389,7 @@ mod tests {
                 });
             }
         });
-        let question = Question::new(Vec::new(), false);
+        let question = Question::new(Vec::new(), 1);
         let lasting = Duration::from_millis(500);
         let told = open_loop(address, &question, 640.0, lasting).unwrap().percentiles().unwrap();
         assert_eq!(told.samples, 320, "none is left out");

@@ -8,19 +8,21 @@
 //!
 //! | what | beside |
 //! |---|---|
-//! | misses: each request for another session | nginx with `proxy_pass` and `limit_req`, HAProxy |
+//! | misses: no session that was asked for lately | nginx with `proxy_pass` and `limit_req`, HAProxy |
 //! | hits: always the same session | a bare hyper server with the same bytes, nginx with a cache |
 //! | median latency on one connection | the backend alone, the same proxies |
 //! | 99th percentile at half of what the slower one can, at a fixed rate | the same proxies |
+//! | the same at a sixth, alone and with twice as much hostile traffic beside it | – |
 //! | memory: idle, by idle connection, by stream, by key of the limiter | the same proxies, idle |
 //!
 //! | file | what |
 //! |---|---|
 //! | `stand.rs` `stand_in.rs` `peers.rs` | who is measured, and what stands behind them |
 //! | `process.rs` | processes, their cores, what they cost |
-//! | `load.rs` `memory.rs` | who asks, and who only stays |
+//! | `load.rs` `hostile.rs` `memory.rs` | who asks, who attacks, and who only stays |
 //! | `report.rs` | what is told |
 
+mod hostile;
 mod load;
 mod memory;
 mod peers;
@@ -131,7 +133,7 @@ fn measure_in(folder: &Path, plan: &Plan) -> anyhow::Result<Report> {
     remark("memory: streams, then idle connections");
     let streams = {
         let gateway = stand::gateway(&cores, behind, &caller, folder)?;
-        memory::streams(&gateway.process, gateway.address, &caller.question(false), plan.connections)?
+        memory::streams(&gateway.process, gateway.address, &caller.question(1), plan.connections)?
     };
     let gateway = stand::gateway(&cores, behind, &caller, folder)?;
     let nginx = peers::or_without(peers::nginx(&cores, behind, folder));
@@ -148,7 +150,7 @@ fn measure_in(folder: &Path, plan: &Plan) -> anyhow::Result<Report> {
     }
     let mut idle = Vec::new();
     for server in &proxies {
-        let question = caller.question(false);
+        let question = caller.question(1);
         idle.push((server.name, memory::idle(server.process, server.http_1, &question, plan.connections)?));
     }
     let (bare, bare_address) = stand::stand_in(&cores, true, folder)?;
@@ -162,6 +164,7 @@ fn measure_in(folder: &Path, plan: &Plan) -> anyhow::Result<Report> {
 
     let cells = cpu(&proxies, &keepers, &caller, plan)?;
     let (latency, rate, tail) = waiting(&proxies, behind, &cells, &caller, plan)?;
+    let beside_attackers = hostile::measure(proxies[0].http_1, rate / 3.0, &caller, plan)?;
     remark("the limiter's keys");
     Ok(Report {
         gateway: Reports {
@@ -169,11 +172,12 @@ fn measure_in(folder: &Path, plan: &Plan) -> anyhow::Result<Report> {
             versions: [&nginx, &haproxy].into_iter().flatten().map(|peer| peer.version.clone()).collect(),
             rounds: plan.rounds,
             look_ms: plan.look.as_millis() as u64,
-            ratios: report::ratios(&cells, &latency, &tail),
+            ratios: report::ratios(&cells, &latency, &tail, &beside_attackers),
             cpu: cells,
             alone: latency,
             half_rate_per_second: rate,
             at_half: tail,
+            beside_attackers,
             idle,
             streams,
             limiter: memory::keys()?,
@@ -188,7 +192,7 @@ fn cpu(
     caller: &Caller,
     plan: &Plan,
 ) -> anyhow::Result<Vec<Cell>> {
-    let (miss, hit) = (caller.question(true), caller.question(false));
+    let (miss, hit) = (caller.question(load::MANY), caller.question(1));
     let mut looks = Vec::new();
     for version in [Version::Http1, Version::Http2] {
         let all = proxies.iter().map(|server| (Case::Miss, version, server, &miss));
@@ -226,7 +230,7 @@ fn look(
         meter.stop();
         asking.join().map_err(|_| anyhow!("the clients panicked"))??;
         let requests = (to - from).max(1) as f64;
-        Ok(((after? - before?) as f64 / requests, requests / took.as_secs_f64()))
+        Ok((after?.saturating_sub(before?) as f64 / requests, requests / took.as_secs_f64()))
     })
 }
 
@@ -238,7 +242,7 @@ fn waiting(
     caller: &Caller,
     plan: &Plan,
 ) -> anyhow::Result<(Vec<Latency>, f64, Vec<Latency>)> {
-    let question = caller.question(true);
+    let question = caller.question(load::MANY);
     let saturation = cells
         .iter()
         .filter(|cell| cell.case == Case::Miss && cell.version == "HTTP/1.1" && cell.server != "haproxy")

@@ -141,9 +141,12 @@ impl Process {
         anyhow!("process {} did not begin to serve; it said:\n{}", self.child.id(), said.trim_end())
     }
 
-    /// The processor time that it and its children have used, in microseconds.
+    /// The processor time that it and its children have used, in microseconds. A child may have ended: that of
+    /// nginx which looks at what it kept does so after a minute, and has done next to nothing.
     pub(super) fn cpu_us(&self) -> anyhow::Result<u64> {
-        self.pids.iter().map(|pid| cpu_ticks(*pid).map(|ticks| ticks * TICK_US)).sum()
+        let own = self.child.id();
+        let alive = |pid: &&u32| **pid == own || Path::new(&format!("/proc/{pid}")).exists();
+        self.pids.iter().filter(alive).map(|pid| cpu_ticks(*pid).map(|ticks| ticks * TICK_US)).sum()
     }
 
     /// What it and its children hold of memory now.

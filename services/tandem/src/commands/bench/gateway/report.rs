@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
+use super::hostile::Beside;
 use super::load::Version;
 use super::memory::{Idle, Keys, Streams};
 
@@ -29,6 +30,7 @@ pub(super) struct Reports {
     pub(super) alone: Vec<Latency>,
     pub(super) half_rate_per_second: f64,
     pub(super) at_half: Vec<Latency>,
+    pub(super) beside_attackers: Beside,
     pub(super) idle: Vec<(&'static str, Idle)>,
     pub(super) streams: Streams,
     pub(super) limiter: Keys,
@@ -141,8 +143,14 @@ pub(super) fn median(values: &mut [f64]) -> f64 {
 }
 
 /// The gateway as a multiple of the others.
-pub(super) fn ratios(cells: &[Cell], alone: &[Latency], at_half: &[Latency]) -> BTreeMap<String, f64> {
+pub(super) fn ratios(
+    cells: &[Cell],
+    alone: &[Latency],
+    at_half: &[Latency],
+    beside: &Beside,
+) -> BTreeMap<String, f64> {
     let mut ratios = BTreeMap::new();
+    ratios.insert("p99 beside attackers, to without".to_owned(), beside.with_p99_ms / beside.without_p99_ms);
     for own in cells.iter().filter(|cell| cell.server == "gateway") {
         let same = |cell: &&Cell| (cell.case, cell.version) == (own.case, own.version);
         for other in cells.iter().filter(same).filter(|cell| cell.server != "gateway") {
@@ -167,7 +175,8 @@ pub(super) fn ratios(cells: &[Cell], alone: &[Latency], at_half: &[Latency]) -> 
 
 /// The same for people.
 pub(in super::super) fn table(report: &Report) -> String {
-    let Reports { machine, ratios, cpu, alone, at_half, idle, streams, limiter, .. } = &report.gateway;
+    let Reports { machine, ratios, cpu, alone, at_half, beside_attackers, idle, streams, limiter, .. } =
+        &report.gateway;
     let new = |header: &[&str]| {
         let mut table = Table::new();
         table.load_preset(presets::ASCII_MARKDOWN).set_content_arrangement(ContentArrangement::Disabled);
@@ -212,6 +221,15 @@ pub(in super::super) fn table(report: &Report) -> String {
         }
     }
     _ = writeln!(text, "half of saturation: {:.0}/s\n{waits}\n", report.gateway.half_rate_per_second);
+    let Beside { per_second, hostile_per_second, without_p50_ms, without_p99_ms, .. } = beside_attackers;
+    let Beside { with_p50_ms, with_p99_ms, ratio_min, ratio_max, statuses, .. } = beside_attackers;
+    _ = writeln!(
+        text,
+        "{per_second:.0}/s good ones: p50 {without_p50_ms:.3} ms, p99 {without_p99_ms:.3} ms; beside \
+         {hostile_per_second:.0}/s hostile ones: p50 {with_p50_ms:.3} ms, p99 {with_p99_ms:.3} ms, {:.2} times \
+         (by round {ratio_min:.2} to {ratio_max:.2}); those were answered {statuses:?}\n",
+        with_p99_ms / without_p99_ms,
+    );
     let mut memory = new(&["server", "idle MB", "of that its own MB", "KB by idle connection"]);
     for (server, idle) in idle {
         memory.add_row([
@@ -261,7 +279,9 @@ mod tests {
         let wait = |server, p50_ms, p99_ms| Latency { server, samples: 1, p50_ms, p99_ms };
         let alone = [wait("backend alone", 0.1, 1.0), wait("gateway", 0.25, 1.0)];
         let half = [wait("gateway", 1.0, 3.0), wait("nginx", 1.0, 2.0)];
-        let ratios = ratios(&cells, &alone, &half);
+        let beside = Beside { without_p99_ms: 2.0, with_p99_ms: 2.1, ..Beside::default() };
+        let ratios = ratios(&cells, &alone, &half, &beside);
+        assert_eq!(ratios["p99 beside attackers, to without"], 1.05);
         assert_eq!(ratios["cpu of a miss by http/1.1, to nginx"], 1.5);
         assert_eq!(ratios["added p50 in ms, gateway"], 0.15);
         assert_eq!(ratios["p99 at half, to nginx"], 1.5);

@@ -50,8 +50,8 @@ impl Caller {
         Ok(Self { key: Key::from_random(&random) })
     }
 
-    /// A report, as an application asks for it.
-    pub(super) fn question(&self, is_new_each: bool) -> Question {
+    /// Reports of so many sessions, as an application asks for them.
+    pub(super) fn question(&self, sessions: u64) -> Question {
         let headers = vec![
             ("user-agent", "bench/1.0".to_owned()),
             ("accept", "application/json".to_owned()),
@@ -60,7 +60,7 @@ impl Caller {
             ("tandem-token", stand_in::token(0).encode()),
             ("x-forwarded-for", CALLER.to_owned()),
         ];
-        Question::new(headers, is_new_each)
+        Question::new(headers, sessions)
     }
 
     fn file(&self) -> String {
@@ -105,7 +105,8 @@ pub(super) fn gateway(
          chain_a = [\"http://{chain}\"]\nchain_b = [\"http://{chain}\"]\n\
          keys = {:?}\nlimits = {:?}\nroute_memory = {:?}\ncors_origins = [\"{ORIGIN}\"]\n\
          trusted_proxies = [\"127.0.0.0/8\"]\nconnections_max = 16384\nstreams_max = 16384\n\
-         streams_per_tenant_max = 16384\n",
+         streams_per_tenant_max = 16384\n\
+         [gateway.shield]\nmode = \"enforce\"\n",
         path("keys.toml"),
         path("limits.toml"),
         path("route.json")
