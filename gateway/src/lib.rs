@@ -219,6 +219,22 @@ impl Gateway {
         self.shared.guard.replace_rules(rules);
     }
 
+    /// Puts other networks of crawlers, and blocked ones, in the place of those the shield knows.
+    pub fn replace_shield_lists(&self, lists: tandem_shield::Lists) {
+        self.shared.guard.take_lists(lists);
+    }
+
+    /// Addresses whose callers say that they are known crawlers: each is handed out once within ten minutes, to
+    /// be looked into.
+    pub fn crawler_claims(&self) -> Vec<tandem_shield::Claim> {
+        self.shared.guard.claims()
+    }
+
+    /// Says what came of looking into a claim; that holds for a day.
+    pub fn confirm_crawler(&self, claim: &tandem_shield::Claim, is_confirmed: bool) {
+        self.shared.guard.confirm(claim, is_confirmed);
+    }
+
     /// What the shield found since the start.
     pub fn shield(&self) -> tandem_shield::Counts {
         self.shared.guard.counts()

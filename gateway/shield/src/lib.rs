@@ -32,7 +32,7 @@ mod verdict;
 mod window;
 
 pub use head::AgentKind;
-pub use lists::{Claim, Lists, NETWORKS_MAX, Network, NetworkError};
+pub use lists::{Claim, Lists, ListsError, NETWORKS_MAX, NETWORKS_TEXT_BYTES_MAX, Network, NetworkError};
 pub use rules::{
     About, DEFAULT_RULES, Name, POINTS_MAX, Rule, Rules, RulesError, TEXT_BYTES_MAX, Thresholds,
 };

@@ -3,6 +3,10 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+mod file;
+
+pub use file::{ListsError, NETWORKS_TEXT_BYTES_MAX};
+
 /// Most networks in each list.
 pub const NETWORKS_MAX: usize = 100_000;
 

@@ -25,7 +25,7 @@ use tandem_ingest::wall_ms;
 use tandem_limits::NOWHERE;
 use tandem_model::problem::Problem;
 use tandem_shield::challenge::{Challenges, Settings};
-use tandem_shield::{Action, Counts, Outcome, Rules, Seen, Shield, Verdict, Who};
+use tandem_shield::{Action, Claim, Counts, Lists, Outcome, Rules, Seen, Shield, Verdict, Who};
 use tower::{Layer, Service};
 
 use crate::answer::{Answer, problem};
@@ -116,6 +116,18 @@ impl Guard {
         self.shield.replace(rules);
     }
 
+    pub(crate) fn take_lists(&self, lists: Lists) {
+        self.shield.take_lists(lists);
+    }
+
+    pub(crate) fn claims(&self) -> Vec<Claim> {
+        self.shield.pending()
+    }
+
+    pub(crate) fn confirm(&self, claim: &Claim, is_confirmed: bool) {
+        self.shield.confirm(claim.address, &claim.crawler, is_confirmed, wall_ms());
+    }
+
     pub(crate) fn counts(&self) -> Counts {
         self.shield.counts()
     }
@@ -137,12 +149,33 @@ impl Guard {
         who: Who<'_>,
         answer: Box<Answer>,
     ) -> Box<Answer> {
+        self.turned_away(request, who, false, answer)
+    }
+
+    /// The same of a signed request that came a second time: evidence against whoever uses this credential
+    /// from there.
+    pub(crate) fn replayed<B>(
+        &self,
+        request: &Request<B>,
+        caller: &Caller,
+        answer: Box<Answer>,
+    ) -> Box<Answer> {
+        self.turned_away(request, who_of(Some(caller)), true, answer)
+    }
+
+    fn turned_away<B>(
+        &self,
+        request: &Request<B>,
+        who: Who<'_>,
+        replayed: bool,
+        answer: Box<Answer>,
+    ) -> Box<Answer> {
         let mode = self.mode();
         if mode == ShieldMode::Off {
             return answer;
         }
         let verdict = self.judge(request, who, mode == ShieldMode::Enforce);
-        self.shield.answered(&verdict.ticket, Outcome { status: 401, ours: true, replayed: false });
+        self.shield.answered(&verdict.ticket, Outcome { status: 401, ours: true, replayed });
         match verdict.action {
             Action::Limit | Action::Deny if mode == ShieldMode::Enforce => Box::new(refusal(verdict.action)),
             // A riddle would not help him: he needs a credential.

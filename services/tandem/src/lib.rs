@@ -22,6 +22,7 @@ pub mod config;
 pub mod demo;
 pub mod drill;
 pub mod failure;
+mod fetch;
 pub mod identity;
 pub mod key;
 pub mod load;

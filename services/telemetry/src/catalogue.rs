@@ -225,6 +225,13 @@ metrics! {
     GATEWAY_SHIELD_EVICTIONS = Counter, "tandem_gateway_shield_evictions_total", "keys", [], 1;
     /// Claims to be a known crawler that the shield had no room to look into.
     GATEWAY_SHIELD_CLAIMS_DROPPED = Counter, "tandem_gateway_shield_claims_dropped_total", "claims", [], 1;
+    /// Claims to be a known crawler that were looked into, by what came of it: confirmed, denied, unknown (nobody could
+    /// say; it will be asked again).
+    GATEWAY_SHIELD_CLAIMS = Counter, "tandem_gateway_shield_claims_total", "claims", ["outcome"], 3;
+    /// Networks that the shield knows: of crawlers, and blocked ones.
+    GATEWAY_SHIELD_NETWORKS = Gauge, "tandem_gateway_shield_networks", "networks", ["list"], 2;
+    /// Lists of networks that crawlers' operators publish and that could not be fetched.
+    GATEWAY_SHIELD_FETCHES_FAILED = Counter, "tandem_gateway_shield_fetches_failed_total", "lists", [], 1;
     /// TLS handshakes by how they ended: done, failed (nothing in common, nonsense, a client that left), late (given up
     /// because they took too long), refused (too many were under way).
     GATEWAY_HANDSHAKES = Counter, "tandem_gateway_tls_handshakes_total", "handshakes", ["outcome"], 4;

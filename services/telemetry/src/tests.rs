@@ -81,6 +81,7 @@ fn everything() -> (Telemetry, Health) {
         rules: vec![("honeypot", 2, 1)],
         ..Shield::default()
     });
+    gateway_crawlers(&telemetry, || Crawlers { claims: [2, 1, 1], networks: [5, 6], fetches_failed: 1 });
     gateway_door(&telemetry, || Door { configurations: [2, 1], ..Door::default() });
     gateway_admission(&telemetry, || Admission {
         reads: [64, 3, 0],

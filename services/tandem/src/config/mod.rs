@@ -39,7 +39,7 @@ pub use load::{Values, environment};
 pub use option::Role;
 pub use reference::{effective, reference};
 pub use roles::{
-    ComputeConfig, ControlConfig, ControlLink, GatewayRoleConfig, MetronomeConfig, QueryConfig, RoleConfig,
-    SchemaConfig, TlsConfig, VerifyConfig,
+    ComputeConfig, ControlConfig, ControlLink, CrawlersConfig, GatewayRoleConfig, MetronomeConfig,
+    QueryConfig, RoleConfig, SchemaConfig, TlsConfig, VerifyConfig,
 };
-pub use shield::shield_rules;
+pub use shield::{shield_networks, shield_rules};

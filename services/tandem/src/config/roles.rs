@@ -23,7 +23,7 @@ use super::load::Values;
 use super::option::Role;
 use super::scope::Scope;
 use super::sections::SECTIONS;
-use super::shield::shield_rules;
+use super::shield::{shield_networks, shield_rules};
 use crate::certificates::{CertificateFiles, Certificates};
 use crate::identity::{self, JwksSource, TokenSettings};
 use crate::key::Key;
@@ -99,6 +99,10 @@ pub struct GatewayRoleConfig {
     pub limits: Option<PathBuf>,
     /// The file of the shield's rules.
     pub shield: Option<PathBuf>,
+    /// The file of networks that the shield knows.
+    pub shield_networks: Option<PathBuf>,
+    /// How claims to be a crawler are looked into.
+    pub crawlers: CrawlersConfig,
     /// The Redis of limits that all gateways share, where they do.
     pub shared_limits: Option<tandem_redis::Settings>,
     /// Where it listens.
@@ -107,6 +111,15 @@ pub struct GatewayRoleConfig {
     pub tls: Option<TlsConfig>,
     /// Where health and metrics are shown.
     pub admin: SocketAddr,
+}
+
+/// How claims to be a crawler are looked into.
+#[derive(Clone, Debug)]
+pub struct CrawlersConfig {
+    /// Which servers of the DNS are asked, none for those of this machine; absent where nobody is.
+    pub resolvers: Option<Vec<SocketAddr>>,
+    /// Whether published networks are fetched.
+    pub is_fetching: bool,
 }
 
 /// What a gateway reads about TLS.
@@ -437,6 +450,8 @@ impl Reading<'_> {
             route_memory: scope.path("route_memory"),
             limits: scope.path("limits"),
             shield: self.scope("gateway.shield").path("rules"),
+            shield_networks: self.shield_networks()?,
+            crawlers: self.crawlers()?,
             shared_limits: self.shared_limits()?,
             listen: scope.address("listen")?,
             tls: self.tls()?,
@@ -470,6 +485,27 @@ impl Reading<'_> {
             wait: scope.duration("wait_ms"),
             burst_wait: scope.duration("burst_wait_ms"),
         }
+    }
+
+    /// The file of networks, which can be read.
+    fn shield_networks(&self) -> Result<Option<PathBuf>, ConfigError> {
+        let scope = self.scope("gateway.shield");
+        let Some(file) = scope.path("networks") else { return Ok(None) };
+        match shield_networks(&file) {
+            Ok(_) => Ok(Some(file)),
+            Err(error) => Err(scope.wrong("networks", format!("= {}: {error}", file.display()))),
+        }
+    }
+
+    fn crawlers(&self) -> Result<CrawlersConfig, ConfigError> {
+        let scope = self.scope("gateway.shield");
+        let resolvers: Result<Vec<SocketAddr>, _> =
+            scope.texts("resolvers").iter().map(|server| server.parse()).collect();
+        let resolvers = resolvers.map_err(|_| scope.wrong("resolvers", "must be like 192.0.2.53:53"))?;
+        Ok(CrawlersConfig {
+            resolvers: scope.flag("verify_crawlers").then_some(resolvers),
+            is_fetching: scope.flag("fetch_networks"),
+        })
     }
 
     fn shield(&self) -> Result<ShieldConfig, ConfigError> {

@@ -443,6 +443,27 @@ const GATEWAY_SHIELD: Section = Section {
              wrong in it is logged and changes nothing.",
         )
         .live(),
+        Opt::path(
+            "networks",
+            "A file of networks in TOML: `blocked`, and under `[crawlers]` those of known crawlers by name. It is \
+             looked at like the rules.",
+        ),
+        Opt::flag(
+            "verify_crawlers",
+            true,
+            "Whether those who say that they are known crawlers are looked up in the DNS, beside their requests.",
+        ),
+        Opt::texts(
+            "resolvers",
+            &[],
+            (0, 8),
+            "Servers of the DNS to ask, like 192.0.2.53:53. Those of this machine where there are none.",
+        ),
+        Opt::flag(
+            "fetch_networks",
+            false,
+            "Whether networks that crawlers' operators publish are fetched from there, twice a day.",
+        ),
         Opt::integer(
             "slow_ms",
             500,

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::ticks;
 use crate::failure::Failure;
+use crate::fetch::{client, fetch};
 
 /// How often a server is asked, and how long it may take.
 const PACE: Pace = Pace {
@@ -122,7 +123,7 @@ impl Tokens {
     async fn load(&mut self) -> Result<Option<Jwks>, anyhow::Error> {
         self.last = Instant::now();
         let read = match (&self.settings.source, &self.client) {
-            (JwksSource::Url(url), Some(client)) => fetch(client, url).await,
+            (JwksSource::Url(url), Some(client)) => fetch(client, url, BYTES_MAX).await,
             (JwksSource::File(path), _) => tokio::fs::read(path).await.context("can't be read"),
             (JwksSource::Url(_), None) => Err(anyhow!("no client was made")),
         };
@@ -150,31 +151,6 @@ impl Tokens {
             "the keys of tokens can't be loaded: those before stay in use"
         );
     }
-}
-
-fn client(timeout: Duration) -> Result<reqwest::Client, anyhow::Error> {
-    // Whoever was first is right, too.
-    _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder()
-        .timeout(timeout)
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
-        .context("no client for the keys of tokens can be made")
-}
-
-async fn fetch(client: &reqwest::Client, url: &str) -> Result<Vec<u8>, anyhow::Error> {
-    let mut answer = client.get(url).send().await.context("the server does not answer")?;
-    if answer.status() != http::StatusCode::OK {
-        return Err(anyhow!("the server answers {}", answer.status()));
-    }
-    let mut body = Vec::new();
-    while let Some(part) = answer.chunk().await.context("the server's answer broke off")? {
-        body.extend_from_slice(&part);
-        if body.len() > BYTES_MAX {
-            return Err(anyhow!("the server's answer is over {BYTES_MAX} bytes"));
-        }
-    }
-    Ok(body)
 }
 
 #[cfg(test)]

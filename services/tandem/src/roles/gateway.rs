@@ -26,14 +26,16 @@ use tandem_telemetry::measured;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tower::ServiceExt;
 
 use super::backends::{LOG, check_control, follow_control, is_log_retryable};
+use super::crawlers::{ClaimCounts, Dns, Networks, fetch_networks, follow_networks, look_into_claims};
 use super::reload::{Live, follow_config, options};
 use super::rules::{follow_limits, follow_shield};
 use super::stage::{Ending, Stage, bind, local_address};
 use crate::certificates::{CertificateFiles, follow_certificates};
-use crate::config::{GatewayRoleConfig, TlsConfig};
+use crate::config::{CrawlersConfig, GatewayRoleConfig, TlsConfig};
 use crate::failure::Failure;
 use crate::identity::Follower;
 use crate::parity::{Auditor, AuditorSettings, ChainView, ServiceView};
@@ -71,6 +73,7 @@ pub(super) async fn run(config: GatewayRoleConfig, file: &Path) -> Result<(), Fa
     let hangups = signal(SignalKind::hangup())
         .map_err(|error| Failure::failed(anyhow!(error).context("can't listen for signals")))?;
     let stage = Stage::begin("gateway", config.admin).await?;
+    let (networks_file, crawlers) = (config.shield_networks.clone(), config.crawlers.clone());
     let operator_key = config.gateway.operator_key.clone();
     let known = options(file).map_err(|error| Failure::configuration(anyhow!(error)))?;
     let Started { listener, gateway, log, control, callers, views, limits, shield, shared_limits, secure } =
@@ -95,6 +98,7 @@ pub(super) async fn run(config: GatewayRoleConfig, file: &Path) -> Result<(), Fa
         tokio::spawn(follow_limits(gateway.clone(), limit_files).map(|_| ())),
         tokio::spawn(follow_shield(gateway.clone(), shield_files).map(|_| ())),
     ];
+    background.extend(know_crawlers(&stage, &gateway, networks_file, &crawlers));
     let mut port = None;
     if let Some(Secure { listener, tls, files }) = secure {
         say(format_args!("listening with TLS on https://{}", local_address(&listener)?));
@@ -138,6 +142,38 @@ pub(super) async fn run(config: GatewayRoleConfig, file: &Path) -> Result<(), Fa
             }
         })
         .await
+}
+
+/// Whatever tells crawlers from those who only say that they are some, beside the requests.
+fn know_crawlers(
+    stage: &Stage,
+    gateway: &Gateway,
+    networks_file: Option<PathBuf>,
+    config: &CrawlersConfig,
+) -> Vec<JoinHandle<()>> {
+    let (counts, networks) = (Arc::<ClaimCounts>::default(), Arc::<Networks>::default());
+    metrics::crawlers(&stage.telemetry, &counts, &networks);
+    // Who it is does not change while it runs; what is in it does.
+    let files = watch::channel(networks_file).1;
+    let mut tasks =
+        vec![tokio::spawn(follow_networks(gateway.clone(), files, Arc::clone(&networks)).map(|_| ()))];
+    if config.is_fetching {
+        tasks.push(tokio::spawn(fetch_networks(gateway.clone(), networks).map(|_| ())));
+    }
+    match config.resolvers.as_deref().map(Dns::new) {
+        Some(Ok(names)) => {
+            tasks.push(tokio::spawn(look_into_claims(gateway.clone(), names, counts).map(|_| ())));
+        }
+        Some(Err(error)) => {
+            let error = format!("{error:#}");
+            tracing::warn!(
+                error,
+                "nobody who says that he is a crawler is looked into: see [gateway.shield] resolvers"
+            );
+        }
+        None => {}
+    }
+    tasks
 }
 
 async fn start(stage: &Stage, config: GatewayRoleConfig) -> Result<Started, Ending> {

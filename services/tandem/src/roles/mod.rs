@@ -19,6 +19,7 @@
 mod backends;
 mod compute;
 mod control;
+pub(crate) mod crawlers;
 mod gateway;
 mod metronome;
 mod query;

@@ -26,7 +26,8 @@ pub(super) async fn follow_shield(gateway: Gateway, files: Files) -> Infallible 
     follow("rules of the shield", files, shield_rules, |rules| gateway.replace_shield_rules(rules)).await
 }
 
-async fn follow<R>(
+/// Keeps what `put_in_force` changes as a file has it, as long as it is polled.
+pub(super) async fn follow<R>(
     what: &str,
     mut files: Files,
     read: impl Fn(&Path) -> Result<(RulesText, R), String>,

@@ -22,6 +22,8 @@ use tokio::sync::watch;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::roles::crawlers::{ClaimCounts, Networks};
+
 /// How the compute of `chain` stands: [`tandem_compute::Compute::statuses`].
 pub fn compute(
     telemetry: &Telemetry,
@@ -167,6 +169,15 @@ fn shield(telemetry: &Telemetry, gateway: &Gateway) {
             evictions: counts.evictions,
             claims_dropped: counts.claims_dropped,
         }
+    });
+}
+
+/// How crawlers are known at a gateway.
+pub(crate) fn crawlers(telemetry: &Telemetry, claims: &Arc<ClaimCounts>, networks: &Arc<Networks>) {
+    let (claims, networks) = (Arc::clone(claims), Arc::clone(networks));
+    parts::gateway_crawlers(telemetry, move || {
+        let [crawlers, blocked, fetches_failed] = networks.counts();
+        parts::Crawlers { claims: claims.read(), networks: [crawlers, blocked], fetches_failed }
     });
 }
 

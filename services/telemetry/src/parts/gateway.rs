@@ -346,6 +346,32 @@ pub fn gateway_shield(telemetry: &Telemetry, shield: impl Fn() -> Shield + Send 
     });
 }
 
+/// How crawlers are known at a gateway.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Crawlers {
+    /// Claims that were looked into: confirmed, denied, unknown.
+    pub claims: [u64; 3],
+    /// Networks that are known: of crawlers, blocked.
+    pub networks: [u64; 2],
+    /// Published lists that could not be fetched.
+    pub fetches_failed: u64,
+}
+
+/// Shows how crawlers are known at a gateway.
+pub fn gateway_crawlers(telemetry: &Telemetry, crawlers: impl Fn() -> Crawlers + Send + Sync + 'static) {
+    use catalogue::*;
+    telemetry.source(move |samples| {
+        let crawlers = crawlers();
+        for (outcome, claims) in ["confirmed", "denied", "unknown"].into_iter().zip(crawlers.claims) {
+            samples.set(&GATEWAY_SHIELD_CLAIMS, &[outcome], claims as f64);
+        }
+        for (list, networks) in ["crawlers", "blocked"].into_iter().zip(crawlers.networks) {
+            samples.set(&GATEWAY_SHIELD_NETWORKS, &[list], networks as f64);
+        }
+        samples.set(&GATEWAY_SHIELD_FETCHES_FAILED, &[], crawlers.fetches_failed as f64);
+    });
+}
+
 /// What a gateway did about load.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Admission {

@@ -16,9 +16,9 @@ mod publisher;
 pub use compute::{ComputePartition, ComputePhase, Usage, compute};
 pub use control::{ControlState, control};
 pub use gateway::{
-    Admission, Agreement, Breaker, Callers, ChainReads, Door, LimitRule, Limits, NodeReads, Reads, Shield,
-    Verdict, agreement, gateway, gateway_admission, gateway_door, gateway_limits, gateway_nodes,
-    gateway_shield, gateway_violations, route,
+    Admission, Agreement, Breaker, Callers, ChainReads, Crawlers, Door, LimitRule, Limits, NodeReads, Reads,
+    Shield, Verdict, agreement, gateway, gateway_admission, gateway_crawlers, gateway_door, gateway_limits,
+    gateway_nodes, gateway_shield, gateway_violations, route,
 };
 pub use ingest::{IngestCounts, ingest};
 pub use metronome::{MetronomeState, metronome};
