@@ -59,7 +59,11 @@ fn main() {
     let is_quiet = arguments.get(2).is_some_and(|word| word == "quiet");
     if !is_quiet {
         let filter = EnvFilter::new("warn,tandem=info");
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+        tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr)
+            .with_ansi(false)
+            .init();
     }
     let (backend, _backend) = on_thread("hot-backend", bare());
     let key = Key::from_random(&[7; 40]);
