@@ -17,8 +17,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use futures::FutureExt;
-use futures::future::{BoxFuture, ready};
+use futures::future::{Either, Ready, ready};
 use http::Request;
 use http::header::AUTHORIZATION;
 use tandem_identity::{Caller, Head, is_strong};
@@ -78,7 +77,7 @@ struct Door {
 impl<S: Inner<B>, B> Service<Request<B>> for Auth<S> {
     type Response = Answer;
     type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Answer, Infallible>>;
+    type Future = Either<S::Future, Ready<Result<Answer, Infallible>>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(context)
@@ -88,9 +87,9 @@ impl<S: Inner<B>, B> Service<Request<B>> for Auth<S> {
         // Pages in browsers can't set the header where they open a stream.
         protocol::move_key(&mut request);
         match self.door.admit(&mut request) {
-            Ok(()) => self.inner.call(request).boxed(),
+            Ok(()) => Either::Left(self.inner.call(request)),
             // With another method than to read it, it is told so like everybody.
-            Err(_) if is_public(request.uri().path()) => self.inner.call(request).boxed(),
+            Err(_) if is_public(request.uri().path()) => Either::Left(self.inner.call(request)),
             Err(TurnedAway { answer, replayed }) => {
                 let is_shown = request.headers().contains_key(AUTHORIZATION);
                 let answer = match (&replayed, is_shown) {
@@ -98,7 +97,7 @@ impl<S: Inner<B>, B> Service<Request<B>> for Auth<S> {
                     (None, true) => self.door.guard.at_the_door(&request, Who::Failed, answer),
                     (None, false) => self.door.guard.at_the_door(&request, Who::Nobody, answer),
                 };
-                ready(Ok(*answer)).boxed()
+                Either::Right(ready(Ok(*answer)))
             }
         }
     }

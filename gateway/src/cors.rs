@@ -3,53 +3,153 @@
 //! None, unless their origins are configured. Cookies mean nothing here, so credentials in the sense of
 //! CORS are never allowed: a page sends its key in `Authorization`, as every other client does.
 
-use std::time::Duration;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use http::Method;
-use http::header::{self, HeaderName, HeaderValue};
-use tower_http::cors::{AllowOrigin, CorsLayer};
+use futures::FutureExt;
+use futures::future::{BoxFuture, ready};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Request};
+use tower::{Layer, Service};
 
+use crate::answer::Answer;
 use crate::headers;
+use crate::stack::Inner;
 
-/// How long a browser may remember what it was told.
-const REMEMBERED: Duration = Duration::from_secs(600);
+/// How long a browser may remember what it was told, in seconds.
+const REMEMBERED_S: HeaderValue = HeaderValue::from_static("600");
+const METHODS: HeaderValue = HeaderValue::from_static("GET,HEAD,POST");
+/// What an answer depends on, for whoever keeps answers between us and the browser.
+const VARY: HeaderValue =
+    HeaderValue::from_static("origin, access-control-request-method, access-control-request-headers");
+/// What a page may send.
+const SENT: [HeaderName; 9] = [
+    header::AUTHORIZATION,
+    header::CONTENT_TYPE,
+    header::IF_NONE_MATCH,
+    headers::LAST_EVENT_ID,
+    headers::PREFER,
+    headers::TOKEN,
+    headers::CHAIN,
+    headers::TIMEOUT_MS,
+    headers::IDEMPOTENCY_KEY,
+];
+/// What a page may read of an answer, beside what every page may.
+const READ: [HeaderName; 10] = [
+    header::ETAG,
+    header::RETRY_AFTER,
+    headers::TOKEN,
+    headers::CHAIN,
+    headers::REQUEST_ID,
+    header::WWW_AUTHENTICATE,
+    header::ALLOW,
+    headers::IDEMPOTENCY_REPLAYED,
+    HeaderName::from_static("ratelimit"),
+    HeaderName::from_static("ratelimit-policy"),
+];
 
 /// The layer for these origins; none where there are none.
 pub(crate) fn layer(origins: &[String]) -> Option<CorsLayer> {
     let values: Vec<HeaderValue> = origins.iter().filter_map(|origin| origin.parse().ok()).collect();
     let allowed = match origins {
         [] => return None,
-        [any] if any == "*" => AllowOrigin::any(),
-        _ => AllowOrigin::list(values),
+        [any] if any == "*" => Allowed::Any,
+        _ => Allowed::Some(values),
     };
-    let layer = CorsLayer::new()
-        .allow_origin(allowed)
-        .allow_methods([Method::GET, Method::HEAD, Method::POST])
-        .allow_headers([
-            header::AUTHORIZATION,
-            header::CONTENT_TYPE,
-            header::IF_NONE_MATCH,
-            HeaderName::from_static("last-event-id"),
-            HeaderName::from_static("prefer"),
-            headers::TOKEN,
-            headers::CHAIN,
-            headers::TIMEOUT_MS,
-            headers::IDEMPOTENCY_KEY,
-        ])
-        .expose_headers([
-            header::ETAG,
-            header::RETRY_AFTER,
-            headers::TOKEN,
-            headers::CHAIN,
-            headers::REQUEST_ID,
-            header::WWW_AUTHENTICATE,
-            header::ALLOW,
-            headers::IDEMPOTENCY_REPLAYED,
-            HeaderName::from_static("ratelimit"),
-            HeaderName::from_static("ratelimit-policy"),
-        ])
-        .max_age(REMEMBERED);
-    Some(layer)
+    Some(CorsLayer(Arc::new(Words { allowed, sent: list(&SENT), read: list(&READ) })))
+}
+
+fn list(names: &[HeaderName]) -> HeaderValue {
+    let names: Vec<&str> = names.iter().map(HeaderName::as_str).collect();
+    HeaderValue::try_from(names.join(",")).expect("names of headers make a header")
+}
+
+/// Tells browsers what pages may do. All that it says is made once: a request costs it a comparison, and
+/// an answer a few headers that are shared.
+#[derive(Clone)]
+pub(crate) struct CorsLayer(Arc<Words>);
+
+/// What browsers are told.
+struct Words {
+    allowed: Allowed,
+    sent: HeaderValue,
+    read: HeaderValue,
+}
+
+enum Allowed {
+    Any,
+    Some(Vec<HeaderValue>),
+}
+
+impl Words {
+    /// The origin that is told to be allowed, where this one is.
+    fn allowed(&self, origin: Option<&HeaderValue>) -> Option<HeaderValue> {
+        match &self.allowed {
+            Allowed::Any => Some(HeaderValue::from_static("*")),
+            Allowed::Some(origins) => origins.iter().find(|allowed| Some(*allowed) == origin).cloned(),
+        }
+    }
+
+    /// The answer to a browser that asks whether a page may call.
+    fn preflight(&self, origin: Option<HeaderValue>) -> Answer {
+        let mut answer = Answer::default();
+        let headers = answer.headers_mut();
+        say_origin(headers, origin);
+        headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, METHODS);
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, self.sent.clone());
+        headers.insert(header::ACCESS_CONTROL_MAX_AGE, REMEMBERED_S);
+        answer
+    }
+}
+
+fn say_origin(headers: &mut HeaderMap, origin: Option<HeaderValue>) {
+    // It may depend on more.
+    headers.append(header::VARY, VARY);
+    if let Some(origin) = origin {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    }
+}
+
+impl<S> Layer<S> for CorsLayer {
+    type Service = Cors<S>;
+
+    fn layer(&self, inner: S) -> Cors<S> {
+        Cors { inner, words: Arc::clone(&self.0) }
+    }
+}
+
+/// See [`CorsLayer`].
+#[derive(Clone)]
+pub(crate) struct Cors<S> {
+    inner: S,
+    words: Arc<Words>,
+}
+
+impl<S: Inner<B>, B> Service<Request<B>> for Cors<S> {
+    type Response = Answer;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Answer, Infallible>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let origin = self.words.allowed(request.headers().get(header::ORIGIN));
+        if *request.method() == Method::OPTIONS {
+            return ready(Ok(self.words.preflight(origin))).boxed();
+        }
+        let answering = self.inner.call(request);
+        let read = self.words.read.clone();
+        async move {
+            let mut answer = answering.await?;
+            say_origin(answer.headers_mut(), origin);
+            answer.headers_mut().insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, read);
+            Ok(answer)
+        }
+        .boxed()
+    }
 }
 
 /// Whether this is an origin as browsers send it, or `*` for all.
@@ -62,7 +162,6 @@ pub(crate) fn is_origin(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::answer::Answer;
     use crate::config::{ClockMode, GatewayConfig};
     use crate::testing::{KEY, World, chain, saying};
 

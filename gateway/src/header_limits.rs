@@ -5,8 +5,7 @@
 use std::convert::Infallible;
 use std::task::{Context, Poll};
 
-use futures::FutureExt;
-use futures::future::{BoxFuture, ready};
+use futures::future::{Either, Ready, ready};
 use http::{HeaderMap, Request, Uri};
 use tandem_model::problem::Problem;
 use tower::{Layer, Service};
@@ -42,7 +41,7 @@ pub(crate) struct HeaderLimits<S> {
 impl<S: Inner<B>, B> Service<Request<B>> for HeaderLimits<S> {
     type Response = Answer;
     type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Answer, Infallible>>;
+    type Future = Either<S::Future, Ready<Result<Answer, Infallible>>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(context)
@@ -50,8 +49,8 @@ impl<S: Inner<B>, B> Service<Request<B>> for HeaderLimits<S> {
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         match too_large(request.uri(), request.headers()) {
-            None => self.inner.call(request).boxed(),
-            Some(detail) => ready(Ok(problem(&Problem::header_too_large(detail)))).boxed(),
+            None => Either::Left(self.inner.call(request)),
+            Some(detail) => Either::Right(ready(Ok(problem(&Problem::header_too_large(detail))))),
         }
     }
 }

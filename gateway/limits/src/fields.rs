@@ -21,6 +21,8 @@ pub const VIOLATED_POLICIES: &str = "violated-policies";
 /// The longest wait that is told, in seconds: a month. Who would wait for ever is told this.
 const RETRY_S_MAX: u64 = 31 * 24 * 3600;
 const SECOND_NS: u64 = 1_000_000_000;
+/// What an item of `RateLimit` has besides its name, at most.
+const ITEM_REST_BYTES_MAX: usize = 32;
 /// The largest integer of a structured field.
 const INTEGER_MAX: u64 = 999_999_999_999_999;
 
@@ -36,16 +38,33 @@ pub(crate) fn policy(rule: &Rule, burst: u64) -> String {
 
 /// One item of `RateLimit`.
 pub(crate) fn limit(name: &str, standing: Standing) -> String {
-    let remaining = standing.remaining.min(INTEGER_MAX);
-    match standing.next_ns {
-        0 => format!("\"{name}\";r={remaining}"),
-        next_ns => format!("\"{name}\";r={remaining};t={}", seconds(next_ns)),
+    // By hand: every answer has one.
+    let mut item = String::with_capacity(name.len() + ITEM_REST_BYTES_MAX);
+    item.push('"');
+    item.push_str(name);
+    item.push_str("\";r=");
+    push(&mut item, standing.remaining.min(INTEGER_MAX));
+    if standing.next_ns != 0 {
+        item.push_str(";t=");
+        push(&mut item, seconds(standing.next_ns));
+    }
+    item
+}
+
+/// Writes a number.
+fn push(text: &mut String, mut number: u64) {
+    let digits = number.checked_ilog10().unwrap_or(0);
+    let mut place = 10_u64.pow(digits);
+    while place > 0 {
+        text.push(char::from(b'0' + (number / place) as u8));
+        number %= place;
+        place /= 10;
     }
 }
 
 /// Items as one field.
 pub(crate) fn list<'a>(items: impl Iterator<Item = &'a str>) -> String {
-    let mut field = String::new();
+    let mut field = String::with_capacity(128);
     for item in items {
         if !field.is_empty() {
             field.push_str(", ");

@@ -82,21 +82,24 @@ impl Cache {
 
 #[cfg(test)]
 mod tests {
+    use std::hash::RandomState;
+    use std::sync::LazyLock;
     use std::time::Duration;
 
     use bytes::Bytes;
     use http::Response;
 
+    use super::super::Same;
     use super::*;
 
     fn key(target: usize) -> Key {
-        Key {
-            target: target.to_string(),
-            audience: None,
-            epoch: 1,
-            only: None,
-            class: tandem_admission::Class::Ordinary,
-        }
+        key_in(target, 1)
+    }
+
+    fn key_in(target: usize, epoch: u64) -> Key {
+        static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+        let class = tandem_admission::Class::Ordinary;
+        Key::new(&HASHER, Same { target: target.to_string(), audience: None, epoch, only: None, class })
     }
 
     fn of(bytes: usize) -> Arc<Stored> {
@@ -128,7 +131,7 @@ mod tests {
         cache.insert(key(1), of(10), after(250), start);
         assert!(cache.get(&key(1), after(249)).is_some());
         assert!(cache.get(&key(1), after(250)).is_none());
-        assert!(cache.get(&Key { epoch: 2, ..key(1) }, after(1)).is_none(), "a decision begins anew");
+        assert!(cache.get(&key_in(1, 2), after(1)).is_none(), "a decision begins anew");
         cache.insert(key(2), of(10), after(500), after(300));
         assert!(!cache.by_key.contains_key(&key(1)), "what is over goes");
         cache.insert(key(3), of(10), after(300), after(300));

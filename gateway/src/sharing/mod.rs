@@ -13,13 +13,14 @@
 //!
 //! # Who shares with whom
 //! Equal is what has the same path and query, the same scope, the same epoch, and the same chains that
-//! may be asked ([`Key`]). Reads of a chain by name, what operators verify the system by (log, rows,
+//! may be asked ([`Same`]). Reads of a chain by name, what operators verify the system by (log, rows,
 //! partitions), and whatever has no sound token are never shared.
 
 mod cache;
 mod stored;
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -54,11 +55,32 @@ pub(crate) struct Sharing {
     cache: Mutex<Cache>,
     /// How long an answer serves, counted from the question, in microseconds.
     kept_us: AtomicU64,
+    /// Nobody outside knows which reads have the same hash.
+    hasher: RandomState,
 }
 
-/// What makes two reads the same.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// What makes two reads the same. Cheap to clone, and hashed once: it is looked up time and again.
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Key {
+    hash: u64,
+    same: Arc<Same>,
+}
+
+impl Key {
+    fn new(hasher: &RandomState, same: Same) -> Self {
+        Self { hash: hasher.hash_one(&same), same: Arc::new(same) }
+    }
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        hasher.write_u64(self.hash);
+    }
+}
+
+/// What is the same of two reads that are.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Same {
     target: String,
     /// The scope of those who may see the answer; none for what is public.
     audience: Option<HeaderValue>,
@@ -92,7 +114,8 @@ impl Sharing {
     ) -> Self {
         let cache = Mutex::new(Cache::new(bytes_max));
         let kept_us = AtomicU64::new(kept.as_micros() as u64);
-        Self { router, counters, questions: Mutex::default(), cache, kept_us }
+        let hasher = RandomState::new();
+        Self { router, counters, questions: Mutex::default(), cache, kept_us, hasher }
     }
 
     /// Keeps answers like this from now on.
@@ -133,7 +156,8 @@ impl Sharing {
         let target = parts.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
         let audience = parts.extensions.get::<Caller>().map(|caller| caller.scope_header.clone());
         let class = priority_of(parts).class;
-        Key { target, audience, epoch: outlook.epoch, only: outlook.only, class }
+        let same = Same { target, audience, epoch: outlook.epoch, only: outlook.only, class };
+        Key::new(&self.hasher, same)
     }
 
     /// The question under way, else a new one; says whether it is new.

@@ -81,6 +81,18 @@ fn bearer(text: &str) -> Result<Identified, Refusal> {
 }
 
 #[test]
+fn an_operators_key_may_begin_as_keys_of_tenants_do() {
+    let theirs = key(1).to_text();
+    for operator in ["tdm_operator", &theirs, OPERATOR] {
+        let identity = Identity::new("another").with_operator(operator).with_keys(Arc::new(keys()));
+        let shown = format!("Bearer {operator}");
+        assert!(ask(&identity, &[&shown]).unwrap().caller.is_operator(), "{operator}");
+    }
+    let shown = format!("Bearer {theirs}");
+    assert!(!ask(&identity(), &[&shown]).unwrap().caller.is_operator());
+}
+
+#[test]
 fn the_operator_and_tenants_are_told_apart() {
     for form in ["Bearer ", "bearer ", "BEARER   "] {
         let found = ask(&identity(), &[&format!("{form}{OPERATOR}")]).unwrap();

@@ -20,6 +20,16 @@ pub(super) fn encode(bytes: &[u8], width: usize) -> String {
     digits.into_iter().map(char::from).collect()
 }
 
+/// The same of a number, without memory of its own: what [`encode`] gives for its four bytes.
+pub(super) fn digits(mut number: u32) -> [u8; 6] {
+    let mut digits = [b'0'; 6];
+    for digit in digits.iter_mut().rev() {
+        *digit = DIGITS[(number % 62) as usize];
+        number /= 62;
+    }
+    digits
+}
+
 /// Whether all of `text` are such digits.
 pub(super) fn is_base62(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_alphanumeric())
@@ -37,6 +47,9 @@ mod tests {
         assert_eq!(encode(&[61], 2), "0z");
         assert_eq!(encode(&[62], 2), "10");
         assert_eq!(encode(&u32::MAX.to_be_bytes(), 6), "4gfFC3");
+        for number in [0, 1, 61, 62, 123_456_789, u32::MAX] {
+            assert_eq!(digits(number), encode(&number.to_be_bytes(), 6).as_bytes());
+        }
         assert_eq!(encode(&u64::MAX.to_be_bytes(), 11), "LygHa16AHYF");
         let largest = encode(&[0xff; 32], 43);
         assert_eq!(largest, "yhjskwdA6OZ1AL1YmHWZWm8LLG7HjnuCA2j5rOw8Xp1");

@@ -16,7 +16,7 @@ use std::fmt;
 
 use ring::hmac;
 
-use super::base62::{encode, is_base62};
+use super::base62::{digits, encode, is_base62};
 use crate::sha256;
 
 /// What each key begins with.
@@ -65,7 +65,7 @@ impl Key {
         }
         let (secret, check) = rest.split_at_checked(SECRET_CHARS).ok_or(KeyFormError::Check)?;
         let key = Self { id: id.to_owned(), secret: secret.to_owned() };
-        if check == key.check() { Ok(key) } else { Err(KeyFormError::Check) }
+        if check.as_bytes() == key.check() { Ok(key) } else { Err(KeyFormError::Check) }
     }
 
     /// What names it.
@@ -75,7 +75,8 @@ impl Key {
 
     /// The key as its owner sends it.
     pub fn to_text(&self) -> String {
-        format!("{PREFIX}{}_{}{}", self.id, self.secret, self.check())
+        let check: String = self.check().map(char::from).iter().collect();
+        format!("{PREFIX}{}_{}{check}", self.id, self.secret)
     }
 
     /// What is kept of a bearer key.
@@ -88,9 +89,12 @@ impl Key {
         signing_key(&self.secret)
     }
 
-    fn check(&self) -> String {
-        let text = format!("{PREFIX}{}_{}", self.id, self.secret);
-        encode(&crc32fast::hash(text.as_bytes()).to_be_bytes(), CHECK_CHARS)
+    fn check(&self) -> [u8; CHECK_CHARS] {
+        let mut crc = crc32fast::Hasher::new();
+        for part in [PREFIX, &self.id, "_", &self.secret] {
+            crc.update(part.as_bytes());
+        }
+        digits(crc.finalize())
     }
 }
 
