@@ -9,6 +9,10 @@ use crate::hostile::{
 use crate::machines::{Crawler, Dashboard, EventSender, ExportScript, Partner, Probe, SmallApplication};
 use crate::newcomers::Newcomer;
 use crate::people::Person;
+use crate::second::{
+    Analyst, BrowserExtension, CacheBuster, DoorTester, LeakedSigner, LeavingInsider, NightBatch,
+    PublicFlood, TravellingOwner, TrialSwarm, ViewFarm,
+};
 use crate::sender::Actor;
 use crate::unseen::{
     BurstExporter, CredentialStuffer, HeadlessFleet, KeyGuesser, LeechApp, ListHarvester, Neighbourhood,
@@ -60,14 +64,45 @@ pub(crate) const CAST: [(Family, u64); 34] = [
     (Family::ListHarvester, 12),
 ];
 
+/// How many owners of stolen tokens and keys the first cast has: those of the second set come after them.
+const ROBBED_BEFORE: u64 = 48;
+const ROBBED_APPLICATIONS_BEFORE: u64 = 112;
+
+/// What the second set adds at 100 percent: a family, the number of its first actor, and how many. Those
+/// whom its thieves rob come along.
+const SECOND_CAST: [(Family, u64, u64); 13] = [
+    (Family::Robbed, ROBBED_BEFORE, 16),
+    (Family::RobbedApplication, ROBBED_APPLICATIONS_BEFORE, 12),
+    (Family::Analyst, 0, 40),
+    (Family::TravellingOwner, 0, 60),
+    (Family::NightBatch, 0, 12),
+    (Family::TrialSwarm, 0, 12),
+    (Family::ViewFarm, 0, 12),
+    (Family::DoorTester, 0, 16),
+    (Family::BrowserExtension, 0, 16),
+    (Family::LeakedSigner, 0, 12),
+    (Family::LeavingInsider, 0, 16),
+    (Family::CacheBuster, 0, 12),
+    (Family::PublicFlood, 0, 12),
+];
+
 /// An actor, its family, and when it first acts, in milliseconds from the beginning.
 pub(crate) type Role = (Family, u64, Box<dyn Actor + Send>);
 
 /// Everybody, in the order of their numbers.
 pub(crate) fn cast(world: &World, length_ms: u64, percent: u64) -> Vec<Role> {
+    of_parts(&CAST.map(|(family, count)| (family, 0, count)), world, length_ms, percent)
+}
+
+/// Whom the second set adds.
+pub(crate) fn second_set(world: &World, length_ms: u64, percent: u64) -> Vec<Role> {
+    of_parts(&SECOND_CAST, world, length_ms, percent)
+}
+
+fn of_parts(parts: &[(Family, u64, u64)], world: &World, length_ms: u64, percent: u64) -> Vec<Role> {
     let mut roles: Vec<Role> = Vec::new();
-    for (family, count) in CAST {
-        for index in 0..(count * percent).div_ceil(100) {
+    for &(family, first, count) in parts {
+        for index in first..first + (count * percent).div_ceil(100) {
             let mut chance = Chance::new(world.seed, (family as u64) << 32 | index);
             let first_ms = first_ms(family, length_ms, &mut chance);
             roles.push((family, first_ms, actor(family, index, world, chance)));
@@ -89,7 +124,10 @@ fn first_ms(family: Family, length_ms: u64, chance: &mut Chance) -> u64 {
         | Family::BurstExporter
         | Family::Neighbourhood
         | Family::LeechApp
-        | Family::ListHarvester => {
+        | Family::ListHarvester
+        | Family::BrowserExtension
+        | Family::LeakedSigner
+        | Family::CacheBuster => {
             return length_ms / 4 + chance.below((length_ms / 4).max(1));
         }
         Family::Robbed
@@ -100,7 +138,9 @@ fn first_ms(family: Family, length_ms: u64, chance: &mut Chance) -> u64 {
         | Family::EventSender
         | Family::Probe
         | Family::Crawler => length_ms.min(60_000),
-        Family::Archivist => length_ms / 3,
+        Family::Archivist | Family::Analyst | Family::TravellingOwner => length_ms / 3,
+        // Has a day's work before.
+        Family::LeavingInsider => length_ms / 8,
         _ => length_ms * 2 / 3,
     };
     chance.below(last_ms.max(1))
@@ -117,6 +157,12 @@ fn actor(family: Family, index: u64, world: &World, mut chance: Chance) -> Box<d
         | Family::Archivist
         | Family::Screen
         | Family::ForgottenTab => Box::new(Person::new(family, index, world, chance)),
+        Family::Robbed if index >= ROBBED_BEFORE => {
+            let index = index - ROBBED_BEFORE;
+            let robbed = robbed_tenant(index);
+            let browser = BrowserExtension::host(robbed, index, world);
+            Box::new(Person::beset(robbed, browser, ROBBED_BEFORE + index, world, chance))
+        }
         Family::Robbed => {
             let thief = match index % 3 {
                 0 => Family::HeadlessFleet,
@@ -127,6 +173,10 @@ fn actor(family: Family, index: u64, world: &World, mut chance: Chance) -> Box<d
             let robbed = robbed_tenant(index);
             let credential = stolen_token(thief, robbed, index, world);
             Box::new(Person::robbed(robbed, credential, index, world, chance))
+        }
+        Family::RobbedApplication if index >= ROBBED_APPLICATIONS_BEFORE => {
+            let victim = stolen_key(Family::CacheBuster, index - ROBBED_APPLICATIONS_BEFORE);
+            Box::new(SmallApplication::new(victim, world, chance))
         }
         Family::RobbedApplication => {
             let victim = match index % 7 {
@@ -182,6 +232,21 @@ fn actor(family: Family, index: u64, world: &World, mut chance: Chance) -> Box<d
         Family::LeechApp => Box::new(LeechApp::new(stolen_key(family, index), world, chance)),
         Family::PatientBotnet => Box::new(PatientBotnet::new(chance)),
         Family::ListHarvester => Box::new(ListHarvester::new(stolen_key(family, index), world, chance)),
+        Family::Analyst => Box::new(Analyst::new(index, tenant, world, chance)),
+        Family::TravellingOwner => Box::new(TravellingOwner::new(index, tenant, world, chance)),
+        Family::NightBatch => Box::new(NightBatch::new(tenant, world, chance)),
+        Family::TrialSwarm => Box::new(TrialSwarm::new(index, world, chance)),
+        Family::ViewFarm => Box::new(ViewFarm::new(index, world, chance)),
+        Family::DoorTester => Box::new(DoorTester::new(index, robbed, world, chance)),
+        Family::BrowserExtension => {
+            let host = BrowserExtension::host(robbed, index, world);
+            Box::new(BrowserExtension::new(robbed, host, chance))
+        }
+        // Partners are the first dozen tenants.
+        Family::LeakedSigner => Box::new(LeakedSigner::new(tenant % 12, chance)),
+        Family::LeavingInsider => Box::new(LeavingInsider::new(index, world, chance)),
+        Family::CacheBuster => Box::new(CacheBuster::new(stolen_key(family, index), world, chance)),
+        Family::PublicFlood => Box::new(PublicFlood::new(chance)),
     }
 }
 
@@ -207,5 +272,20 @@ mod tests {
     #[test]
     fn every_family_has_its_part_once() {
         assert_eq!(CAST.map(|(family, _)| family), Family::ALL);
+    }
+
+    #[test]
+    fn the_second_set_brings_its_families_and_as_many_owners_as_thieves() {
+        let of = |family| SECOND_CAST.iter().find(|(other, ..)| *other == family).map(|part| part.2);
+        assert_eq!(SECOND_CAST.map(|(family, ..)| family)[2..], Family::SECOND_SET);
+        assert_eq!(of(Family::Robbed), of(Family::BrowserExtension));
+        assert_eq!(of(Family::RobbedApplication), of(Family::CacheBuster));
+    }
+
+    #[test]
+    fn owners_of_the_second_set_come_after_those_of_the_first() {
+        let first = |family| CAST.iter().find(|(other, _)| *other == family).map(|(_, count)| *count);
+        assert_eq!(first(Family::Robbed), Some(ROBBED_BEFORE));
+        assert_eq!(first(Family::RobbedApplication), Some(ROBBED_APPLICATIONS_BEFORE));
     }
 }

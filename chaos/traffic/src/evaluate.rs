@@ -13,10 +13,15 @@
 //!   authentication answers it 401, which costs a look at the door and nothing behind it. What is
 //!   left reached the rows; it is **served** where it got figures, and not told 404.
 //! - Challenges are solved by people's browsers and apps, and by attackers with whole browsers
-//!   (a headless fleet, a token sold to people). A clearance holds for half an hour and a network.
+//!   (a headless fleet, a token sold to people, an extension, an insider, somebody who tries by hand). A
+//!   clearance holds for half an hour and a network.
 //! - Public pages are answered to everybody, whatever the verdict, which still counts as a decision.
 //! - People whose token a thief uses at the same time are shown apart: whoever stops the thief stops
 //!   the token.
+//!
+//! The second set of later families is measured in a world of its own, which holds all others too, with a
+//! shield of its own. Of that world only the second set is counted, and those whom its thieves rob: what
+//! was measured without it stays what it was.
 //!
 //! A crawler's claim is confirmed or denied two seconds after it is made, as the slow loop would.
 //! No fingerprint of TLS is given: not every gateway terminates it.
@@ -27,9 +32,9 @@ mod tally;
 use std::collections::BTreeMap;
 
 use tandem_limits::network;
-use tandem_shield::{Action, Memory, Outcome, Rules, Seen, Shield};
+use tandem_shield::{Action, Memory, Outcome, Rules, Seen, Shield, Verdict};
 
-pub use report::{FamilyReport, Group, People, Report, Signed, Worthless};
+pub use report::{FamilyReport, Group, People, Report, SecondSet, Signed, Worthless};
 
 use crate::sender::is_public;
 use crate::{Family, Kind, Shot, Traffic, TrafficOptions, Who, address};
@@ -47,6 +52,9 @@ pub struct Options {
     pub traffic: TrafficOptions,
     /// Whether the families that are kept apart take part. Off while rules are tuned.
     pub with_unseen: bool,
+    /// Whether the second set of later families is measured, too, which takes as long again. Only where
+    /// those that are kept apart take part.
+    pub with_second_set: bool,
     /// The rules of the shield.
     pub rules: Rules,
     /// What it may remember.
@@ -58,6 +66,7 @@ impl Default for Options {
         Self {
             traffic: TrafficOptions::default(),
             with_unseen: true,
+            with_second_set: true,
             rules: Rules::default(),
             memory: Memory::default(),
         }
@@ -67,15 +76,30 @@ impl Default for Options {
 /// Sends the traffic through a shield of its own, and says how well it told. The same options give
 /// the same report.
 pub fn run(options: Options) -> Report {
-    let secret = [options.traffic.seed, 0x7461_6e64_656d];
-    let shield = Shield::new(options.rules, options.memory, secret);
-    let mut stand = Stand { shield, tally: Tally::default(), cleared: BTreeMap::new(), asked_ms: 0 };
+    let mut stand = Stand::new(&options);
     for shot in Traffic::new(options.traffic) {
         if options.with_unseen || !matches!(shot.family.kind(), Kind::Unseen | Kind::Later) {
-            stand.take(&shot);
+            let judged = stand.take(&shot);
+            stand.tally.count(&shot, &judged);
         }
     }
-    stand.tally.report(options.traffic, &stand.shield.counts())
+    let second_set = (options.with_unseen && options.with_second_set).then(|| run_with_second_set(&options));
+    stand.tally.report(options.traffic, &stand.shield.counts(), second_set)
+}
+
+/// Everybody takes part, and the second set is counted.
+fn run_with_second_set(options: &Options) -> SecondSet {
+    let mut stand = Stand::new(options);
+    let mut traffic = Traffic::with_second_set(options.traffic);
+    let mut judged_requests = 0;
+    while let Some(shot) = traffic.next() {
+        judged_requests += 1;
+        let judged = stand.take(&shot);
+        if traffic.is_of_second_set(shot.actor) {
+            stand.tally.count(&shot, &judged);
+        }
+    }
+    stand.tally.second_set(judged_requests)
 }
 
 /// The shield, and what stands around it in a gateway.
@@ -88,8 +112,23 @@ struct Stand {
     asked_ms: u64,
 }
 
+/// What became of a request.
+struct Judged {
+    verdict: Verdict,
+    /// Whether it was refused in the end: challenges may be solved.
+    is_stopped: bool,
+    /// Whether a challenge was solved for it that had not been solved before.
+    has_solved: bool,
+}
+
 impl Stand {
-    fn take(&mut self, shot: &Shot) {
+    fn new(options: &Options) -> Self {
+        let secret = [options.traffic.seed, 0x7461_6e64_656d];
+        let shield = Shield::new(options.rules.clone(), options.memory, secret);
+        Self { shield, tally: Tally::default(), cleared: BTreeMap::new(), asked_ms: 0 }
+    }
+
+    fn take(&mut self, shot: &Shot) -> Judged {
         self.slow_loop(shot.at_ms);
         let verdict = self.shield.judge(&Seen {
             now_ms: shot.at_ms,
@@ -102,9 +141,10 @@ impl Stand {
             version: shot.version,
             fingerprint: None,
         });
-        let is_stopped = verdict.action.is_refusal()
-            && !is_public(&shot.path)
-            && !(verdict.action == Action::Challenge && solves(shot.family) && self.clear(shot));
+        let is_refused = verdict.action.is_refusal() && !is_public(&shot.path);
+        let is_passed = is_refused && verdict.action == Action::Challenge && solves(shot.family);
+        let is_stopped = is_refused && !is_passed;
+        let has_solved = is_passed && self.clear(shot);
         let status = match verdict.action {
             Action::Limit if is_stopped => 429,
             _ if is_stopped => 403,
@@ -113,17 +153,17 @@ impl Stand {
         let outcome =
             Outcome { status, ours: is_stopped || status == 401, replayed: shot.replayed && !is_stopped };
         self.shield.answered(&verdict.ticket, outcome);
-        self.tally.count(shot, &verdict, is_stopped);
+        Judged { verdict, is_stopped, has_solved }
     }
 
-    /// Solves a challenge, unless that has been done: always true.
+    /// Solves a challenge, unless that has been done.
     fn clear(&mut self, shot: &Shot) -> bool {
         let until_ms = self.cleared.entry((shot.actor, network(shot.address, 24, 48))).or_default();
-        if *until_ms <= shot.at_ms {
+        let is_due = *until_ms <= shot.at_ms;
+        if is_due {
             *until_ms = shot.at_ms + CLEARANCE_MS;
-            self.tally.solved(shot.family);
         }
-        true
+        is_due
     }
 
     fn slow_loop(&mut self, now_ms: u64) {
@@ -140,7 +180,9 @@ impl Stand {
 
 /// Whether it has a whole browser, or an app that can do the work.
 fn solves(family: Family) -> bool {
-    family.kind() == Kind::Person || matches!(family, Family::HeadlessFleet | Family::SharedToken)
+    family.kind() == Kind::Person
+        || matches!(family, Family::HeadlessFleet | Family::SharedToken)
+        || matches!(family, Family::DoorTester | Family::BrowserExtension | Family::LeavingInsider)
 }
 
 fn who(who: &Who) -> tandem_shield::Who<'_> {

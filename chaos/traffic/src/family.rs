@@ -76,6 +76,28 @@ pub enum Family {
     PatientBotnet,
     /// Turns the pages of lists and of anchors with a stolen key.
     ListHarvester,
+    /// A person who turns the pages of boards for an hour.
+    Analyst,
+    /// A person on the way, at another network every few minutes.
+    TravellingOwner,
+    /// An agency's nightly reading of all its anchors.
+    NightBatch,
+    /// Copies all boards with a dozen trial accounts.
+    TrialSwarm,
+    /// Sends made up events from a rack of phones.
+    ViewFarm,
+    /// Tries with a bought account what else it opens.
+    DoorTester,
+    /// Reads a tenant's past behind the back of the person in whose browser it lives.
+    BrowserExtension,
+    /// Signs with a partner's secret.
+    LeakedSigner,
+    /// Takes all exports home on the last day.
+    LeavingInsider,
+    /// Asks only what is dear and what no cache has.
+    CacheBuster,
+    /// Asks for public pages from hundreds of lines.
+    PublicFlood,
 }
 
 /// What is true of a family.
@@ -92,10 +114,12 @@ pub enum Kind {
     Unseen,
     /// Of those, the ones that were written after the rules.
     Later,
+    /// Attackers of the second set of later ones.
+    SecondSet,
 }
 
 impl Family {
-    /// All of them, people first.
+    /// All but those of the second set, people first.
     pub const ALL: [Family; 34] = [
         Family::Viewer,
         Family::BehindCarrier,
@@ -133,6 +157,22 @@ impl Family {
         Family::ListHarvester,
     ];
 
+    /// Those of the second set, who take part in worlds of their own: the honest first, people before
+    /// machines.
+    pub const SECOND_SET: [Family; 11] = [
+        Family::Analyst,
+        Family::TravellingOwner,
+        Family::NightBatch,
+        Family::TrialSwarm,
+        Family::ViewFarm,
+        Family::DoorTester,
+        Family::BrowserExtension,
+        Family::LeakedSigner,
+        Family::LeavingInsider,
+        Family::CacheBuster,
+        Family::PublicFlood,
+    ];
+
     /// What is true of it.
     pub fn kind(self) -> Kind {
         if self <= Family::Robbed {
@@ -143,14 +183,20 @@ impl Family {
             Kind::Hostile
         } else if self <= Family::CredentialStuffer {
             Kind::Unseen
-        } else {
+        } else if self <= Family::ListHarvester {
             Kind::Later
+        } else if self <= Family::TravellingOwner {
+            Kind::Person
+        } else if self <= Family::NightBatch {
+            Kind::Machine
+        } else {
+            Kind::SecondSet
         }
     }
 
     /// Whether it is an attacker.
     pub fn is_hostile(self) -> bool {
-        matches!(self.kind(), Kind::Hostile | Kind::Unseen | Kind::Later)
+        matches!(self.kind(), Kind::Hostile | Kind::Unseen | Kind::Later | Kind::SecondSet)
     }
 
     /// Its name in reports.
@@ -190,6 +236,17 @@ impl Family {
             Family::LeechApp => "leech_app",
             Family::PatientBotnet => "patient_botnet",
             Family::ListHarvester => "list_harvester",
+            Family::Analyst => "analyst",
+            Family::TravellingOwner => "travelling_owner",
+            Family::NightBatch => "night_batch",
+            Family::TrialSwarm => "trial_swarm",
+            Family::ViewFarm => "view_farm",
+            Family::DoorTester => "door_tester",
+            Family::BrowserExtension => "browser_extension",
+            Family::LeakedSigner => "leaked_signer",
+            Family::LeavingInsider => "leaving_insider",
+            Family::CacheBuster => "cache_buster",
+            Family::PublicFlood => "public_flood",
         }
     }
 }
@@ -212,5 +269,13 @@ mod tests {
             [9, 7, 8, 7, 3]
         );
         assert!(Family::ALL.is_sorted());
+    }
+
+    #[test]
+    fn the_second_set_is_eight_attackers_and_three_who_are_welcome() {
+        let count = |kind| Family::SECOND_SET.iter().filter(|family| family.kind() == kind).count();
+        assert_eq!([Kind::Person, Kind::Machine, Kind::SecondSet].map(count), [2, 1, 8]);
+        assert!(Family::SECOND_SET.is_sorted());
+        assert!(Family::ALL.iter().all(|family| *family < Family::SECOND_SET[0]));
     }
 }

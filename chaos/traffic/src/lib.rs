@@ -12,6 +12,7 @@
 //! | `people.rs` `newcomers.rs` `machines/` | those who are welcome, what is odd about some of them included |
 //! | `hostile/` | attackers that rules may be tuned with |
 //! | `unseen/` | attackers that nobody who tunes rules looks at |
+//! | `second/` | a second set of those, and of honest callers, in a world of their own beside all others |
 //! | `evaluate/` | the shield, held against the truth |
 //! | `client/` `address.rs` `target.rs` `world.rs` | heads, addresses, paths, ids and credentials |
 //!
@@ -30,6 +31,7 @@ mod hostile;
 mod machines;
 mod newcomers;
 mod people;
+mod second;
 mod sender;
 mod shot;
 mod target;

@@ -106,6 +106,24 @@ impl Person {
         person
     }
 
+    /// The person in whose browser something else lives, too: stays for long.
+    pub(crate) fn beset(tenant: usize, browser: Sender, index: u64, world: &World, chance: Chance) -> Self {
+        let mut person = Self::robbed(tenant, browser.credential.clone(), index, world, chance);
+        person.pages_left = person.chance.between(200, 400);
+        person.sender = browser;
+        person
+    }
+
+    /// What it sends with, where it is now.
+    pub(crate) fn sender(&self) -> &Sender {
+        &self.sender
+    }
+
+    /// Whose sessions it looks at.
+    pub(crate) fn tenant(&self) -> usize {
+        self.tenant
+    }
+
     fn ask(&mut self, target: Target, is_again: bool) {
         self.asks.push_back(Ask { target, is_again });
     }

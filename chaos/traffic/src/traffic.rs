@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use crate::Shot;
-use crate::cast::{Role, cast};
+use crate::cast::{Role, cast, second_set};
 use crate::world::World;
 
 /// Which traffic. The same options give the same traffic.
@@ -30,6 +30,8 @@ impl Default for TrafficOptions {
 pub struct Traffic {
     world: World,
     roles: Vec<Role>,
+    /// The first actor who is here for the second set.
+    second_set_from: usize,
     /// When each acts next.
     next: BinaryHeap<Reverse<(u64, u32)>>,
     end_ms: u64,
@@ -38,11 +40,31 @@ pub struct Traffic {
 impl Traffic {
     /// The traffic of these options, at its beginning.
     pub fn new(options: TrafficOptions) -> Self {
+        Self::of(options, false)
+    }
+
+    /// The same, and among it the second set of attackers and honest callers, with those whom they rob.
+    /// What all others send stays the same, byte for byte.
+    pub fn with_second_set(options: TrafficOptions) -> Self {
+        Self::of(options, true)
+    }
+
+    /// Whether an actor is here for the second set: of its families, or robbed by one of them.
+    pub fn is_of_second_set(&self, actor: u32) -> bool {
+        usize::try_from(actor).is_ok_and(|actor| actor >= self.second_set_from)
+    }
+
+    fn of(options: TrafficOptions, with_second_set: bool) -> Self {
         let world = World::new(options.seed);
-        let roles = cast(&world, options.length_ms, options.actors_percent);
+        let (length_ms, percent) = (options.length_ms, options.actors_percent);
+        let mut roles = cast(&world, length_ms, percent);
+        let second_set_from = roles.len();
+        if with_second_set {
+            roles.extend(second_set(&world, length_ms, percent));
+        }
         let first = |(actor, role): (u32, &Role)| Reverse((options.start_ms + role.1, actor));
         let next = (0..).zip(&roles).map(first).collect();
-        Self { world, roles, next, end_ms: options.start_ms + options.length_ms }
+        Self { world, roles, second_set_from, next, end_ms: options.start_ms + options.length_ms }
     }
 }
 

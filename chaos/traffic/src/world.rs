@@ -123,6 +123,17 @@ impl Credential {
         Self { who: Who::Key { id: id.into(), tenant }, value: text(&value) }
     }
 
+    /// The key of a tenant that somebody opened for purposes of his own: the `index`th of a kind. It has
+    /// no sessions that anybody would look for.
+    pub(crate) fn own_key(world: &World, kind: &str, index: u64) -> Self {
+        let tenant: Arc<str> = format!("{kind}-own-{index}").into();
+        let stream = tenant.bytes().fold(0, |hash: u64, byte| hash.wrapping_mul(31) ^ u64::from(byte));
+        let mut chance = Chance::new(world.seed ^ 0x006f_776e, stream);
+        let id = chance.text(11);
+        let value = format!("Bearer tdm_{id}_{}", chance.text(49));
+        Self { who: Who::Key { id: id.into(), tenant }, value: text(&value) }
+    }
+
     /// The token of the `index`th person of that tenant.
     pub(crate) fn token(world: &World, tenant: usize, index: u64) -> Self {
         let mut chance = Chance::new(world.seed ^ 0x746f_6b65, index << 16 | tenant as u64);
@@ -197,5 +208,9 @@ mod tests {
         assert_eq!(key(1, 2), key(1, 2));
         assert_ne!(key(1, 2), key(2, 1));
         assert_ne!(key(1, 2), key(1, 3));
+        let own = |kind, index| Credential::own_key(&world, kind, index).who;
+        assert_eq!(own("trial", 1), own("trial", 1));
+        assert_ne!(own("trial", 1), own("trial", 2));
+        assert_ne!(own("trial", 1), own("shop", 1));
     }
 }

@@ -26,6 +26,8 @@ pub struct Report {
     pub unseen: Group,
     /// Attackers that were written after the rules.
     pub later: Group,
+    /// Written later, the second set: measured in a world of its own, and in none of the figures beside this.
+    pub second_set: Option<SecondSet>,
     /// Applications that sign.
     pub signed: Signed,
     /// What nobody would miss.
@@ -90,6 +92,23 @@ impl FamilyReport {
     pub fn recall(&self) -> f64 {
         share(self.recalled, self.actors)
     }
+}
+
+/// What was written later, the second set.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SecondSet {
+    /// All requests of the world in which it took part, those of everybody else included.
+    pub judged_requests: u64,
+    /// Its attackers.
+    pub attackers: Group,
+    /// Sessions of its people: analysts, owners of shops who travel.
+    pub people: People,
+    /// Its programs that have every right, counted the same way: the night batches of agencies.
+    pub machines: People,
+    /// People and applications that its thieves rob, while they go on.
+    pub robbed: People,
+    /// One by one, those who are robbed included.
+    pub families: Vec<FamilyReport>,
 }
 
 /// People's sessions.
@@ -189,38 +208,14 @@ impl fmt::Display for Report {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let minutes = self.length_ms / 60_000;
         writeln!(out, "{} requests in {minutes} minutes, seed {}", self.requests, self.seed)?;
-        writeln!(
-            out,
-            "\n{:20}{:>7}{:>9}{:>9}{:>8}{:>14}{:>10}{:>9}{:>9}",
-            "family",
-            "actors",
-            "requests",
-            "decided",
-            "recall",
-            "until p50/p95",
-            "stopped",
-            "at door",
-            "served"
-        )?;
+        write_attackers_head(out)?;
         for family in self.families.iter().filter(|family| family.family.is_hostile()) {
             write_attacker(out, family)?;
         }
         write_group(out, "tuned with", &self.tuned)?;
         write_group(out, "kept apart", &self.unseen)?;
         write_group(out, "written later", &self.later)?;
-        writeln!(
-            out,
-            "\n{:20}{:>7}{:>9}{:>9}{:>11}{:>9}{:>10}{:>9}{:>9}",
-            "family",
-            "actors",
-            "requests",
-            "sessions",
-            "disturbed",
-            "refused",
-            "deprived",
-            "slowed",
-            "stopped"
-        )?;
+        write_welcome_head(out)?;
         for family in self.families.iter().filter(|family| !family.family.is_hostile()) {
             write_welcome(out, family)?;
         }
@@ -258,8 +253,54 @@ impl fmt::Display for Report {
             self.keys,
             self.bytes / 1024,
             self.evictions
-        )
+        )?;
+        self.second_set.as_ref().map_or(Ok(()), |second_set| write!(out, "\n{second_set}"))
     }
+}
+
+impl fmt::Display for SecondSet {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(out, "written later, second set, among {} requests", self.judged_requests)?;
+        write_attackers_head(out)?;
+        for family in self.families.iter().filter(|family| family.family.is_hostile()) {
+            write_attacker(out, family)?;
+        }
+        write_group(out, "second set", &self.attackers)?;
+        write_welcome_head(out)?;
+        for family in self.families.iter().filter(|family| !family.family.is_hostile()) {
+            write_welcome(out, family)?;
+        }
+        writeln!(out)?;
+        for (name, of) in [("people", &self.people), ("machines", &self.machines), ("robbed", &self.robbed)] {
+            writeln!(
+                out,
+                "second set, {name}: {} of {} sessions disturbed ({:.3} %), {} refused, {} deprived, {} slowed",
+                of.disturbed,
+                of.sessions,
+                of.disturbed_share() * 100.0,
+                of.refused,
+                of.deprived,
+                of.slowed,
+            )?;
+        }
+        Ok(())
+    }
+}
+
+fn write_attackers_head(out: &mut fmt::Formatter<'_>) -> fmt::Result {
+    writeln!(
+        out,
+        "\n{:20}{:>7}{:>9}{:>9}{:>8}{:>14}{:>10}{:>9}{:>9}",
+        "family", "actors", "requests", "decided", "recall", "until p50/p95", "stopped", "at door", "served"
+    )
+}
+
+fn write_welcome_head(out: &mut fmt::Formatter<'_>) -> fmt::Result {
+    writeln!(
+        out,
+        "\n{:20}{:>7}{:>9}{:>9}{:>11}{:>9}{:>10}{:>9}{:>9}",
+        "family", "actors", "requests", "sessions", "disturbed", "refused", "deprived", "slowed", "stopped"
+    )
 }
 
 fn write_attacker(out: &mut fmt::Formatter<'_>, family: &FamilyReport) -> fmt::Result {

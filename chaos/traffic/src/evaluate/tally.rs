@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use tandem_shield::{Action, Counts, Verdict};
+use tandem_shield::{Action, Counts};
 
-use super::report::{FamilyReport, Group, People, Report, Signed, Worthless};
+use super::Judged;
+use super::report::{FamilyReport, Group, People, Report, SecondSet, Signed, Worthless};
 use crate::{Family, Kind, Shot, TrafficOptions, Who};
 
 /// What is known so far.
@@ -48,10 +49,13 @@ struct OfSession {
 }
 
 impl Tally {
-    pub(super) fn count(&mut self, shot: &Shot, verdict: &Verdict, is_stopped: bool) {
+    pub(super) fn count(&mut self, shot: &Shot, judged: &Judged) {
+        let Judged { verdict, is_stopped, has_solved } = judged;
+        let is_stopped = *is_stopped;
         let is_at_the_door = !is_stopped && shot.status == 401;
         let family = self.families.entry(shot.family).or_default();
         family.requests += 1;
+        family.solved += u64::from(*has_solved);
         *family.actions.entry(verdict.action).or_default() += 1;
         family.stopped += u64::from(is_stopped);
         family.refused_at_the_door += u64::from(is_at_the_door);
@@ -91,14 +95,30 @@ impl Tally {
         }
     }
 
-    /// Somebody has solved a challenge.
-    pub(super) fn solved(&mut self, family: Family) {
-        self.families.entry(family).or_default().solved += 1;
+    /// What is known of the second set, when nothing else was counted.
+    pub(super) fn second_set(&self, judged_requests: u64) -> SecondSet {
+        let families = self.families();
+        SecondSet {
+            judged_requests,
+            people: self.people(|family| family.kind() == Kind::Person && family != Family::Robbed),
+            machines: self.people(|family| family == Family::NightBatch),
+            robbed: self.people(|family| matches!(family, Family::Robbed | Family::RobbedApplication)),
+            attackers: group(&families, Kind::SecondSet),
+            families,
+        }
     }
 
-    pub(super) fn report(&self, traffic: TrafficOptions, counts: &Counts) -> Report {
-        let families: Vec<FamilyReport> =
-            self.families.iter().map(|(family, of)| self.of_family(*family, of)).collect();
+    fn families(&self) -> Vec<FamilyReport> {
+        self.families.iter().map(|(family, of)| self.of_family(*family, of)).collect()
+    }
+
+    pub(super) fn report(
+        &self,
+        traffic: TrafficOptions,
+        counts: &Counts,
+        second_set: Option<SecondSet>,
+    ) -> Report {
+        let families = self.families();
         let requests = self.families.values().map(|of| of.requests).sum();
         Report {
             seed: traffic.seed,
@@ -109,6 +129,7 @@ impl Tally {
             tuned: group(&families, Kind::Hostile),
             unseen: group(&families, Kind::Unseen),
             later: group(&families, Kind::Later),
+            second_set,
             signed: self.signed,
             worthless: self.worthless,
             families,
