@@ -26,7 +26,7 @@ mod tests {
 
     #[test]
     fn a_marked_line_is_the_same_event_from_a_suspect() {
-        for more in ["", r#","suspect":false"#, r#","suspect":null"#, r#","text":"}"#] {
+        for more in ["", r#","suspect":false"#, r#","suspect":null"#, r##","text":"}""##] {
             let line = line(more);
             let marked = marked(line.as_bytes()).unwrap();
             let (Ok(Line::Event(before)), Ok(Line::Event(mut after))) =
