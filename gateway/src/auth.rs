@@ -41,7 +41,7 @@ mod protocol;
 const PUBLIC: [&str; 7] =
     ["/", "/healthz", "/readyz", "/v1/status", "/v1/openapi.json", "/v1/asyncapi.json", "/v1/docs"];
 
-/// Lets in who shows who he is, and notes the [`Caller`](tandem_identity::Caller) in the request's
+/// Lets in who shows who he is, and notes the [`Caller`] in the request's
 /// extensions; of a signed request also the [`SignedBody`](crate::callers::SignedBody).
 #[derive(Clone)]
 pub(crate) struct AuthLayer {
