@@ -13,6 +13,9 @@ pub(crate) const ATTRIBUTED: usize = 5;
 pub(crate) const ATTRIBUTED_BREAKDOWNS: [Breakdown; ATTRIBUTED] =
     [Breakdown::Channel, Breakdown::Source, Breakdown::Fan, Breakdown::Region, Breakdown::Device];
 
+/// The place of [`Breakdown::Region`] among them.
+pub(crate) const REGION: usize = 3;
+
 /// The key of an event in each of [`ATTRIBUTED_BREAKDOWNS`].
 pub(crate) type Attribution = [KeyNumber; ATTRIBUTED];
 
@@ -86,6 +89,11 @@ impl Remembered {
 mod tests {
     use super::*;
     use tandem_model::catalogue::{FANS, OTHER};
+
+    #[test]
+    fn the_region_stands_in_its_place() {
+        assert_eq!(ATTRIBUTED_BREAKDOWNS[REGION], Breakdown::Region);
+    }
 
     #[test]
     fn the_fixed_keys_stand_where_the_catalogue_has_them() {

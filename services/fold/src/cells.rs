@@ -42,6 +42,10 @@ impl Cells {
         Self { table, bucket, cells: Vec::new(), places: Vec::new(), changed: Vec::new() }
     }
 
+    pub(crate) const fn table(&self) -> Table {
+        self.table
+    }
+
     pub(crate) const fn bucket(&self) -> u64 {
         self.bucket
     }

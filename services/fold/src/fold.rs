@@ -13,7 +13,7 @@ use tandem_model::rejected::{Reason, Rejected, RejectedEvent};
 use tandem_model::row::{BeatDigest, PartitionRow};
 use tandem_model::time::{FOLLOW_UP_MS, FUTURE_MS, LATENESS_MS};
 use tandem_model::{
-    Changes, Cut, PartitionId, PseudonymKey, Record, SessionChange, SessionId, Stored, Verdict, Verdicts,
+    Changes, Cut, PartitionId, Record, Rules, SessionChange, SessionId, Stored, Verdict, Verdicts,
 };
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
@@ -36,7 +36,7 @@ pub struct Fold {
 
 /// What does not come out of the log.
 pub(crate) struct Setting {
-    key: PseudonymKey,
+    pub(crate) rules: Rules,
     /// Keeps clients from choosing event ids that collide.
     id_seed: u64,
 }
@@ -89,7 +89,7 @@ pub struct Usage {
 
 impl Fold {
     /// The state of `partition` (of `partitions`) before the first record.
-    pub fn new(partition: PartitionId, partitions: u32, key: PseudonymKey) -> Self {
+    pub fn new(partition: PartitionId, partitions: u32, rules: impl Into<Rules>) -> Self {
         let state = State {
             partition,
             partitions,
@@ -102,13 +102,13 @@ impl Fold {
             over: Map::default(),
             verdicts: Verdicts::default(),
         };
-        Self::with_state(state, key)
+        Self::with_state(state, rules.into())
     }
 
-    pub(crate) fn with_state(state: State, key: PseudonymKey) -> Self {
+    pub(crate) fn with_state(state: State, rules: Rules) -> Self {
         // Not a user id, so its pseudonym is nobody's.
-        let id_seed = key.of("\0event ids") as u64;
-        let setting = Setting { key, id_seed };
+        let id_seed = rules.key.of("\0event ids") as u64;
+        let setting = Setting { rules, id_seed };
         let taken_next = state.next;
         Self { setting, state, changed: Changed::default(), taken_next, revised: None }
     }
@@ -254,7 +254,7 @@ impl Fold {
             let misplaced = Malformed { problem: Problem::Misplaced, field: None, session_id: None };
             return self.malformed(offset, misplaced);
         }
-        let pseudonym = event.viewer.as_ref().map(|viewer| self.setting.key.of(&viewer.user_id));
+        let pseudonym = event.viewer.as_ref().map(|viewer| self.setting.rules.key.of(&viewer.user_id));
         let count = count(event);
         let (partition, clock) = (self.state.partition, self.state.row.clock);
         let reject = |session_id: Option<SessionId>, reason| Rejected {
@@ -300,7 +300,10 @@ impl Fold {
                 session.refuse(column, offset, digests);
                 self.changed.rejected.push(reject(SessionId::new(id), reason));
             }
-            None => session.accept(event, &count, pseudonym, offset, digests),
+            None => {
+                let calendar = &self.setting.rules.calendar;
+                session.accept(event, &count, pseudonym, calendar, offset, digests);
+            }
         }
     }
 
@@ -345,7 +348,7 @@ impl Fold {
         let mut became_final = Vec::new();
         // In no particular order: a beat does the same to each session, whatever the others do.
         for (id, session) in &mut self.state.live {
-            if session.beat(ts, offset, &mut self.state.digests) {
+            if session.beat(ts, &self.setting.rules.calendar, offset, &mut self.state.digests) {
                 became_final.push(id.clone());
             }
             if !session.is_listed && session.has_changed() {

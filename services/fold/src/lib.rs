@@ -10,7 +10,8 @@
 //!
 //! Figures live in [`cells`]: one per table, breakdown and key, a full row each. An event adds to at
 //! most seven cells (room, item, channel, source, fan, region, device) in each of four tables
-//! (total, 10 s, 1 min, 5 min); digests follow from the differences alone
+//! (total, 10 s, 1 min, 5 min), and to three (room, item, region) in each of two that follow the
+//! calendar of the boards (hour, day); digests follow from the differences alone
 //! (see [`tandem_model::digest`]).
 //!
 //! Distinct users are counted without a set per cell. What a set would tell, the viewer knows:
@@ -20,7 +21,7 @@
 //!
 //! # What is kept how long
 //!
-//! - A bucket, and who was seen in it, until no accepted event can fall into it: its end lies ten
+//! - A bucket, hour or day, and who was seen in it, until no accepted event can fall into it: its end lies ten
 //!   minutes behind the clock.
 //! - Accepted event ids until their `ts` is ten minutes behind the clock.
 //! - Viewers until the session is final.
@@ -35,6 +36,7 @@ mod dedup;
 mod distinct;
 mod fold;
 mod keys;
+mod live;
 mod presence;
 mod session;
 mod snapshot;

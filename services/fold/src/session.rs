@@ -5,18 +5,17 @@ use tandem_model::catalogue::{FAN, GUEST, SOURCES, UNKNOWN};
 use tandem_model::digest::Digests;
 use tandem_model::event::{Event, Kind, Viewer};
 use tandem_model::row::SessionState;
-use tandem_model::time::{LATENESS_MS, SILENCE_MS, Window};
-use tandem_model::{Breakdown, Row, SessionChange, SessionId, SessionRow, Stored, Table};
+use tandem_model::time::{LATENESS_MS, SILENCE_MS};
+use tandem_model::{Breakdown, Calendar, Row, SessionChange, SessionId, SessionRow, Stored, Table};
 
-use crate::Map;
-use crate::attribution::{ATTRIBUTED_BREAKDOWNS, Attribution, Remembered};
+use crate::attribution::{ATTRIBUTED_BREAKDOWNS, Attribution};
 use crate::cells::{Cells, Change};
-use crate::count::{Bits, Count, Sums};
+use crate::count::{Count, Sums};
 use crate::dedup::AcceptedIds;
-use crate::distinct::{Fresh, Seen};
-use crate::keys::{KeyNumber, Keys, ROOM_KEY};
-use crate::presence::{Online, Presence};
-use crate::windows::{Buckets, ViewerIndex};
+use crate::distinct::Fresh;
+use crate::keys::{Keys, ROOM_KEY};
+use crate::live::{Addition, Live};
+use crate::windows::Buckets;
 
 /// A session's working set.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -39,27 +38,6 @@ pub(crate) struct Session {
     pub(crate) is_listed: bool,
 }
 
-/// What only a session that is not final needs.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Live {
-    ts_max: Option<u64>,
-    viewer_by_pseudonym: Map<u128, ViewerIndex>,
-    viewers: Vec<ViewerState>,
-    /// Distinct counts of the totals, by item.
-    seen_with_item: Map<(ViewerIndex, KeyNumber), Bits>,
-    windows: [Buckets; Window::ALL.len()],
-    online: Online,
-    last_sample: u64,
-}
-
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct ViewerState {
-    remembered: Remembered,
-    presence: Presence,
-    /// Distinct counts of the totals.
-    seen: Seen,
-}
-
 impl Session {
     /// A session that begins with the record at `offset`.
     pub(crate) fn new(id: SessionId, offset: u64, digests: &mut Digests) -> Self {
@@ -71,15 +49,7 @@ impl Session {
             row,
             accepted_ids: AcceptedIds::default(),
             totals: Cells::new(Table::Total, 0),
-            live: Some(Box::new(Live {
-                ts_max: None,
-                viewer_by_pseudonym: Map::default(),
-                viewers: Vec::new(),
-                seen_with_item: Map::default(),
-                windows: Window::ALL.map(Buckets::new),
-                online: Online::default(),
-                last_sample: 0,
-            })),
+            live: Some(Box::new(Live::new())),
             is_row_changed: true,
             closed_rows: Vec::new(),
             is_listed: false,
@@ -104,6 +74,7 @@ impl Session {
         event: &Event<'_>,
         count: &Count<'_>,
         pseudonym: Option<u128>,
+        calendar: &Calendar,
         offset: u64,
         digests: &mut Digests,
     ) {
@@ -116,7 +87,7 @@ impl Session {
                 live.ts_max = live.ts_max.max(Some(event.ts));
                 let addition = live.addition(event, count, viewer, item, &mut self.keys, self.id.as_str());
                 let mut change = Change { offset, keys: &self.keys, digests };
-                live.add(event.ts, &addition, &mut self.totals, &mut change);
+                live.add(event.ts, &addition, &mut self.totals, calendar, &mut change);
             }
             None => {
                 let attribution = event.viewer.as_ref().map(|viewer| self.own_attribution(viewer));
@@ -130,22 +101,16 @@ impl Session {
 
     /// A beat: gauges are sampled, then the session may become final, then buckets close.
     /// Answers whether it became final.
-    pub(crate) fn beat(&mut self, clock: u64, offset: u64, digests: &mut Digests) -> bool {
+    pub(crate) fn beat(
+        &mut self,
+        clock: u64,
+        calendar: &Calendar,
+        offset: u64,
+        digests: &mut Digests,
+    ) -> bool {
         let Some(live) = &mut self.live else { return false };
-        let sample = live.online.sample(clock);
-        // Without anybody there now and before, all of its rows say 0 already.
-        if sample > 0 || live.last_sample > 0 {
-            live.last_sample = sample;
-            let mut change = Change { offset, keys: &self.keys, digests };
-            self.totals.sample(sample, &mut change);
-            for window in &mut live.windows {
-                if sample > 0 {
-                    window.at(clock).cells.sample(sample, &mut change);
-                } else if let Some(cells) = window.cells_if_open(clock) {
-                    cells.sample(sample, &mut change);
-                }
-            }
-        }
+        let mut change = Change { offset, keys: &self.keys, digests };
+        live.sample(clock, &mut self.totals, calendar, &mut change);
         let ends_at = match self.row.ended_at {
             Some(ended_at) => Some(ended_at + LATENESS_MS),
             None => live.ts_max.map(|ts_max| ts_max + SILENCE_MS),
@@ -153,7 +118,7 @@ impl Session {
         let becomes_final = ends_at.is_some_and(|ends_at| clock >= ends_at);
         let horizon = if becomes_final { u64::MAX } else { clock };
         for window in &mut live.windows {
-            window.close(horizon, &self.keys, &mut self.closed_rows);
+            window.close(horizon, calendar, &self.keys, &mut self.closed_rows);
         }
         self.accepted_ids.purge(clock);
         if becomes_final {
@@ -273,123 +238,5 @@ impl Session {
             let name = names.next().unwrap_or(UNKNOWN);
             self.keys.claim(breakdown, name, self.id.as_str())
         })
-    }
-}
-
-impl Live {
-    /// Works out what an event adds where, and takes it into the viewer's state.
-    fn addition(
-        &mut self,
-        event: &Event<'_>,
-        count: &Count<'_>,
-        viewer: Option<(&Viewer<'_>, u128)>,
-        item: Option<KeyNumber>,
-        keys: &mut Keys,
-        session_id: &str,
-    ) -> Addition {
-        let Some((viewer, pseudonym)) = viewer else {
-            return Addition::new(count, 0, None, None, item);
-        };
-        let viewers = &mut self.viewers;
-        let number = *self.viewer_by_pseudonym.entry(pseudonym).or_insert_with(|| {
-            viewers.push(ViewerState::default());
-            (viewers.len() - 1) as ViewerIndex
-        });
-        let state = &mut self.viewers[number as usize];
-        let watch_ms = state.presence.take(&event.kind, event.ts, &mut self.online);
-        let attribution = state.remembered.attribute(viewer, &event.kind, keys, session_id);
-        Addition::new(count, watch_ms, Some(number), Some(attribution), item)
-    }
-
-    /// Adds it to the bucket of `ts` in every window, and to the totals.
-    fn add(&mut self, ts: u64, addition: &Addition, totals: &mut Cells, change: &mut Change<'_>) {
-        let Some((viewer, attribution)) = addition.viewer.zip(addition.attribution) else {
-            for window in &mut self.windows {
-                addition.add_to(&mut window.at(ts).cells, &Fresh::NOTHING, 0, change);
-            }
-            addition.add_to(totals, &Fresh::NOTHING, 0, change);
-            return;
-        };
-        // Who was seen in a bucket was seen in every longer one around it, and in the totals.
-        let mut bits = addition.distinct;
-        let mut item_bits = if addition.item.is_some() { bits } else { 0 };
-        for window in &mut self.windows {
-            let bucket = window.at(ts);
-            let mut fresh = Fresh::NOTHING;
-            if bits != 0 {
-                fresh = bucket.seen.entry(viewer).or_default().note(&attribution, bits);
-                if fresh == Fresh::NOTHING {
-                    bits = 0;
-                }
-            }
-            item_bits = note_item(&mut bucket.seen_with_item, viewer, addition.item, item_bits);
-            addition.add_to(&mut bucket.cells, &fresh, item_bits, change);
-        }
-        let seen = &mut self.viewers[viewer as usize].seen;
-        let fresh = if bits != 0 { seen.note(&attribution, bits) } else { Fresh::NOTHING };
-        item_bits = note_item(&mut self.seen_with_item, viewer, addition.item, item_bits);
-        addition.add_to(totals, &fresh, item_bits, change);
-    }
-}
-
-/// Notes `bits` of a viewer with an item, and answers which are new.
-fn note_item(
-    seen: &mut Map<(ViewerIndex, KeyNumber), Bits>,
-    viewer: ViewerIndex,
-    item: Option<KeyNumber>,
-    bits: Bits,
-) -> Bits {
-    match item {
-        Some(item) if bits != 0 => {
-            let had = seen.entry((viewer, item)).or_insert(0);
-            let new = bits & !*had;
-            *had |= bits;
-            new
-        }
-        _ => 0,
-    }
-}
-
-/// What one event adds to each table.
-struct Addition {
-    /// To every breakdown but `item` and `room`.
-    sums: Sums,
-    /// To `item`: the same without the time watched.
-    item_sums: Sums,
-    /// To `room`: the same, and quality.
-    room_sums: Sums,
-    distinct: Bits,
-    viewer: Option<ViewerIndex>,
-    /// None for events without a viewer: they count under `room` only.
-    attribution: Option<Attribution>,
-    item: Option<KeyNumber>,
-}
-
-impl Addition {
-    fn new(
-        count: &Count<'_>,
-        watch_ms: u64,
-        viewer: Option<ViewerIndex>,
-        attribution: Option<Attribution>,
-        item: Option<KeyNumber>,
-    ) -> Self {
-        let mut sums = count.sums;
-        sums.push(Stored::WatchMs, watch_ms);
-        let mut room_sums = sums;
-        room_sums.push(Stored::Events, 1);
-        room_sums.push(Stored::SuspectViews, count.suspect_views);
-        Self { sums, item_sums: count.sums, room_sums, distinct: count.distinct, viewer, attribution, item }
-    }
-
-    fn add_to(&self, cells: &mut Cells, fresh: &Fresh, fresh_with_item: Bits, change: &mut Change<'_>) {
-        cells.add(ROOM_KEY, &self.room_sums, fresh.room, change);
-        if let Some(attribution) = &self.attribution {
-            for (key, fresh) in attribution.iter().zip(fresh.attributed) {
-                cells.add(*key, &self.sums, fresh, change);
-            }
-        }
-        if let Some(item) = self.item {
-            cells.add(item, &self.item_sums, fresh_with_item, change);
-        }
     }
 }

@@ -2,19 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 use tandem_model::catalogue::{DEFINITIONS, STORED};
-use tandem_model::{PartitionId, PseudonymKey};
+use tandem_model::{PartitionId, Rules};
 
 use crate::fold::{Fold, State};
 use crate::session::Session;
 
 /// Rises when the form of a snapshot changes.
-const FORM: u32 = 2;
+const FORM: u32 = 3;
 
 /// Why a snapshot can't be taken up. Replaying the log from its beginning always can.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RestoreError {
-    /// It was written by a build with another form of state or other metrics.
-    #[error("the snapshot was written by another version")]
+    /// It was written by a build with another form of state or other metrics, or in another calendar.
+    #[error("the snapshot was written by another version, or in another time zone")]
     Version,
     /// It belongs to another partition.
     #[error("the snapshot is of partition {0} of {1}")]
@@ -29,9 +29,15 @@ struct Header {
     form: u32,
     definitions: u32,
     columns: u32,
+    calendar: u64,
 }
 
-const HEADER: Header = Header { form: FORM, definitions: DEFINITIONS, columns: STORED as u32 };
+impl Header {
+    fn of(rules: &Rules) -> Self {
+        let calendar = rules.calendar.fingerprint();
+        Self { form: FORM, definitions: DEFINITIONS, columns: STORED as u32, calendar }
+    }
+}
 
 impl Fold {
     /// The state as bytes: without secrets, viewers as pseudonyms.
@@ -42,7 +48,8 @@ impl Fold {
     pub fn snapshot(&self) -> Vec<u8> {
         assert!(!self.has_changes(), "a snapshot is taken between changes");
         assert!(self.revised().is_none(), "a state that does not heed a verdict is kept nowhere");
-        postcard::to_stdvec(&(HEADER, &self.state)).expect("the state holds only plain data")
+        postcard::to_stdvec(&(Header::of(&self.setting.rules), &self.state))
+            .expect("the state holds only plain data")
     }
 
     /// The fold that wrote `bytes`.
@@ -54,11 +61,12 @@ impl Fold {
         bytes: &[u8],
         partition: PartitionId,
         partitions: u32,
-        key: PseudonymKey,
+        rules: impl Into<Rules>,
     ) -> Result<Self, RestoreError> {
+        let rules = rules.into();
         let damaged = |error: postcard::Error| RestoreError::Damaged(error.to_string());
         let (header, rest) = postcard::take_from_bytes::<Header>(bytes).map_err(damaged)?;
-        if header != HEADER {
+        if header != Header::of(&rules) {
             return Err(RestoreError::Version);
         }
         let mut state: State = postcard::from_bytes(rest).map_err(damaged)?;
@@ -66,7 +74,7 @@ impl Fold {
             return Err(RestoreError::Partition(state.partition, state.partitions));
         }
         state.live.values_mut().for_each(Session::index);
-        Ok(Self::with_state(state, key))
+        Ok(Self::with_state(state, rules))
     }
 }
 

@@ -1,9 +1,8 @@
-//! The open buckets of a session's trends (rule 6).
+//! The open buckets of a session: of its trends (rule 6), and the hours and days of the calendar.
 
 use serde::{Deserialize, Serialize};
-use tandem_model::Row;
-use tandem_model::Table;
-use tandem_model::time::{LATENESS_MS, Window};
+use tandem_model::time::LATENESS_MS;
+use tandem_model::{Calendar, Row, Table};
 
 use crate::Map;
 use crate::cells::Cells;
@@ -14,7 +13,7 @@ use crate::keys::{KeyNumber, Keys};
 /// The number of a viewer within their session.
 pub(crate) type ViewerIndex = u32;
 
-/// One bucket of one window.
+/// One bucket of one table.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Bucket {
     pub(crate) cells: Cells,
@@ -22,29 +21,47 @@ pub(crate) struct Bucket {
     pub(crate) seen_with_item: Map<(ViewerIndex, KeyNumber), Bits>,
 }
 
-/// The open buckets of one window, by their start.
+/// The open buckets of one table, by their start.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Buckets {
-    window: Window,
+    table: Table,
     /// Ascending. Few: accepted events lie within 15 minutes of the clock.
     open: Vec<Bucket>,
 }
 
+/// The start of the bucket of `table` that `ts` lies in.
+fn start(table: Table, ts: u64, calendar: &Calendar) -> u64 {
+    match table {
+        Table::Total => 0,
+        Table::Trend(window) => window.bucket(ts),
+        Table::Calendar(span) => calendar.start(span, ts),
+    }
+}
+
+/// The first millisecond after the bucket of `table` that begins at `start`.
+fn end(table: Table, start: u64, calendar: &Calendar) -> u64 {
+    match table {
+        Table::Total => u64::MAX,
+        Table::Trend(window) => start + window.length_ms(),
+        Table::Calendar(span) => calendar.end(span, start),
+    }
+}
+
 impl Buckets {
-    pub(crate) fn new(window: Window) -> Self {
-        Self { window, open: Vec::new() }
+    pub(crate) fn new(table: Table) -> Self {
+        Self { table, open: Vec::new() }
     }
 
     /// The bucket that `ts` lies in.
-    pub(crate) fn at(&mut self, ts: u64) -> &mut Bucket {
-        let start = self.window.bucket(ts);
+    pub(crate) fn at(&mut self, ts: u64, calendar: &Calendar) -> &mut Bucket {
+        let start = start(self.table, ts, calendar);
         // Nearly always the newest one.
         let place = match self.open.last() {
             Some(last) if last.cells.bucket() == start => self.open.len() - 1,
             _ => match self.open.binary_search_by_key(&start, |bucket| bucket.cells.bucket()) {
                 Ok(place) => place,
                 Err(place) => {
-                    let cells = Cells::new(Table::Trend(self.window), start);
+                    let cells = Cells::new(self.table, start);
                     let bucket = Bucket { cells, seen: Map::default(), seen_with_item: Map::default() };
                     self.open.insert(place, bucket);
                     place
@@ -55,8 +72,8 @@ impl Buckets {
     }
 
     /// The cells of the bucket that `ts` lies in, if it is open.
-    pub(crate) fn cells_if_open(&mut self, ts: u64) -> Option<&mut Cells> {
-        let start = self.window.bucket(ts);
+    pub(crate) fn cells_if_open(&mut self, ts: u64, calendar: &Calendar) -> Option<&mut Cells> {
+        let start = start(self.table, ts, calendar);
         self.open
             .iter_mut()
             .rev()
@@ -66,9 +83,10 @@ impl Buckets {
 
     /// Gives up the buckets that no accepted event can fall into any more, after taking what
     /// changed in them.
-    pub(crate) fn close(&mut self, clock: u64, keys: &Keys, rows: &mut Vec<Row>) {
-        let length_ms = self.window.length_ms();
-        let is_open = |bucket: &Bucket| bucket.cells.bucket() + length_ms + LATENESS_MS > clock;
+    pub(crate) fn close(&mut self, clock: u64, calendar: &Calendar, keys: &Keys, rows: &mut Vec<Row>) {
+        let table = self.table;
+        let is_open =
+            |bucket: &Bucket| end(table, bucket.cells.bucket(), calendar).saturating_add(LATENESS_MS) > clock;
         if self.open.first().is_none_or(is_open) {
             return;
         }

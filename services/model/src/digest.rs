@@ -23,9 +23,18 @@ use crate::catalogue::{Breakdown, STORED, Stored};
 use crate::row::{PartitionRow, Row, SessionRow, Table, Values};
 
 /// The tables that are digested, in the order of [`Digests`].
-pub const TABLES: [&str; 6] = ["total", "trend_10s", "trend_1m", "trend_5m", "session", "partition"];
+pub const TABLES: [&str; 8] =
+    ["total", "trend_10s", "trend_1m", "trend_5m", "session", "partition", "hour", "day"];
 const SESSION: usize = 4;
 const PARTITION: usize = 5;
+
+/// The place of a table of figures in [`TABLES`].
+const fn slot(table: Table) -> usize {
+    match table {
+        Table::Total | Table::Trend(_) => table.index(),
+        Table::Calendar(span) => PARTITION + 1 + span as usize,
+    }
+}
 
 /// The digests of one partition, one per table of [`TABLES`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,7 +43,7 @@ pub struct Digests(pub [u128; TABLES.len()]);
 impl Digests {
     /// Adds `difference` to the digest of a table of figures.
     pub fn add(&mut self, table: Table, difference: u128) {
-        let sum = &mut self.0[table.index()];
+        let sum = &mut self.0[slot(table)];
         *sum = sum.wrapping_add(difference);
     }
 
@@ -165,6 +174,14 @@ mod tests {
         assert_ne!(base, sum(&[row("a", 0, 1)]));
         assert_ne!(base, sum(&[row("a", 0, 1), row("b", 0, 2), row("c", 0, 0)]));
         assert_ne!(sum(&[row("a", 60_000, 1)]), sum(&[row("a", 120_000, 1)]));
+    }
+
+    #[test]
+    fn every_table_of_figures_has_the_place_of_its_name() {
+        for table in Table::ALL {
+            assert_eq!(TABLES[slot(table)], table.name());
+        }
+        assert_eq!((TABLES[SESSION], TABLES[PARTITION]), ("session", "partition"));
     }
 
     #[test]

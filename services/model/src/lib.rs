@@ -7,6 +7,7 @@
 //!
 //! Absent on purpose: clocks, I/O, async, randomness.
 
+pub mod calendar;
 pub mod catalogue;
 pub mod changes;
 pub mod decode;
@@ -25,6 +26,7 @@ pub mod repair;
 pub mod retention;
 pub mod route;
 pub mod row;
+pub mod rules;
 pub mod scope;
 pub mod status;
 pub mod summary;
@@ -32,6 +34,7 @@ pub mod time;
 pub mod token;
 pub mod verdict;
 
+pub use calendar::Calendar;
 pub use catalogue::{Breakdown, Metric, Stored};
 pub use changes::{Changes, SessionChange};
 pub use id::SessionId;
@@ -39,6 +42,7 @@ pub use position::{Cut, LogId, PartitionId};
 pub use pseudonym::PseudonymKey;
 pub use record::Record;
 pub use row::{Row, RowKey, SessionRow, Table, Values};
+pub use rules::Rules;
 pub use scope::Scope;
 pub use token::Token;
 pub use verdict::{Verdict, Verdicts};

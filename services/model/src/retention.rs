@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::row::{RowKey, Table};
 use crate::time::{DAY_MS, Window};
 
-/// What a row store keeps of trends. Totals are kept for good.
+/// What a row store keeps of trends. Totals, and the hours and days of the calendar, are kept for good.
 ///
 /// Counted from a bucket's end by the clock of the log: so both chains stop showing a bucket at
 /// the same beat, whenever their stores get round to freeing its space.
@@ -40,7 +40,7 @@ impl Retention {
     /// Whether a row can still be read when its partition's clock stands at `clock`.
     pub const fn keeps(self, key: &RowKey, clock: u64) -> bool {
         match key.table {
-            Table::Total => true,
+            Table::Total | Table::Calendar(_) => true,
             Table::Trend(window) => key.bucket >= self.first_kept(window, clock),
         }
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::calendar::Span;
 use crate::catalogue::{Breakdown, STORED};
 use crate::position::PartitionId;
 use crate::time::Window;
@@ -11,22 +12,27 @@ use crate::time::Window;
 /// All stored metrics of one row, by column ([`crate::Stored`] as index).
 pub type Values = [u64; STORED];
 
-/// Where a row of figures belongs: totals, or the trend of one window.
+/// Where a row of figures belongs: totals, the trend of one window, or a stretch of the calendar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Table {
     /// Since the session's beginning.
     Total,
     /// Per bucket of this window.
     Trend(Window),
+    /// Per hour or day of the board time zone: what boards are made of. It has the breakdowns
+    /// [`Breakdown::in_calendar`] only.
+    Calendar(Span),
 }
 
 impl Table {
-    /// All tables of figures: the total, then the trends, finest first.
-    pub const ALL: [Table; 4] = [
+    /// All tables of figures: the total, the trends, finest first, the calendar.
+    pub const ALL: [Table; 6] = [
         Table::Total,
         Table::Trend(Window::TenSeconds),
         Table::Trend(Window::Minute),
         Table::Trend(Window::FiveMinutes),
+        Table::Calendar(Span::Hour),
+        Table::Calendar(Span::Day),
     ];
 
     /// Its place in [`Table::ALL`].
@@ -36,6 +42,8 @@ impl Table {
             Table::Trend(Window::TenSeconds) => 1,
             Table::Trend(Window::Minute) => 2,
             Table::Trend(Window::FiveMinutes) => 3,
+            Table::Calendar(Span::Hour) => 4,
+            Table::Calendar(Span::Day) => 5,
         }
     }
 
@@ -46,6 +54,16 @@ impl Table {
             Table::Trend(Window::TenSeconds) => "trend_10s",
             Table::Trend(Window::Minute) => "trend_1m",
             Table::Trend(Window::FiveMinutes) => "trend_5m",
+            Table::Calendar(Span::Hour) => "hour",
+            Table::Calendar(Span::Day) => "day",
+        }
+    }
+
+    /// Whether it is split by `breakdown`, the internal one aside.
+    pub const fn has(self, breakdown: Breakdown) -> bool {
+        match self {
+            Table::Total | Table::Trend(_) => true,
+            Table::Calendar(_) => breakdown.in_calendar(),
         }
     }
 }
@@ -59,7 +77,7 @@ pub struct RowKey {
     pub breakdown: Breakdown,
     /// The key within the breakdown.
     pub key: Arc<str>,
-    /// The start of the bucket in milliseconds; 0 in [`Table::Total`].
+    /// The start of the bucket, hour or day in milliseconds; 0 in [`Table::Total`].
     pub bucket: u64,
 }
 

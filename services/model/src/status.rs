@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn digests_survive_the_way() {
-        let digests = Digests([u128::MAX, 0, 1, 2, 3, 4]);
+        let digests = Digests([u128::MAX, 0, 1, 2, 3, 4, 5, 6]);
         let beat = BeatDigest { partition: PartitionId(3), ts: 5_000, offset: 8, digests };
         let text = serde_json::to_string(&Beat::from(&beat)).unwrap();
         let back: Beat = serde_json::from_str(&text).unwrap();

@@ -10,7 +10,7 @@ use tandem_model::partition::partition_of;
 use tandem_model::rejected::{Reason, Rejected, RejectedEvent};
 use tandem_model::row::PartitionRow;
 use tandem_model::time::MINUTE_MS;
-use tandem_model::{PartitionId, PseudonymKey, Record, Row, SessionId, Verdicts};
+use tandem_model::{PartitionId, Record, Row, Rules, SessionId, Verdicts};
 
 use crate::counts;
 use crate::rows::Figures;
@@ -20,7 +20,7 @@ use crate::session::Session;
 pub struct Plain {
     partition: PartitionId,
     partitions: u32,
-    key: PseudonymKey,
+    rules: Rules,
     row: PartitionRow,
     sessions: BTreeMap<SessionId, Session>,
     /// Those that beats still concern: they are not final.
@@ -32,11 +32,11 @@ pub struct Plain {
 
 impl Plain {
     /// A partition of which nothing was read yet.
-    pub fn new(partition: PartitionId, partitions: u32, key: PseudonymKey) -> Self {
+    pub fn new(partition: PartitionId, partitions: u32, rules: impl Into<Rules>) -> Self {
         Self {
             partition,
             partitions: partitions.max(1),
-            key,
+            rules: rules.into(),
             row: PartitionRow::default(),
             sessions: BTreeMap::new(),
             live: BTreeSet::new(),
@@ -211,7 +211,7 @@ impl Plain {
             event_id: event.event_id.to_string(),
             event_type: event.kind.event_type().name().to_owned(),
             ts: event.ts,
-            user: event.viewer.as_ref().map(|viewer| self.key.of(&viewer.user_id)),
+            user: event.viewer.as_ref().map(|viewer| self.rules.key.of(&viewer.user_id)),
             would_add: counts::would_add(event),
         }
     }
@@ -228,7 +228,7 @@ impl Plain {
     fn open(&mut self, id: &SessionId, offset: u64) -> &mut Session {
         self.sessions.entry(id.clone()).or_insert_with(|| {
             self.live.insert(id.clone());
-            Session::new(offset)
+            Session::new(offset, self.rules.calendar.clone())
         })
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tandem_model::catalogue::{OVERFLOW, ROOM, STORED};
 use tandem_model::time::{LATENESS_MS, Window};
-use tandem_model::{Breakdown, RowKey, SessionRow, Stored, Table, Values};
+use tandem_model::{Breakdown, Calendar, RowKey, SessionRow, Stored, Table, Values};
 
 use crate::counts::Amount;
 
@@ -19,8 +19,9 @@ pub struct Figures {
 }
 
 /// The rows while they grow.
-#[derive(Default)]
 pub(crate) struct Rows {
+    /// Where hours and days begin.
+    calendar: Calendar,
     cells: BTreeMap<RowKey, Cell>,
     /// The keys that have a place in their breakdown (rule 7).
     keys: BTreeMap<Breakdown, BTreeSet<Arc<str>>>,
@@ -35,6 +36,20 @@ struct Cell {
 }
 
 impl Rows {
+    pub(crate) fn new(calendar: Calendar) -> Self {
+        Self { calendar, cells: BTreeMap::new(), keys: BTreeMap::new(), users: BTreeMap::new() }
+    }
+
+    /// Rule 6: the row of `key` in `table` that `ts` falls into.
+    pub(crate) fn key(&self, table: Table, breakdown: Breakdown, key: &Arc<str>, ts: u64) -> RowKey {
+        let bucket = match table {
+            Table::Total => 0,
+            Table::Trend(window) => window.bucket(ts),
+            Table::Calendar(span) => self.calendar.start(span, ts),
+        };
+        RowKey { table, breakdown, key: key.clone(), bucket }
+    }
+
     /// Rule 7: the first keys in log order get a row of their own, what comes after counts under
     /// `~other`, which takes no place.
     pub(crate) fn claim(&mut self, breakdown: Breakdown, key: &str) -> Arc<str> {
@@ -59,7 +74,10 @@ impl Rows {
                     cell.set(*stored, cell.value(*stored).saturating_add(*amount), offset);
                 }
                 Amount::User => {
-                    let users = self.users.entry((bucket_end(&key), key.clone(), *stored)).or_default();
+                    let users = self
+                        .users
+                        .entry((bucket_end(&self.calendar, &key), key.clone(), *stored))
+                        .or_default();
                     users.extend(user);
                     cell.set(*stored, users.len() as u64, offset);
                 }
@@ -72,7 +90,7 @@ impl Rows {
     pub(crate) fn sample(&mut self, online: u64, clock: u64, offset: u64) {
         let room: Arc<str> = Arc::from(ROOM);
         for table in Table::ALL {
-            let key = row_key(table, Breakdown::Room, &room, clock);
+            let key = self.key(table, Breakdown::Room, &room, clock);
             if online > 0 || self.cells.contains_key(&key) {
                 let cell = self.cells.entry(key).or_insert_with(|| Cell::new(offset));
                 let peak = cell.value(Stored::OnlinePeak).max(online);
@@ -128,19 +146,11 @@ impl Cell {
     }
 }
 
-/// Rule 6: the row of `key` in `table` that `ts` falls into.
-pub(crate) fn row_key(table: Table, breakdown: Breakdown, key: &Arc<str>, ts: u64) -> RowKey {
-    let bucket = match table {
-        Table::Total => 0,
-        Table::Trend(window) => window.bucket(ts),
-    };
-    RowKey { table, breakdown, key: key.clone(), bucket }
-}
-
 /// The first millisecond after the row's bucket; never, for a total.
-fn bucket_end(key: &RowKey) -> u64 {
+fn bucket_end(calendar: &Calendar, key: &RowKey) -> u64 {
     match key.table {
         Table::Total => u64::MAX,
         Table::Trend(window) => key.bucket.saturating_add(Window::length_ms(window)),
+        Table::Calendar(span) => calendar.end(span, key.bucket),
     }
 }

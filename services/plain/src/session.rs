@@ -7,10 +7,10 @@ use tandem_model::event::{self, Event, Kind};
 use tandem_model::rejected::Reason;
 use tandem_model::row::SessionState;
 use tandem_model::time::{FOLLOW_UP_MS, FUTURE_MS, LATENESS_MS, SILENCE_MS};
-use tandem_model::{Breakdown, SessionRow, Stored, Table};
+use tandem_model::{Breakdown, Calendar, SessionRow, Stored, Table};
 
 use crate::counts::{self, Amount};
-use crate::rows::{Figures, Rows, row_key};
+use crate::rows::{Figures, Rows};
 use crate::viewers::{Seen, Viewers, attribution_of_follow_up, is_listed};
 
 /// A session with everything that is remembered of it.
@@ -27,10 +27,10 @@ pub(crate) struct Session {
 
 impl Session {
     /// A session that `offset` is the first record of.
-    pub(crate) fn new(offset: u64) -> Self {
+    pub(crate) fn new(offset: u64, calendar: Calendar) -> Self {
         Self {
             row: SessionRow { offset, ..SessionRow::default() },
-            rows: Rows::default(),
+            rows: Rows::new(calendar),
             viewers: Viewers::default(),
             ids: BTreeMap::new(),
             highest_ts: None,
@@ -91,7 +91,7 @@ impl Session {
             Reason::Malformed(_) => Stored::MalformedEvents,
         };
         let room = self.rows.claim(Breakdown::Room, ROOM);
-        let total = row_key(Table::Total, Breakdown::Room, &room, 0);
+        let total = self.rows.key(Table::Total, Breakdown::Room, &room, 0);
         self.rows.add(total, &[(stored, Amount::Sum(1))], None, offset);
     }
 
@@ -131,8 +131,9 @@ impl Session {
             let key = self.rows.claim(breakdown, key);
             let adds: Vec<_> =
                 adds.iter().copied().filter(|(stored, _)| belongs(*stored, breakdown)).collect();
-            for table in tables {
-                self.rows.add(row_key(*table, breakdown, &key, event.ts), &adds, user, offset);
+            for table in tables.iter().filter(|table| table.has(breakdown)) {
+                let row = self.rows.key(*table, breakdown, &key, event.ts);
+                self.rows.add(row, &adds, user, offset);
             }
         }
         self.count_raw_source(event.viewer.as_ref(), offset);
@@ -143,7 +144,7 @@ impl Session {
         let sent = viewer.and_then(|viewer| viewer.source.as_deref());
         if let Some(source) = sent.filter(|source| !is_listed(source)) {
             let key = self.rows.claim(Breakdown::RawSource, source);
-            let total = row_key(Table::Total, Breakdown::RawSource, &key, 0);
+            let total = self.rows.key(Table::Total, Breakdown::RawSource, &key, 0);
             self.rows.add(total, &[(Stored::Events, Amount::Sum(1))], None, offset);
         }
     }

@@ -90,7 +90,7 @@ fn is_shown(view: View<'_>, key: &RowKey) -> bool {
     match key.breakdown {
         Breakdown::Item => items,
         Breakdown::Channel => channels.contains(&*key.key),
-        Breakdown::Room => key.table != Table::Total,
+        Breakdown::Room => matches!(key.table, Table::Trend(_)),
         _ => false,
     }
 }

@@ -76,7 +76,7 @@ impl Expiries {
         match table {
             Table::Trend(Window::TenSeconds) => self.ten_seconds,
             Table::Trend(Window::Minute) => self.minute,
-            Table::Trend(Window::FiveMinutes) | Table::Total => self.total,
+            Table::Trend(Window::FiveMinutes) | Table::Total | Table::Calendar(_) => self.total,
         }
     }
 }

@@ -118,6 +118,11 @@ impl Breakdown {
         Self::PUBLIC.into_iter().find(|breakdown| breakdown.name() == name)
     }
 
+    /// Whether the hours and days of the calendar are split by it: what boards ask for.
+    pub const fn in_calendar(self) -> bool {
+        matches!(self, Breakdown::Room | Breakdown::Item | Breakdown::Region)
+    }
+
     /// How many keys it holds per session (rule 7); what comes after counts under [`OVERFLOW`].
     pub const fn keys_max(self) -> usize {
         match self {

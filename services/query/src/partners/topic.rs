@@ -137,7 +137,7 @@ fn kind(schema: Schema) -> MessageKind {
 
 fn table(table: Table) -> TopicTable {
     let bucket_ms = match table {
-        Table::Total => None,
+        Table::Total | Table::Calendar(_) => None,
         Table::Trend(window) => Some(window.length_ms()),
     };
     let breakdown = |breakdown: Breakdown| TopicBreakdown {

@@ -118,7 +118,7 @@ async fn the_partitions_own_row_and_beats_are_replaced(store: &dyn RowStore) {
         partition: PARTITION,
         ts,
         offset: ts / 10,
-        digests: tandem_model::digest::Digests([value; 6]),
+        digests: tandem_model::digest::Digests([value; tandem_model::digest::TABLES.len()]),
     };
     let mut wrong = changes(PARTITION.0, cut.next, cut.clock);
     wrong.beats = (1..=5).map(|second| beat(second * 1_000, 1)).collect();

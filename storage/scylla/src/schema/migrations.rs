@@ -31,6 +31,11 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         what: "keep how repairs ended",
         text: include_str!("../../migrations/0003_repairs_end.cql"),
     },
+    Migration {
+        version: 4,
+        what: "keep digests of hours and days",
+        text: include_str!("../../migrations/0004_calendar.cql"),
+    },
 ];
 
 /// One statement.

@@ -4,13 +4,15 @@ use super::Kind::{Ascending, Descending, Partition, Regular};
 use super::{Column, Expiry, Table, column, generation};
 
 /// The columns of a partition's digests, in the order of [`tandem_model::digest::TABLES`].
-pub(crate) const DIGESTS: [&str; 6] = [
+pub(crate) const DIGESTS: [&str; 8] = [
     "digest_total",
     "digest_trend_10s",
     "digest_trend_1m",
     "digest_trend_5m",
     "digest_session",
     "digest_partition",
+    "digest_hour",
+    "digest_day",
 ];
 
 pub(super) fn tables() -> Vec<Table> {

@@ -21,14 +21,20 @@ pub(super) fn tables() -> Vec<Table> {
 fn rows() -> Table {
     let mut columns = vec![
         column("session_id", "text", Partition, "the session (场次)"),
-        column("table_name", "text", Ascending, "total, trend_10s, trend_1m or trend_5m"),
+        column(
+            "table_name",
+            "text",
+            Ascending,
+            "total, trend_10s, trend_1m, trend_5m, hour or day; hours and days are those of the boards' time zone",
+        ),
         column(
             "breakdown",
             "text",
             Ascending,
             "room, item, channel, source, fan, region, device; raw_source is internal",
         ),
-        column("bucket", "bigint", Ascending, "where the bucket starts, event time; 0 in total").unit("ms"),
+        column("bucket", "bigint", Ascending, "where the bucket, hour or day starts, event time; 0 in total")
+            .unit("ms"),
         column("key", "text", Ascending, "the key within the breakdown; `room` in room"),
     ];
     columns.extend(header());
