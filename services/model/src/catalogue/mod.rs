@@ -1,12 +1,15 @@
-//! The catalogue: every metric and every breakdown, declared once.
+//! The catalogue: every metric, every breakdown and every board, declared once.
 //!
 //! Fold, storage columns, API, OpenAPI and docs derive from what stands here. Adding a stored
 //! metric means one line in `stored.rs` and the one rule in the fold that counts it.
 
+pub mod boards;
 mod breakdown;
 mod computed;
+pub mod influence;
 mod stored;
 
+pub use boards::{BOARDS, Board};
 pub use breakdown::{Breakdown, FAN, FANS, GUEST, NEW_FAN, OTHER, OVERFLOW, ROOM, SOURCES, UNKNOWN};
 pub use computed::{COMPUTED, Computed, Formula, Value};
 pub use stored::{DISTINCT, STORED, Stored};

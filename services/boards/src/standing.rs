@@ -1,0 +1,214 @@
+//! One board of one period: who stands where.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use tandem_model::calendar::Period;
+use tandem_model::catalogue::Board;
+use tandem_model::catalogue::boards;
+
+use crate::facts::Facts;
+use crate::filter::Filter;
+use crate::fraction::Fraction;
+use crate::gather::Pairs;
+use crate::score::{Basis, When, basis};
+use crate::symbols::Symbol;
+
+/// Everybody a board lists, in order.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    board: &'static Board,
+    /// From the first millisecond of the period to the first after it.
+    period: (u64, u64),
+    /// From the highest score on; of equal ones by id.
+    entries: Vec<(Symbol, Fraction)>,
+    /// By subject: its place in `entries`, plus 1; 0 is not listed.
+    places: Vec<u32>,
+    /// What scores follow from; nothing where the filter lets no session through.
+    basis: Option<Basis>,
+    pairs: Pairs,
+}
+
+/// Who is listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// The id.
+    pub id: String,
+    /// What people call it; the id where it has no other name.
+    pub name: String,
+}
+
+/// One row of a board.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Place {
+    /// 1 is the highest; equal scores share a rank.
+    pub rank: u64,
+    /// Who.
+    pub subject: Subject,
+    /// The score.
+    pub score: Fraction,
+    /// The integers it is made of.
+    pub parts: Vec<(String, i128)>,
+}
+
+/// Where somebody stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Own {
+    /// The row; nothing where they are not listed.
+    pub place: Option<Place>,
+    /// The share of those listed who do not stand higher, themselves among them.
+    pub percentile: Option<f64>,
+    /// How far the next higher score is; nothing at the top.
+    pub to_next: Option<f64>,
+}
+
+impl Facts {
+    /// The board of the period that `ts` lies in, as it stands at the edition's moment: the beat of
+    /// the cut, or the period's end once it is closed.
+    pub fn standing(
+        &self,
+        board: &'static Board,
+        period: Period,
+        ts: u64,
+        moment: u64,
+        filter: &Filter,
+    ) -> Standing {
+        let (from, to) = self.calendar.period(period, ts);
+        let mut pairs = Pairs::default();
+        let when = When { period, from, to, moment };
+        let basis = filter.ready(self).map(|filter| basis(self, board, when, &filter, &mut pairs));
+        let mut entries: Vec<(Symbol, Fraction)> = Vec::new();
+        if let Some(basis) = &basis {
+            entries.extend(basis.subjects().filter_map(|subject| {
+                let score = basis.score(board, subject, &pairs).filter(|score| !score.is_zero())?;
+                Some((subject, score))
+            }));
+        }
+        entries.sort_unstable_by(|(left, left_score), (right, right_score)| {
+            right_score.cmp(left_score).then_with(|| self.compare_ids(board.subject, *left, *right, &pairs))
+        });
+        let mut places = Vec::new();
+        for (place, (subject, _)) in (1..).zip(&entries) {
+            if places.len() <= *subject as usize {
+                places.resize(*subject as usize + 1, 0);
+            }
+            places[*subject as usize] = place;
+        }
+        Standing { board, period: (from, to), entries, places, basis, pairs }
+    }
+
+    fn compare_ids(&self, subject: boards::Subject, left: Symbol, right: Symbol, pairs: &Pairs) -> Ordering {
+        match subject {
+            boards::Subject::RegionCategory => {
+                self.id(subject, left, pairs).cmp(&self.id(subject, right, pairs))
+            }
+            _ => self.word(subject, left).cmp(self.word(subject, right)),
+        }
+    }
+
+    fn word(&self, subject: boards::Subject, number: Symbol) -> &Arc<str> {
+        match subject {
+            boards::Subject::Anchor => self.anchors.name(number),
+            boards::Subject::Session => self.sessions.name(number),
+            boards::Subject::Item => self.items.name(number),
+            _ => self.words.name(number),
+        }
+    }
+
+    fn id(&self, subject: boards::Subject, number: Symbol, pairs: &Pairs) -> String {
+        match subject {
+            boards::Subject::RegionCategory => {
+                let (region, category) = pairs.pairs[number as usize];
+                format!("{}:{}", self.words.name(region), self.words.name(category))
+            }
+            _ => self.word(subject, number).to_string(),
+        }
+    }
+
+    fn find(&self, subject: boards::Subject, id: &str, pairs: &Pairs) -> Option<Symbol> {
+        match subject {
+            boards::Subject::Anchor => self.anchors.find(id),
+            boards::Subject::Session => self.sessions.find(id),
+            boards::Subject::Item => self.items.find(id),
+            boards::Subject::RegionCategory => {
+                // Either name may hold a colon.
+                id.match_indices(':').find_map(|(colon, _)| {
+                    let region = self.words.find(&id[..colon])?;
+                    pairs.find((region, self.words.find(&id[colon + 1..])?))
+                })
+            }
+            _ => self.words.find(id),
+        }
+    }
+
+    fn subject(&self, subject: boards::Subject, number: Symbol, pairs: &Pairs) -> Subject {
+        let id = self.id(subject, number, pairs);
+        let name = match subject {
+            boards::Subject::Anchor => self.anchor_names.get(number as usize).map(|(_, name)| name),
+            boards::Subject::Session => self.known(number).map(|known| &known.title),
+            _ => None,
+        };
+        let name = name.filter(|name| !name.is_empty()).map_or_else(|| id.clone(), |name| name.to_string());
+        Subject { id, name }
+    }
+}
+
+impl Standing {
+    /// From the first millisecond of the period to the first after it.
+    pub const fn period(&self) -> (u64, u64) {
+        self.period
+    }
+
+    /// How many are listed.
+    pub const fn listed(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// The rows from place `from` on (0 is the first), at most `limit`. `facts` are those it was made of.
+    pub fn rows(&self, facts: &Facts, from: usize, limit: usize) -> Vec<Place> {
+        let end = from.saturating_add(limit).min(self.entries.len());
+        (from.min(end)..end).map(|place| self.place(facts, place)).collect()
+    }
+
+    /// The rank of `id`; nothing where it is not listed.
+    pub fn rank(&self, facts: &Facts, id: &str) -> Option<u64> {
+        self.find(facts, id).map(|place| self.rank_of(place))
+    }
+
+    /// Where `id` stands.
+    pub fn own(&self, facts: &Facts, id: &str) -> Own {
+        let Some(place) = self.find(facts, id) else {
+            return Own { place: None, percentile: None, to_next: None };
+        };
+        let rank = self.rank_of(place);
+        let listed = self.entries.len() as f64;
+        let above = (rank > 1).then(|| self.entries[rank as usize - 2].1);
+        Own {
+            percentile: Some((listed - rank as f64 + 1.0) / listed),
+            to_next: above.map(|above| self.entries[place].1.distance_to(above)),
+            place: Some(self.place(facts, place)),
+        }
+    }
+
+    fn find(&self, facts: &Facts, id: &str) -> Option<usize> {
+        let number = facts.find(self.board.subject, id, &self.pairs)?;
+        (*self.places.get(number as usize)? as usize).checked_sub(1)
+    }
+
+    fn rank_of(&self, place: usize) -> u64 {
+        let score = self.entries[place].1;
+        // Everybody before the first of the same score stands higher.
+        self.entries[..place].partition_point(|(_, other)| *other > score) as u64 + 1
+    }
+
+    fn place(&self, facts: &Facts, place: usize) -> Place {
+        let (number, score) = self.entries[place];
+        let parts = self.basis.as_ref().map(|basis| basis.parts(self.board, number, &self.pairs));
+        Place {
+            rank: self.rank_of(place),
+            subject: facts.subject(self.board.subject, number, &self.pairs),
+            score,
+            parts: parts.unwrap_or_default(),
+        }
+    }
+}
