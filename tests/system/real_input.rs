@@ -105,6 +105,9 @@ async fn check_other_readings(api: &Api, input: &Input) {
     api.read(&format!("/v1/sessions/{first}/compare?with={others}&align=start"), &token).await;
     api.read(&format!("/v1/sessions/{first}/compare?with={others}&align=clock&metrics=views"), &token).await;
     for path in [
+        "/v1/rankings",
+        "/v1/rankings/session.gmv?period=day",
+        "/v1/rankings/session.gmv/subjects/nobody",
         "/v1/deadletters",
         "/v1/catalog/metrics",
         "/v1/catalog/tables",

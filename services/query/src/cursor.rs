@@ -33,6 +33,16 @@ pub(crate) fn place(given: Given<'_>) -> Result<Option<Place>, Problem> {
     })
 }
 
+/// The cursor of a board's rows from `place` on, in the edition cut at `edition_at`.
+pub(crate) fn after_rank(edition_at: u64, place: u64) -> String {
+    BASE64.encode(format!("r1.{edition_at}.{place}"))
+}
+
+/// The edition and the place that a cursor of a board stands at.
+pub(crate) fn rank(given: Given<'_>) -> Result<Option<(u64, u64)>, Problem> {
+    parse(given, "r1", |edition_at, place| Some((edition_at.parse().ok()?, place.parse().ok()?)))
+}
+
 fn parse<T>(
     given: Given<'_>,
     kind: &str,

@@ -14,6 +14,7 @@
 //! | until when an answer is waited for | `deadline.rs` |
 //! | which store, which cut, how long to wait | `reading.rs` `health.rs` |
 //! | one call each | `sessions.rs` `report.rs` `trend.rs` `rejected.rs` `compare.rs` `catalogue.rs` `operator.rs` `status.rs` `copies.rs` `repairs.rs` |
+//! | boards | `rankings/` |
 //! | figures as JSON | `figures.rs` `buckets.rs` |
 //! | what partner teams read directly | `partners/` |
 //! | the description of the whole port | `openapi/` `schemas.rs` `described.rs`; as a page: `docs/` |
@@ -35,6 +36,7 @@ mod newest;
 mod openapi;
 mod operator;
 mod partners;
+mod rankings;
 mod reading;
 mod rejected;
 mod repairs;
@@ -61,6 +63,7 @@ use crate::answer::Failure;
 use crate::asker::Askers;
 use crate::health::Health;
 use crate::newest::Newest;
+use crate::rankings::Rankings;
 
 pub use openapi::openapi;
 pub use partners::{Cql, CqlColumn, CqlTable, Partners, asyncapi};
@@ -75,6 +78,7 @@ pub struct Query {
     partners: Arc<Partners>,
     newest: Arc<Newest>,
     askers: Arc<Askers>,
+    rankings: Arc<Rankings>,
 }
 
 impl Query {
@@ -90,6 +94,7 @@ impl Query {
             partners: Arc::default(),
             newest: Arc::default(),
             askers: Arc::default(),
+            rankings: Arc::default(),
         }
     }
 
@@ -144,6 +149,9 @@ fn routes() -> OpenApiRouter<Arc<Query>> {
         .routes(routes!(rejected::dead_letters))
         .routes(routes!(catalogue::metrics))
         .routes(routes!(partners::tables))
+        .routes(routes!(rankings::boards))
+        .routes(routes!(rankings::ranking))
+        .routes(routes!(rankings::subject))
         .routes(routes!(operator::log))
         .routes(routes!(operator::rows))
         .routes(routes!(operator::partitions))

@@ -22,6 +22,7 @@ pub(super) const STREAM: &str = "retry: 500\n\n\
 /// What a parameter may be, where its handler does not say it.
 pub(super) fn parameter(path: &str, name: &str) -> Value {
     match name {
+        "edition" => json!(1_732_190_405_000_u64),
         "anchor_id" => json!("a-1"),
         "status" => json!("live"),
         "from" if path == "/v1/log/{partition}" => json!(41),
@@ -29,6 +30,7 @@ pub(super) fn parameter(path: &str, name: &str) -> Value {
         "to" => json!(1_732_194_000_000_u64),
         "limit" => json!(20),
         "cursor" if path == "/v1/sessions" => json!("czEuMTczMjE5MDQwMDAwMC5zLTIwMjQxMTIxLTAwMDE"),
+        "cursor" if path.starts_with("/v1/rankings") => json!("cjEuMTczMjE5MDQwNTAwMC4xMDA"),
         "cursor" => json!("cDEuMC40MQ"),
         "step" => json!("5m"),
         "by" => json!("source"),
@@ -156,6 +158,26 @@ pub(super) fn answer(path: &str) -> Option<Value> {
             ],
             "meta": meta(),
         }),
+        "/v1/rankings" => json!({
+            "boards": [{"id": "session.gpm", "zh": "场次千次观看成交榜", "en": "GMV per thousand views of sessions",
+                "group": "session", "subject": "session", "unit": "fen", "direction": "descending",
+                "formula": "1000 · Σ gmv_fen / Σ views", "smallest_sample": {"metric": "views", "count": 100},
+                "filters": ["category", "fan_tier", "content_type", "region"],
+                "periods": ["hour", "day", "week", "month"], "definition": 1}],
+            "time_zone": "Asia/Shanghai",
+            "meta": meta(),
+        }),
+        "/v1/rankings/{board}" => ranking(json!({
+            "listed": 1_204,
+            "rows": [{"rank": 1, "previous_rank": 3, "subject": {"id": "s-20241121-0001", "name": "Winter coats"},
+                "score": 990_000, "parts": {"gmv_fen": 990_000}}],
+            "next_cursor": "cjEuMTczMjE5MDQwNTAwMC4x",
+        })),
+        "/v1/rankings/{board}/subjects/{id}" => ranking(json!({
+            "listed": true, "of": 1_204, "rank": 17, "previous_rank": null,
+            "subject": {"id": "s-20241121-0001", "name": "Winter coats"}, "score": 990_000,
+            "parts": {"gmv_fen": 990_000}, "percentile": 0.986_710_963, "to_next": 1_200.0,
+        })),
         "/v1/status" => status(),
         "/v1/openapi.json" => {
             json!({"openapi": "3.1.0", "info": {"title": "Tandem", "version": "1"}, "paths": {}})
@@ -166,6 +188,18 @@ pub(super) fn answer(path: &str) -> Option<Value> {
         "/v1/docs" => json!("<!doctype html><html lang=\"en\">…</html>"),
         _ => return None,
     })
+}
+
+/// An answer about one period of a board.
+fn ranking(rest: Value) -> Value {
+    let mut answer = json!({
+        "board": "session.gmv", "period": "hour", "from": 1_732_190_400_000_u64, "to": 1_732_194_000_000_u64,
+        "edition": {"at": 1_732_190_405_000_u64, "state": "live"}, "meta": meta(),
+    });
+    if let (Value::Object(answer), Value::Object(rest)) = (&mut answer, rest) {
+        answer.extend(rest);
+    }
+    answer
 }
 
 fn status() -> Value {

@@ -37,6 +37,7 @@ const KEYED: [Ending; 1] = [ending("Unauthorized", 401, &["unauthorized"])];
 /// Of what can be missing.
 const NO_SESSION: Ending = ending("NoSuchSession", 404, &["unknown-session", "not-found"]);
 const NO_PARTITION: Ending = ending("NoSuchPartition", 404, &["not-found"]);
+const NO_BOARD: Ending = ending("NoSuchBoard", 404, &["not-found"]);
 const NO_VERDICT: Ending = ending("NoSuchVerdict", 404, &["not-found"]);
 /// Of bodies of events.
 const BODIES: [Ending; 4] = [
@@ -57,6 +58,7 @@ pub(super) fn of(path: &str) -> Vec<(String, &'static str)> {
         endings.extend(&KEYED);
     }
     match path {
+        _ if path.contains("{board}") => endings.push(&NO_BOARD),
         _ if path.contains("{id}") || path == described::STREAMS => endings.push(&NO_SESSION),
         described::shield::PATH => endings.push(&NO_VERDICT),
         _ if path.contains('{') => endings.push(&NO_PARTITION),
@@ -72,7 +74,8 @@ pub(super) fn of(path: &str) -> Vec<(String, &'static str)> {
 
 /// The answers by name.
 pub(super) fn responses() -> Value {
-    let all = ANY.iter().chain(&KEYED).chain([&NO_SESSION, &NO_PARTITION, &NO_VERDICT]).chain(&BODIES);
+    let all =
+        ANY.iter().chain(&KEYED).chain([&NO_SESSION, &NO_PARTITION, &NO_BOARD, &NO_VERDICT]).chain(&BODIES);
     let all = all.chain([&READ_LATER, &TOO_LATE, &WRITE_LATER]);
     let mut responses: serde_json::Map<String, Value> =
         all.map(|ending| (ending.name.to_owned(), response(ending))).collect();

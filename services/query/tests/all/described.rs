@@ -93,6 +93,11 @@ async fn every_answer_is_as_the_document_says() {
         "/v1/sessions/s1/compare?with=s2",
         "/v1/sessions/s1/compare?with=s2&at=60000&align=clock",
         "/v1/sessions/s1/rejected?limit=1",
+        "/v1/rankings",
+        "/v1/rankings/session.gmv",
+        "/v1/rankings/session.gpm?period=month&limit=1&fan_tier=micro",
+        "/v1/rankings/anchor.influence/subjects/anchor-of-s1?period=week",
+        "/v1/rankings/item.gmv/subjects/nobody",
         "/v1/deadletters",
         "/v1/catalog/metrics",
         "/v1/catalog/tables",
@@ -129,6 +134,10 @@ async fn every_problem_is_as_the_document_says() {
         ("/v1/sessions/nobody", None),
         ("/v1/sessions/s1/report", Some(ahead.as_str())),
         ("/v1/sessions", Some("!")),
+        ("/v1/rankings/nothing", None),
+        ("/v1/rankings/item.gmv?period=year", None),
+        ("/v1/rankings/item.gmv?edition=5", None),
+        ("/v1/rankings/item.gmv/subjects/i1?limit=5", None),
     ] {
         let headers: Vec<_> = token.map(|token| ("tandem-token", token)).into_iter().collect();
         let answer = world.get_with(path, &headers).await;

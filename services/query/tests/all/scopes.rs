@@ -176,12 +176,21 @@ async fn every_call_shows_what_the_scope_shows_and_else_what_there_is_not() {
             }
         }
     }
-    for path in ["/v1/catalog/metrics", "/v1/catalog/tables"] {
+    for path in ["/v1/catalog/metrics", "/v1/catalog/tables", "/v1/rankings"] {
         described.remove(path);
         for (scope, _) in scopes() {
             assert_eq!(world.get_as(&scope, path).await.status, 200, "{path}");
         }
     }
+    // Boards show what is public: to everybody the same.
+    for path in ["/v1/rankings/session.views?at=1000", "/v1/rankings/session.views/subjects/s-1?at=1000"] {
+        let all = world.ok(path).await;
+        for (scope, _) in scopes() {
+            assert_eq!(world.get_as(&scope, path).await.json(), all, "{path}");
+        }
+    }
+    described.remove("/v1/rankings/{board}");
+    described.remove("/v1/rankings/{board}/subjects/{id}");
     // Lists have tests of their own; the rest is public, and some of it answered elsewhere.
     let elsewhere = [
         "/v1/sessions/{id}/stream",

@@ -1,0 +1,285 @@
+//! The calls for boards.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, Path, State};
+use axum::response::Response;
+use http::request::Parts as RequestParts;
+use serde::Deserialize;
+use tandem_boards::{FanTier, Filter};
+use tandem_model::calendar::Period;
+use tandem_model::catalogue::{BOARDS, Board};
+use tandem_model::problem::Problem;
+use tandem_model::row::SessionState;
+use utoipa::IntoParams;
+
+use super::answers::{AT_MAX, Boards, Parts, RankedSubject, Ranking, RankingRow, Score, Standing};
+use super::edition::{Cut, EDITION_MS, State as EditionState};
+use crate::answer::{Failure, json};
+use crate::reading::numbered;
+use crate::request::{Call, Given, Named, Parameters, given};
+use crate::sessions::{LIMIT, LIMIT_MAX, NoParameters};
+use crate::{Query, cursor};
+
+/// How long a label in a filter may be.
+const LABEL_CHARS_MAX: usize = 64;
+
+/// Which period of a board, and which sessions count.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct RankingParameters {
+    /// `hour`, `day` (when absent), `week` (from Monday) or `month`, in the time zone of the boards.
+    #[param(value_type = Option<String>, pattern = "^(hour|day|week|month)$", default = "day", example = "hour")]
+    period: Option<String>,
+    /// The period that this moment lies in, in milliseconds; the present one when absent.
+    #[param(value_type = Option<u64>, maximum = 4_111_084_800_000_u64, example = 1_732_190_400_000_u64)]
+    at: Option<String>,
+    /// The edition cut at this moment, in milliseconds; the newest when absent. Only the newest edition of a
+    /// live period and the closed one are kept.
+    #[param(value_type = Option<u64>)]
+    edition: Option<String>,
+    /// Only sessions of this category.
+    #[param(max_length = 64, example = "beauty")]
+    category: Option<String>,
+    /// Only sessions of anchors of this size: `nano`, `micro`, `mid`, `macro` or `mega`.
+    #[param(value_type = Option<String>, pattern = "^(nano|micro|mid|macro|mega)$", example = "mid")]
+    fan_tier: Option<String>,
+    /// Only sessions of this type of content.
+    #[param(max_length = 64, example = "sale")]
+    content_type: Option<String>,
+    /// Only sessions of this region.
+    #[param(max_length = 64, example = "zhejiang")]
+    region: Option<String>,
+    /// How many rows at most. Not for a single subject.
+    #[param(value_type = Option<u64>, minimum = 1, maximum = 1000, default = 100)]
+    limit: Option<String>,
+    /// `next_cursor` of the page before, with the same other parameters. Not for a single subject.
+    cursor: Option<String>,
+}
+
+/// The board and the subject of a path.
+#[derive(Debug)]
+pub(crate) struct BoardNames(String, String);
+
+impl<S: Send + Sync> FromRequestParts<S> for BoardNames {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut RequestParts, state: &S) -> Result<Self, Infallible> {
+        // What is no text at all names nothing.
+        let path = Path::<(String, String)>::from_request_parts(parts, state).await;
+        Ok(path
+            .map(|Path((board, subject))| Self(board, subject))
+            .unwrap_or(Self(String::new(), String::new())))
+    }
+}
+
+/// All boards.
+///
+/// What each means, whom it lists, how its score is computed, and from which sample on somebody is listed.
+#[utoipa::path(
+    get,
+    path = "/v1/rankings",
+    tag = "boards",
+    responses((status = 200, description = "The boards.", body = Boards)),
+)]
+pub(crate) async fn boards(
+    State(query): State<Arc<Query>>,
+    call: Call,
+    Parameters(NoParameters {}): Parameters<NoParameters>,
+) -> Result<Response, Failure> {
+    let meta = query.meta(&call, &[], SessionState::Live, false);
+    Ok(json(&Boards::new(BOARDS, query.rankings.calendar().zone(), &meta), &meta))
+}
+
+/// The top of a board in one period.
+///
+/// Everything that counted in the period, exactly, as of one edition: a new one is cut every five seconds
+/// until ten minutes after the period's end, when it is closed. Filters narrow the sessions that count and
+/// combine freely. Boards are public: every key sees the same.
+#[utoipa::path(
+    get,
+    path = "/v1/rankings/{board}",
+    tag = "boards",
+    params(("board" = String, Path, description = "The board's id.", example = "session.gmv"), RankingParameters),
+    responses((status = 200, description = "The top of the board.", body = Ranking)),
+)]
+pub(crate) async fn ranking(
+    State(query): State<Arc<Query>>,
+    call: Call,
+    Named(board): Named,
+    Parameters(parameters): Parameters<RankingParameters>,
+) -> Result<Response, Failure> {
+    let board = known(&board)?;
+    let wanted = Wanted::of(&parameters)?;
+    let limit = given("limit", &parameters.limit).integer(1, LIMIT_MAX)?.unwrap_or(LIMIT) as usize;
+    let after = cursor::rank(given("cursor", &parameters.cursor))?;
+    let (prefixes, is_stale) = query.positions(&call).await?;
+    let mut gathered = query.rankings.newest(&*query.stores.rows, &prefixes).await?;
+    let calendar = query.rankings.calendar();
+    let cut = wanted.cut(&query, gathered.cut_at)?;
+    let from = match after {
+        None => 0,
+        Some((edition, place)) if edition == cut.edition.at => place as usize,
+        Some(_) => {
+            let gone = "of an edition that is still kept: this one is not any more, begin at the top again";
+            return Err(given("cursor", &parameters.cursor).problem(gone).into());
+        }
+    };
+    let standing = gathered.standing(board, &cut, &wanted.filter);
+    let cut_at = gathered.cut_at;
+    let before = cut.before(calendar, cut_at).map(|before| gathered.standing(board, &before, &wanted.filter));
+    let facts = &gathered.facts;
+    let rows: Vec<_> = standing
+        .rows(facts, from, limit)
+        .into_iter()
+        .map(|place| {
+            let previous = before.as_ref().and_then(|before| before.rank(facts, &place.subject.id));
+            RankingRow::new(place, previous)
+        })
+        .collect();
+    let next = from + rows.len();
+    let meta = query.meta(&call, &numbered(&gathered.prefixes), state(&cut), is_stale);
+    let answer = Ranking {
+        board: board.id,
+        period: cut.period.name(),
+        from: cut.from,
+        to: cut.to,
+        edition: cut.edition,
+        listed: standing.listed(),
+        next_cursor: (next < standing.listed()).then(|| cursor::after_rank(cut.edition.at, next as u64)),
+        rows,
+        meta: &meta,
+    };
+    Ok(json(&answer, &meta))
+}
+
+/// Where one subject stands on a board.
+///
+/// Anyone's rank, also far below the top, with the distance to the next higher score. Who is not listed
+/// gets the same answer as who does not exist.
+#[utoipa::path(
+    get,
+    path = "/v1/rankings/{board}/subjects/{id}",
+    tag = "boards",
+    params(
+        ("board" = String, Path, description = "The board's id.", example = "session.gmv"),
+        ("id" = String, Path, description = "The subject's id.", example = "s-20241121-0001"),
+        RankingParameters,
+    ),
+    responses((status = 200, description = "Where it stands.", body = Standing)),
+)]
+pub(crate) async fn subject(
+    State(query): State<Arc<Query>>,
+    call: Call,
+    BoardNames(board, id): BoardNames,
+    Parameters(parameters): Parameters<RankingParameters>,
+) -> Result<Response, Failure> {
+    let board = known(&board)?;
+    let wanted = Wanted::of(&parameters)?;
+    for one in [given("limit", &parameters.limit), given("cursor", &parameters.cursor)] {
+        if one.text().is_some() {
+            return Err(one.problem("left out: it is about one subject").into());
+        }
+    }
+    let (prefixes, is_stale) = query.positions(&call).await?;
+    let mut gathered = query.rankings.newest(&*query.stores.rows, &prefixes).await?;
+    let cut = wanted.cut(&query, gathered.cut_at)?;
+    let standing = gathered.standing(board, &cut, &wanted.filter);
+    let before = cut
+        .before(query.rankings.calendar(), gathered.cut_at)
+        .map(|before| gathered.standing(board, &before, &wanted.filter));
+    let own = standing.own(&gathered.facts, &id);
+    let meta = query.meta(&call, &numbered(&gathered.prefixes), state(&cut), is_stale);
+    let (rank, subject, score, parts) = match own.place {
+        Some(place) => {
+            (Some(place.rank), place.subject.into(), Some(Score(place.score)), Some(Parts(place.parts)))
+        }
+        None => (None, RankedSubject::unknown(id.clone()), None, None),
+    };
+    let answer = Standing {
+        board: board.id,
+        period: cut.period.name(),
+        from: cut.from,
+        to: cut.to,
+        edition: cut.edition,
+        listed: rank.is_some(),
+        of: standing.listed(),
+        rank,
+        previous_rank: before.and_then(|before| before.rank(&gathered.facts, &id)),
+        subject,
+        score,
+        parts,
+        percentile: own.percentile,
+        to_next: own.to_next,
+        meta: &meta,
+    };
+    Ok(json(&answer, &meta))
+}
+
+fn known(id: &str) -> Result<&'static Board, Problem> {
+    Board::from_id(id)
+        .ok_or_else(|| Problem::not_found("there is no such board: `/v1/rankings` lists all of them"))
+}
+
+const fn state(cut: &Cut) -> SessionState {
+    match cut.edition.state {
+        EditionState::Live => SessionState::Live,
+        EditionState::Closed => SessionState::Final,
+    }
+}
+
+/// Which period, which edition, which sessions.
+struct Wanted<'a> {
+    period: Period,
+    at: Option<u64>,
+    edition: Option<u64>,
+    edition_given: Given<'a>,
+    filter: Filter,
+}
+
+impl<'a> Wanted<'a> {
+    fn of(parameters: &'a RankingParameters) -> Result<Self, Problem> {
+        let edition_given = given("edition", &parameters.edition);
+        let filter = Filter {
+            category: label(given("category", &parameters.category))?,
+            fan_tier: given("fan_tier", &parameters.fan_tier).one_of(FanTier::ALL, FanTier::name)?,
+            content_type: label(given("content_type", &parameters.content_type))?,
+            region: label(given("region", &parameters.region))?,
+        };
+        Ok(Self {
+            period: given("period", &parameters.period)
+                .one_of(Period::ALL, Period::name)?
+                .unwrap_or(Period::Day),
+            at: given("at", &parameters.at).integer(0, AT_MAX)?,
+            edition: edition_given.moment()?,
+            edition_given,
+            filter,
+        })
+    }
+
+    /// The edition that is asked for, where the newest was cut at `cut_at`.
+    fn cut(&self, query: &Query, cut_at: u64) -> Result<Cut, Problem> {
+        let at = self.at.unwrap_or(cut_at).min(AT_MAX);
+        let cut = Cut::new(query.rankings.calendar(), self.period, at, cut_at);
+        match self.edition {
+            Some(edition) if edition / EDITION_MS != cut.edition.at / EDITION_MS => {
+                Err(self.edition_given.problem(format!(
+                    "that of an edition that is kept; of this period that is {}",
+                    cut.edition.at
+                )))
+            }
+            _ => Ok(cut),
+        }
+    }
+}
+
+fn label(given: Given<'_>) -> Result<Option<String>, Problem> {
+    match given.text() {
+        Some(text) if text.chars().count() > LABEL_CHARS_MAX => {
+            Err(given.problem(format!("a label of at most {LABEL_CHARS_MAX} characters")))
+        }
+        text => Ok(text.map(str::to_owned)),
+    }
+}

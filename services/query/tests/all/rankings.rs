@@ -1,0 +1,183 @@
+//! Boards over HTTP. That the scores are right is tested where they are worked out.
+
+use serde_json::{Value, json};
+use tandem_model::scope::{Grants, Scope};
+use tandem_model::time::MINUTE_MS;
+
+use crate::world::{BEGIN, BEGIN_MS, World};
+
+/// The hour that [`BEGIN_MS`] lies in, in the boards' time zone.
+const HOUR_MS: u64 = 60 * MINUTE_MS;
+const HOUR: u64 = BEGIN_MS - BEGIN_MS % HOUR_MS;
+
+async fn order(world: &mut World, session: &str, ts: u64, amount_fen: u64) {
+    let order = json!({"type": "order_paid", "user_id": "u1", "order_id": format!("o{ts}"), "item_id": "i1",
+        "amount_fen": amount_fen, "quantity": 1});
+    world.event(session, ts, order).await;
+}
+
+/// Four sessions: two sell the same, one less, one nothing.
+async fn world() -> World {
+    let mut world = World::new();
+    world.beat(BEGIN).await;
+    for (session, amount_fen) in [("s1", 500), ("s2", 900), ("s3", 900), ("s4", 0)] {
+        world.start_of(session, BEGIN_MS + 1_000, &format!("a-{session}"), Some("m1")).await;
+        order(&mut world, session, BEGIN_MS + 2_000, amount_fen).await;
+    }
+    world.beat(BEGIN + 62).await;
+    world.flush().await;
+    world
+}
+
+fn ranked(answer: &Value) -> Vec<(u64, String, u64)> {
+    let rows = answer["rows"].as_array().expect("rows").iter();
+    rows.map(|row| {
+        let id = row["subject"]["id"].as_str().expect("an id");
+        (row["rank"].as_u64().expect("a rank"), id.to_owned(), row["score"].as_u64().expect("a score"))
+    })
+    .collect()
+}
+
+fn row(rank: u64, id: &str, score: u64) -> (u64, String, u64) {
+    (rank, id.to_owned(), score)
+}
+
+#[tokio::test]
+async fn equal_scores_share_a_rank_and_who_has_none_is_not_listed() {
+    let world = world().await;
+    let answer = world.ok(&format!("/v1/rankings/session.gmv?period=hour&at={BEGIN_MS}")).await;
+    assert_eq!(ranked(&answer), [row(1, "s2", 900), row(1, "s3", 900), row(3, "s1", 500)]);
+    assert_eq!(answer["from"], HOUR);
+    assert_eq!(answer["to"], HOUR + HOUR_MS);
+    // The first beat at or after the last multiple of five seconds.
+    assert_eq!(answer["edition"], json!({"at": BEGIN_MS + 62_000, "state": "live"}));
+    assert_eq!(answer["rows"][0]["parts"], json!({"gmv_fen": 900}));
+    assert_eq!(answer["rows"][0]["previous_rank"], Value::Null);
+    assert_eq!(answer["rows"][0]["subject"]["name"], "冬装 \"winter\"");
+    assert_eq!((&answer["listed"], &answer["next_cursor"]), (&json!(3), &Value::Null));
+}
+
+#[tokio::test]
+async fn anybody_finds_their_own_rank_and_how_far_the_next_is() {
+    let world = world().await;
+    let own = async |id: &str| {
+        world.ok(&format!("/v1/rankings/session.gmv/subjects/{id}?period=day&at={BEGIN_MS}")).await
+    };
+    let last = own("s1").await;
+    assert_eq!((&last["rank"], &last["to_next"], &last["listed"]), (&json!(3), &json!(400.0), &json!(true)));
+    assert_eq!(own("s2").await["to_next"], Value::Null);
+    assert_eq!(own("s3").await["percentile"], 1.0);
+    // Who sold nothing, and who is nobody.
+    for id in ["s4", "nobody"] {
+        let none = own(id).await;
+        assert_eq!(
+            (&none["listed"], &none["rank"], &none["score"]),
+            (&json!(false), &Value::Null, &Value::Null)
+        );
+        assert_eq!(none["subject"], json!({"id": id, "name": id}));
+    }
+}
+
+#[tokio::test]
+async fn pages_go_on_where_the_last_one_ended() {
+    let world = world().await;
+    let path = format!("/v1/rankings/session.gmv?period=hour&at={BEGIN_MS}&limit=2");
+    let first = world.ok(&path).await;
+    let cursor = first["next_cursor"].as_str().expect("there is more");
+    let second = world.ok(&format!("{path}&cursor={cursor}")).await;
+    assert_eq!(ranked(&first), [row(1, "s2", 900), row(1, "s3", 900)]);
+    assert_eq!(ranked(&second), [row(3, "s1", 500)]);
+    assert_eq!(second["next_cursor"], Value::Null);
+}
+
+#[tokio::test]
+async fn an_edition_stays_as_it_is_until_five_seconds_are_over() {
+    let mut world = world().await;
+    let path = format!("/v1/rankings/session.gmv?period=hour&at={BEGIN_MS}");
+    let first = world.ok(&path).await;
+    order(&mut world, "s1", BEGIN_MS + 62_500, 10_000).await;
+    world.beat(BEGIN + 64).await;
+    world.flush().await;
+    let same = world.ok(&path).await;
+    assert_eq!((&same["edition"], &same["rows"]), (&first["edition"], &first["rows"]));
+    world.beat(BEGIN + 65).await;
+    world.flush().await;
+    let next = world.ok(&path).await;
+    assert_eq!(next["edition"]["at"], BEGIN_MS + 65_000);
+    assert_eq!(ranked(&next)[0], row(1, "s1", 10_500));
+    // A page of an edition that is gone would repeat rows or hide some.
+    let limited = format!("{path}&limit=1");
+    let cursor = world.ok(&limited).await["next_cursor"].as_str().expect("more").to_owned();
+    order(&mut world, "s4", BEGIN_MS + 65_500, 1).await;
+    world.beat(BEGIN + 70).await;
+    world.flush().await;
+    let gone = world.get(&format!("{limited}&cursor={cursor}")).await;
+    assert_eq!((gone.status, gone.problem().as_str()), (400, "bad-parameter"));
+}
+
+#[tokio::test]
+async fn a_period_closes_ten_minutes_after_its_end_and_is_the_next_ones_previous() {
+    let mut world = world().await;
+    let next = HOUR + HOUR_MS;
+    world.beat(next / 1_000 + 1).await;
+    order(&mut world, "s1", next + 500, 7).await;
+    order(&mut world, "s4", next + 600, 9).await;
+    let path = |at: u64| format!("/v1/rankings/session.gmv?period=hour&at={at}");
+    world.flush().await;
+    assert_eq!(world.ok(&path(BEGIN_MS)).await["edition"]["state"], "live");
+    assert_eq!(world.ok(&path(next)).await["rows"][1]["previous_rank"], Value::Null, "not closed yet");
+    world.beat((next + 10 * MINUTE_MS) / 1_000).await;
+    world.flush().await;
+    let closed = world.ok(&path(BEGIN_MS)).await;
+    assert_eq!(closed["edition"], json!({"at": next + 10 * MINUTE_MS, "state": "closed"}));
+    assert_eq!(closed["meta"]["state"], "final");
+    let after = world.ok(&path(next)).await;
+    assert_eq!(ranked(&after), [row(1, "s4", 9), row(2, "s1", 7)]);
+    assert_eq!(after["rows"][0]["previous_rank"], Value::Null);
+    assert_eq!(after["rows"][1]["previous_rank"], 3);
+    // Asked for by the moment it was cut.
+    let at = closed["edition"]["at"].as_u64().expect("a moment");
+    assert_eq!(world.ok(&format!("{}&edition={at}", path(BEGIN_MS))).await["rows"], closed["rows"]);
+}
+
+#[tokio::test]
+async fn filters_combine_and_empty_periods_are_no_error() {
+    let world = world().await;
+    let rows = async |query: &str| {
+        let path = format!("/v1/rankings/anchor.gmv?period=week&at={BEGIN_MS}&{query}");
+        world.ok(&path).await["rows"].as_array().expect("rows").len()
+    };
+    assert_eq!(rows("category=clothing&fan_tier=micro&content_type=sale&region=%E6%B5%99%E6%B1%9F").await, 3);
+    assert_eq!(rows("category=clothing&fan_tier=nano").await, 0);
+    assert_eq!(rows("category=food").await, 0);
+    for at in [0, BEGIN_MS * 2] {
+        let empty = world.ok(&format!("/v1/rankings/anchor.gmv?period=month&at={at}")).await;
+        assert_eq!(empty["rows"], json!([]));
+        assert!(empty["from"].as_u64().expect("a start") <= at);
+    }
+}
+
+#[tokio::test]
+async fn boards_are_the_same_for_everybody_who_has_a_key() {
+    let world = world().await;
+    let path = format!("/v1/rankings/session.gmv?period=hour&at={BEGIN_MS}");
+    let all = world.ok(&path).await;
+    let somebody = world.get_as(&Scope::Granted(Grants::default()), &path).await;
+    assert_eq!(somebody.json()["rows"], all["rows"]);
+}
+
+#[tokio::test]
+async fn all_boards_are_listed_with_what_they_mean() {
+    let world = World::new();
+    let answer = world.ok("/v1/rankings").await;
+    let boards = answer["boards"].as_array().expect("boards");
+    assert_eq!(boards.len(), 28);
+    assert_eq!(answer["time_zone"], "Asia/Shanghai");
+    for board in boards {
+        let id = board["id"].as_str().expect("an id");
+        assert_eq!(world.ok(&format!("/v1/rankings/{id}")).await["rows"], json!([]), "{id}");
+    }
+    let gpm = boards.iter().find(|board| board["id"] == "session.gpm").expect("it is there");
+    assert_eq!(gpm["smallest_sample"], json!({"metric": "views", "count": 100}));
+    assert_eq!(gpm["formula"], "1000 · Σ gmv_fen / Σ views");
+}
