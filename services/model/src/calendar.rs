@@ -18,6 +18,8 @@ pub const DEFAULT_ZONE: &str = "Asia/Shanghai";
 const HOUR_MS: u64 = 60 * MINUTE_MS;
 /// Up to here the zone's rules are followed; afterwards its last offset holds. 2100-01-01 UTC.
 const KNOWN_UNTIL_MS: u64 = 4_102_444_800_000;
+/// No event time lies beyond 2^53; what does is taken for this, where nothing overflows.
+const FARTHEST: u64 = 1 << 60;
 
 /// A stretch of the calendar that figures are kept by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -161,6 +163,7 @@ impl Calendar {
 
     /// Where the hour or day that `ts` lies in begins.
     pub fn start(&self, span: Span, ts: u64) -> u64 {
+        let ts = ts.min(FARTHEST);
         match span {
             Span::Hour => {
                 let offset = self.offset(ts);
@@ -172,6 +175,7 @@ impl Calendar {
 
     /// Where the hour or day that begins at `start` ends: the first millisecond after it.
     pub fn end(&self, span: Span, start: u64) -> u64 {
+        let start = start.min(FARTHEST);
         match span {
             Span::Hour => {
                 let end = floor(start, HOUR_MS, self.offset(start).ahead_ms).saturating_add(HOUR_MS);
@@ -195,6 +199,7 @@ impl Calendar {
 
     /// The period that `ts` lies in: from its first millisecond to the first after it.
     pub fn period(&self, period: Period, ts: u64) -> (u64, u64) {
+        let ts = ts.min(FARTHEST);
         match period {
             Period::Hour => {
                 let start = self.start(Span::Hour, ts);
@@ -390,12 +395,14 @@ mod tests {
     #[test]
     fn the_farthest_times_have_a_period_too() {
         let calendar = Calendar::default();
-        for ts in [0, 1, crate::time::INT_MAX, u64::MAX] {
+        for ts in [0, 1, crate::time::INT_MAX, FARTHEST] {
             for period in Period::ALL {
                 let (from, to) = calendar.period(period, ts);
-                assert!(from <= ts && ts <= to, "{} of {ts}: {from} to {to}", period.name());
+                assert!(from <= ts && ts < to, "{} of {ts}: {from} to {to}", period.name());
             }
         }
+        // No event is there, but it comes back.
+        assert_eq!(calendar.period(Period::Week, u64::MAX), calendar.period(Period::Week, FARTHEST));
     }
 
     proptest! {
