@@ -52,11 +52,40 @@ pub(crate) struct RankingParameters {
     /// Only sessions of this region.
     #[param(max_length = 64, example = "zhejiang")]
     region: Option<String>,
-    /// How many rows at most. Not for a single subject.
+    /// How many rows at most.
     #[param(value_type = Option<u64>, minimum = 1, maximum = 1000, default = 100)]
     limit: Option<String>,
-    /// `next_cursor` of the page before, with the same other parameters. Not for a single subject.
+    /// `next_cursor` of the page before, with the same other parameters.
     cursor: Option<String>,
+}
+
+/// The same, for one subject.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct SubjectParameters {
+    /// `hour`, `day` (when absent), `week` (from Monday) or `month`, in the time zone of the boards.
+    #[param(value_type = Option<String>, pattern = "^(hour|day|week|month)$", default = "day", example = "hour")]
+    period: Option<String>,
+    /// The period that this moment lies in, in milliseconds; the present one when absent.
+    #[param(value_type = Option<u64>, maximum = 4_111_084_800_000_u64, example = 1_732_190_400_000_u64)]
+    at: Option<String>,
+    /// The edition cut at this moment, in milliseconds; the newest when absent. Only the newest edition of a
+    /// live period and the closed one are kept.
+    #[param(value_type = Option<u64>)]
+    edition: Option<String>,
+    /// Only sessions of this category.
+    #[param(max_length = 64, example = "beauty")]
+    category: Option<String>,
+    /// Only sessions of anchors of this size: `nano`, `micro`, `mid`, `macro` or `mega`.
+    #[param(value_type = Option<String>, pattern = "^(nano|micro|mid|macro|mega)$", example = "mid")]
+    fan_tier: Option<String>,
+    /// Only sessions of this type of content.
+    #[param(max_length = 64, example = "sale")]
+    content_type: Option<String>,
+    /// Only sessions of this region.
+    #[param(max_length = 64, example = "zhejiang")]
+    region: Option<String>,
 }
 
 /// The board and the subject of a path.
@@ -112,7 +141,8 @@ pub(crate) async fn ranking(
     Parameters(parameters): Parameters<RankingParameters>,
 ) -> Result<Response, Failure> {
     let board = known(&board)?;
-    let wanted = Wanted::of(&parameters)?;
+    let RankingParameters { period, at, edition, category, fan_tier, content_type, region, .. } = &parameters;
+    let wanted = Wanted::of([period, at, edition, category, fan_tier, content_type, region])?;
     let limit = given("limit", &parameters.limit).integer(1, LIMIT_MAX)?.unwrap_or(LIMIT) as usize;
     let after = cursor::rank(given("cursor", &parameters.cursor))?;
     let (prefixes, is_stale) = query.positions(&call).await?;
@@ -123,8 +153,10 @@ pub(crate) async fn ranking(
         None => 0,
         Some((edition, place)) if edition == cut.edition.at => place as usize,
         Some(_) => {
-            let gone = "of an edition that is still kept: this one is not any more, begin at the top again";
-            return Err(given("cursor", &parameters.cursor).problem(gone).into());
+            return Err(Problem::not_found(
+                "this page's edition is not kept any more: begin at the top again",
+            )
+            .into());
         }
     };
     let standing = gathered.standing(board, &cut, &wanted.filter);
@@ -166,7 +198,7 @@ pub(crate) async fn ranking(
     params(
         ("board" = String, Path, description = "The board's id.", example = "session.gmv"),
         ("id" = String, Path, description = "The subject's id.", example = "s-20241121-0001"),
-        RankingParameters,
+        SubjectParameters,
     ),
     responses((status = 200, description = "Where it stands.", body = Standing)),
 )]
@@ -174,15 +206,11 @@ pub(crate) async fn subject(
     State(query): State<Arc<Query>>,
     call: Call,
     BoardNames(board, id): BoardNames,
-    Parameters(parameters): Parameters<RankingParameters>,
+    Parameters(parameters): Parameters<SubjectParameters>,
 ) -> Result<Response, Failure> {
     let board = known(&board)?;
-    let wanted = Wanted::of(&parameters)?;
-    for one in [given("limit", &parameters.limit), given("cursor", &parameters.cursor)] {
-        if one.text().is_some() {
-            return Err(one.problem("left out: it is about one subject").into());
-        }
-    }
+    let SubjectParameters { period, at, edition, category, fan_tier, content_type, region } = &parameters;
+    let wanted = Wanted::of([period, at, edition, category, fan_tier, content_type, region])?;
     let (prefixes, is_stale) = query.positions(&call).await?;
     let mut gathered = query.rankings.newest(&*query.stores.rows, &prefixes).await?;
     let cut = wanted.cut(&query, gathered.cut_at)?;
@@ -231,30 +259,27 @@ const fn state(cut: &Cut) -> SessionState {
 }
 
 /// Which period, which edition, which sessions.
-struct Wanted<'a> {
+struct Wanted {
     period: Period,
     at: Option<u64>,
     edition: Option<u64>,
-    edition_given: Given<'a>,
     filter: Filter,
 }
 
-impl<'a> Wanted<'a> {
-    fn of(parameters: &'a RankingParameters) -> Result<Self, Problem> {
-        let edition_given = given("edition", &parameters.edition);
+impl Wanted {
+    /// From the parameters, in the order of their fields.
+    fn of(parameters: [&Option<String>; 7]) -> Result<Self, Problem> {
+        let [period, at, edition, category, fan_tier, content_type, region] = parameters;
         let filter = Filter {
-            category: label(given("category", &parameters.category))?,
-            fan_tier: given("fan_tier", &parameters.fan_tier).one_of(FanTier::ALL, FanTier::name)?,
-            content_type: label(given("content_type", &parameters.content_type))?,
-            region: label(given("region", &parameters.region))?,
+            category: label(given("category", category))?,
+            fan_tier: given("fan_tier", fan_tier).one_of(FanTier::ALL, FanTier::name)?,
+            content_type: label(given("content_type", content_type))?,
+            region: label(given("region", region))?,
         };
         Ok(Self {
-            period: given("period", &parameters.period)
-                .one_of(Period::ALL, Period::name)?
-                .unwrap_or(Period::Day),
-            at: given("at", &parameters.at).integer(0, AT_MAX)?,
-            edition: edition_given.moment()?,
-            edition_given,
+            period: given("period", period).one_of(Period::ALL, Period::name)?.unwrap_or(Period::Day),
+            at: given("at", at).integer(0, AT_MAX)?,
+            edition: given("edition", edition).moment()?,
             filter,
         })
     }
@@ -264,12 +289,9 @@ impl<'a> Wanted<'a> {
         let at = self.at.unwrap_or(cut_at).min(AT_MAX);
         let cut = Cut::new(query.rankings.calendar(), self.period, at, cut_at);
         match self.edition {
-            Some(edition) if edition / EDITION_MS != cut.edition.at / EDITION_MS => {
-                Err(self.edition_given.problem(format!(
-                    "that of an edition that is kept; of this period that is {}",
-                    cut.edition.at
-                )))
-            }
+            Some(edition) if edition / EDITION_MS != cut.edition.at / EDITION_MS => Err(Problem::not_found(
+                format!("this edition is not kept: of this period there is the one of {}", cut.edition.at),
+            )),
             _ => Ok(cut),
         }
     }

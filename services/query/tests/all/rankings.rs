@@ -112,7 +112,7 @@ async fn an_edition_stays_as_it_is_until_five_seconds_are_over() {
     world.beat(BEGIN + 70).await;
     world.flush().await;
     let gone = world.get(&format!("{limited}&cursor={cursor}")).await;
-    assert_eq!((gone.status, gone.problem().as_str()), (400, "bad-parameter"));
+    assert_eq!((gone.status, gone.problem().as_str()), (404, "not-found"));
 }
 
 #[tokio::test]
