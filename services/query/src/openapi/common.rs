@@ -76,7 +76,11 @@ fn complete_parameter(path: &str, parameter: &mut Value) {
                 json!({"type": "array", "items": id(), "minItems": 1, "maxItems": 9, "uniqueItems": true});
         }
         ("cursor", _) => {
-            let list = if path == "/v1/sessions" { "tandem-session-cursor" } else { "tandem-place-cursor" };
+            let list = match path {
+                "/v1/sessions" => "tandem-session-cursor",
+                _ if path.starts_with("/v1/rankings") => "tandem-rank-cursor",
+                _ => "tandem-place-cursor",
+            };
             *schema = json!({"type": "string", "format": list, "pattern": "^[A-Za-z0-9_-]+$"});
         }
         ("from" | "to", _) => schema["maximum"] = INT_MAX.into(),
