@@ -121,15 +121,20 @@ impl Cells {
         for place in self.changed.drain(..) {
             let cell = &mut self.cells[usize::from(place)];
             cell.is_changed = false;
-            let Key { breakdown, name, .. } = keys.get(cell.key);
-            let key = RowKey {
-                table: self.table,
-                breakdown: *breakdown,
-                key: Arc::clone(name),
-                bucket: self.bucket,
-            };
-            rows.push(Row { key, values: cell.columns.values(), offset: cell.offset });
+            rows.push(cell.row(self.table, self.bucket, keys));
         }
+    }
+
+    /// Whether any was changed by the record at `offset` or one after it: no other changes without the
+    /// room's.
+    pub(crate) fn has_changed_since(&self, offset: u64) -> bool {
+        self.place(ROOM_KEY).is_some_and(|place| self.cells[place].offset >= offset)
+    }
+
+    /// The rows that were changed by the record at `offset` or one after it.
+    pub(crate) fn rows_since(&self, offset: u64, keys: &Keys, rows: &mut Vec<Row>) {
+        let changed = self.cells.iter().filter(|cell| cell.offset >= offset);
+        rows.extend(changed.map(|cell| cell.row(self.table, self.bucket, keys)));
     }
 
     fn place(&self, key: KeyNumber) -> Option<usize> {
@@ -184,6 +189,12 @@ pub(crate) struct Change<'c> {
 }
 
 impl Cell {
+    fn row(&self, table: Table, bucket: u64, keys: &Keys) -> Row {
+        let Key { breakdown, name, .. } = keys.get(self.key);
+        let key = RowKey { table, breakdown: *breakdown, key: Arc::clone(name), bucket };
+        Row { key, values: self.columns.values(), offset: self.offset }
+    }
+
     /// Adds `amount`. Sums stop at 2^64 − 1; answers how much there was no room for.
     fn raise(&mut self, column: Stored, amount: u64) -> u64 {
         let value = self.columns.get_mut(column);

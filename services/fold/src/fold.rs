@@ -13,12 +13,14 @@ use tandem_model::rejected::{Reason, Rejected, RejectedEvent};
 use tandem_model::row::{BeatDigest, PartitionRow};
 use tandem_model::time::{FOLLOW_UP_MS, FUTURE_MS, LATENESS_MS};
 use tandem_model::{
-    Changes, Cut, PartitionId, Record, Rules, SessionChange, SessionId, Stored, Verdict, Verdicts,
+    Changes, Cut, EditionPart, PartitionId, Record, Rules, SessionChange, SessionId, Stored, Verdict,
+    Verdicts,
 };
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use crate::Map;
 use crate::count::count;
+use crate::editions::Editions;
 use crate::session::Session;
 use crate::snapshot::Parked;
 
@@ -58,6 +60,7 @@ pub(crate) struct State {
     over: Map<u128, ()>,
     /// What was known of records that do not count; it was known when they were applied.
     verdicts: Verdicts,
+    editions: Editions,
 }
 
 #[derive(Default)]
@@ -68,6 +71,7 @@ struct Changed {
     parting: Vec<SessionChange>,
     rejected: Vec<Rejected>,
     beats: Vec<BeatDigest>,
+    editions: Vec<EditionPart>,
 }
 
 /// What a fold keeps in memory.
@@ -101,6 +105,7 @@ impl Fold {
             over_at: VecDeque::new(),
             over: Map::default(),
             verdicts: Verdicts::default(),
+            editions: Editions::default(),
         };
         Self::with_state(state, rules.into())
     }
@@ -201,6 +206,7 @@ impl Fold {
             sessions,
             rejected: changed.rejected,
             beats: changed.beats,
+            editions: changed.editions,
         }
     }
 
@@ -347,8 +353,9 @@ impl Fold {
         self.state.row.beats += 1;
         let mut became_final = Vec::new();
         // In no particular order: a beat does the same to each session, whatever the others do.
-        for (id, session) in &mut self.state.live {
-            if session.beat(ts, &self.setting.rules.calendar, offset, &mut self.state.digests) {
+        let State { live, digests, editions, .. } = &mut self.state;
+        for (id, session) in live {
+            if session.beat(ts, &self.setting.rules.calendar, offset, digests, editions.parted()) {
                 became_final.push(id.clone());
             }
             if !session.is_listed && session.has_changed() {
@@ -356,6 +363,8 @@ impl Fold {
                 self.changed.sessions.push(id.clone());
             }
         }
+        let State { live, editions, partition, .. } = &mut self.state;
+        self.changed.editions.extend(editions.cut(*partition, ts, offset, live.values()));
         became_final.sort_unstable();
         for id in became_final {
             if let Some(session) = self.state.live.remove(&id) {

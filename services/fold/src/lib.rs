@@ -34,6 +34,7 @@ mod columns;
 mod count;
 mod dedup;
 mod distinct;
+mod editions;
 mod fold;
 mod keys;
 mod live;

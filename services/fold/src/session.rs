@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use tandem_model::catalogue::{FAN, GUEST, SOURCES, UNKNOWN};
 use tandem_model::digest::Digests;
 use tandem_model::event::{Event, Kind, Viewer};
-use tandem_model::row::SessionState;
+use tandem_model::row::{Attributes, SessionState};
 use tandem_model::time::{LATENESS_MS, SILENCE_MS};
 use tandem_model::{Breakdown, Calendar, Row, SessionChange, SessionId, SessionRow, Stored, Table};
 
@@ -13,6 +13,7 @@ use crate::cells::{Cells, Change};
 use crate::count::{Count, Sums};
 use crate::dedup::AcceptedIds;
 use crate::distinct::Fresh;
+use crate::editions::Parted;
 use crate::keys::{Keys, ROOM_KEY};
 use crate::live::{Addition, Live};
 use crate::windows::Buckets;
@@ -99,14 +100,15 @@ impl Session {
         }
     }
 
-    /// A beat: gauges are sampled, then the session may become final, then buckets close.
-    /// Answers whether it became final.
+    /// A beat: gauges are sampled, then the session may become final, then buckets close. Hours and
+    /// days that do, and what a final session was, go to `parted`. Answers whether it became final.
     pub(crate) fn beat(
         &mut self,
         clock: u64,
         calendar: &Calendar,
         offset: u64,
         digests: &mut Digests,
+        parted: &mut Vec<Parted>,
     ) -> bool {
         let Some(live) = &mut self.live else { return false };
         let mut change = Change { offset, keys: &self.keys, digests };
@@ -117,8 +119,16 @@ impl Session {
         };
         let becomes_final = ends_at.is_some_and(|ends_at| clock >= ends_at);
         let horizon = if becomes_final { u64::MAX } else { clock };
+        let mut cells = Vec::new();
         for window in &mut live.windows {
-            window.close(horizon, calendar, &self.keys, &mut self.closed_rows);
+            let closed = window.close(horizon, calendar, &self.keys, &mut self.closed_rows);
+            cells.extend(closed.filter(|cells| matches!(cells.table(), Table::Calendar(_))));
+        }
+        if becomes_final || !cells.is_empty() {
+            let attributes = self.row.attributes.clone().filter(|_| becomes_final);
+            let attributes = attributes.map(|attributes| (attributes, self.row.offset));
+            let (session_id, keys) = (self.id.clone(), self.keys.clone());
+            parted.push(Parted { session_id, keys, cells, attributes });
         }
         self.accepted_ids.purge(clock);
         if becomes_final {
@@ -126,6 +136,27 @@ impl Session {
             self.change_row(offset, digests, |row| row.state = SessionState::Final);
         }
         becomes_final
+    }
+
+    pub(crate) const fn id(&self) -> &SessionId {
+        &self.id
+    }
+
+    /// What it says of itself, and the version of that, while it is live.
+    pub(crate) fn attributes(&self) -> Option<(&Attributes, u64)> {
+        let attributes = self.row.attributes.as_ref().filter(|_| self.live.is_some())?;
+        Some((attributes, self.row.offset))
+    }
+
+    /// Its rows of hours and days that were changed by the record at `offset` or one after it.
+    pub(crate) fn calendar_rows_since(&self, offset: u64) -> Vec<Row> {
+        let mut rows = Vec::new();
+        for window in self.live.iter().flat_map(|live| &live.windows) {
+            if matches!(window.table(), Table::Calendar(_)) {
+                window.rows_since(offset, &self.keys, &mut rows);
+            }
+        }
+        rows
     }
 
     /// Whether anything changed since changes were last taken.

@@ -81,18 +81,37 @@ impl Buckets {
             .map(|bucket| &mut bucket.cells)
     }
 
+    pub(crate) const fn table(&self) -> Table {
+        self.table
+    }
+
     /// Gives up the buckets that no accepted event can fall into any more, after taking what
-    /// changed in them.
-    pub(crate) fn close(&mut self, clock: u64, calendar: &Calendar, keys: &Keys, rows: &mut Vec<Row>) {
+    /// changed in them. Answers their cells.
+    pub(crate) fn close(
+        &mut self,
+        clock: u64,
+        calendar: &Calendar,
+        keys: &Keys,
+        rows: &mut Vec<Row>,
+    ) -> impl Iterator<Item = Cells> {
         let table = self.table;
         let is_open =
             |bucket: &Bucket| end(table, bucket.cells.bucket(), calendar).saturating_add(LATENESS_MS) > clock;
-        if self.open.first().is_none_or(is_open) {
-            return;
-        }
-        let closed = self.open.partition_point(|bucket| !is_open(bucket));
-        for mut bucket in self.open.drain(..closed) {
+        // Nearly always none.
+        let closed = match self.open.first() {
+            Some(first) if !is_open(first) => self.open.partition_point(|bucket| !is_open(bucket)),
+            _ => 0,
+        };
+        self.open.drain(..closed).map(move |mut bucket| {
             bucket.cells.take_changed(keys, rows);
+            bucket.cells
+        })
+    }
+
+    /// The rows that were changed by the record at `offset` or one after it.
+    pub(crate) fn rows_since(&self, offset: u64, keys: &Keys, rows: &mut Vec<Row>) {
+        for bucket in self.open.iter().filter(|bucket| bucket.cells.has_changed_since(offset)) {
+            bucket.cells.rows_since(offset, keys, rows);
         }
     }
 

@@ -1,5 +1,6 @@
 //! What the fold hands to the stores.
 
+use crate::edition::EditionPart;
 use crate::id::SessionId;
 use crate::position::{Cut, PartitionId};
 use crate::rejected::Rejected;
@@ -20,6 +21,8 @@ pub struct Changes {
     pub rejected: Vec<Rejected>,
     /// Digests at the beats that were passed, in log order.
     pub beats: Vec<BeatDigest>,
+    /// What boards are made of, at the cuts that were passed, in log order.
+    pub editions: Vec<EditionPart>,
 }
 
 /// The changed rows of one session; absolute, so applying them twice does no harm.

@@ -1,6 +1,7 @@
 //! The fold against the plain method, over generated nasty logs. One binary, to link once.
 
 mod agreement;
+mod editions;
 mod invariance;
 mod kept;
 mod purity;
