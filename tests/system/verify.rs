@@ -96,6 +96,7 @@ async fn falsify(chain: &ChainStores) {
         sessions: vec![change],
         rejected: Vec::new(),
         beats: Vec::new(),
+        editions: Vec::new(),
     };
     chain.rows.apply(&changes).await.expect("applied");
     chain.rows.durable(stored.partition).await.expect("durable");

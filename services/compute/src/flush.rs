@@ -7,7 +7,7 @@ use crate::hot::HotWriter;
 use crate::partition::{Context, persistently};
 
 /// Writes changes to every store of the chain: dead letters before the counters that count them,
-/// then rows, and the hot store beside them. Only the hot store may be left behind.
+/// editions, then rows, and the hot store beside them. Only the hot store may be left behind.
 ///
 /// # Errors
 ///
@@ -20,6 +20,11 @@ pub(crate) async fn flush(
     let stores = &context.stores;
     if !changes.rejected.is_empty() {
         persistently(context, async || stores.dead_letters.append(&changes.rejected).await).await?;
+    }
+    // Before progress, so that whoever sees that finds all editions up to there.
+    if !changes.editions.is_empty() {
+        let at = changes.cut.next;
+        persistently(context, async || stores.editions.keep(&changes.editions, at).await).await?;
     }
     let rows = persistently(context, async || stores.rows.apply(&changes).await);
     let (rows, ()) = tokio::join!(rows, hot.apply(context, &changes));

@@ -231,6 +231,7 @@ fn nothing(partition: PartitionId, cut: Cut) -> Changes {
         sessions: Vec::new(),
         rejected: Vec::new(),
         beats: Vec::new(),
+        editions: Vec::new(),
     }
 }
 

@@ -27,7 +27,8 @@ use tandem_model::partition::partition_of;
 use tandem_model::rejected::Rejected;
 use tandem_model::row::{BeatDigest, PartitionRow};
 use tandem_model::{
-    Changes, Cut, PartitionId, Row, RowKey, SessionChange, SessionId, SessionRow, Values, Verdicts,
+    Changes, Cut, EditionPart, PartitionId, Row, RowKey, SessionChange, SessionId, SessionRow, Values,
+    Verdicts,
 };
 use tandem_storage::{BEATS_KEPT, Place, RepairOrder, RepairState, Replacement, SessionRows, StoreError};
 
@@ -126,7 +127,7 @@ async fn compute_again(
         }
         let reach = pass.reach();
         let written = write(context, cut, only, &pass, after.as_ref(), failures).await;
-        let Pass { partition_row, beats, judged, letters, .. } = pass;
+        let Pass { partition_row, beats, editions, judged, letters, .. } = pass;
         *fold = Some(anew);
         written?;
         if reach.is_some() {
@@ -137,6 +138,8 @@ async fn compute_again(
             let letter = letters.get(place);
             persistently(context, async || stores.dead_letters.revise(*place, letter, *at).await).await?;
         }
+        // Known later than whatever stands there.
+        persistently(context, async || stores.editions.keep(&editions, cut.next + 1).await).await?;
         let partition_row = Some((partition_row, beats.into_iter().collect()));
         let last = Replacement { partition, cut, sessions: Vec::new(), partition_row };
         persistently(context, async || stores.rows.replace(&last).await).await?;
@@ -208,6 +211,8 @@ struct Pass {
     beyond: Option<SessionId>,
     partition_row: PartitionRow,
     beats: VecDeque<BeatDigest>,
+    /// Those that are still of use.
+    editions: Vec<EditionPart>,
     /// Records that verdicts are about, and where those stand.
     judged: Vec<(Place, u64)>,
     /// Dead letters there.
@@ -240,6 +245,7 @@ impl Pass {
             beyond: None,
             partition_row: PartitionRow::default(),
             beats: VecDeque::new(),
+            editions: Vec::new(),
         };
         let outcome = replay(context, &mut fold, cut.next, |fold| {
             pass.gather(fold.take_changes(), only, after.as_ref(), context.settings.repair_rows_max);
@@ -261,6 +267,9 @@ impl Pass {
         self.letters.extend(changes.rejected.into_iter().filter(is_judged).map(|one| (Place::of(&one), one)));
         self.beats.extend(changes.beats);
         self.beats.drain(..self.beats.len().saturating_sub(BEATS_KEPT));
+        let clock = changes.cut.clock;
+        self.editions.extend(changes.editions);
+        self.editions.retain(|part| part.is_kept(clock));
         for change in changes.sessions {
             let is_ours = only.is_none_or(|only| *only == change.session_id)
                 && after.is_none_or(|after| *after < change.session_id)

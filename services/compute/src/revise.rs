@@ -14,7 +14,7 @@ use std::ops::ControlFlow;
 use tandem_fold::Fold;
 use tandem_model::rejected::Rejected;
 use tandem_model::row::{BeatDigest, PartitionRow};
-use tandem_model::{Cut, Row, RowKey, SessionChange, SessionId, SessionRow, Values, Verdicts};
+use tandem_model::{Cut, EditionPart, Row, RowKey, SessionChange, SessionId, SessionRow, Values, Verdicts};
 use tandem_storage::{BEATS_KEPT, Place, Replacement, Select, SessionRows, StoreError};
 
 use crate::partition::{Context, persistently};
@@ -68,6 +68,8 @@ pub(crate) async fn revise(context: &Context, cut: Cut) -> Result<Revised, Store
         let letter = anew.letters.get(&place);
         persistently(context, async || stores.dead_letters.revise(place, letter, one.at).await).await?;
     }
+    // Known later than what was written on the way to the cut.
+    persistently(context, async || stores.editions.keep(&anew.editions, cut.next + 1).await).await?;
     // Last: from here on the rows are what the digests say.
     let mut beats = persistently(context, async || stores.rows.beats(partition, 0, BEATS_KEPT).await).await?;
     beats.retain(|beat| beat.offset < from);
@@ -121,6 +123,7 @@ struct Anew {
     sessions: BTreeMap<SessionId, Session>,
     partition_row: Option<PartitionRow>,
     beats: Vec<BeatDigest>,
+    editions: Vec<EditionPart>,
     letters: BTreeMap<Place, Rejected>,
 }
 
@@ -140,6 +143,9 @@ impl Anew {
         self.letters.extend(letters.filter(is_judged).map(|one| (Place::of(&one), one)));
         self.beats.extend(changes.beats);
         self.beats.drain(..self.beats.len().saturating_sub(BEATS_KEPT));
+        let clock = changes.cut.clock;
+        self.editions.extend(changes.editions);
+        self.editions.retain(|part| part.is_kept(clock));
         for SessionChange { session_id, session, rows } in changes.sessions {
             if sessions.contains(&session_id) {
                 let one = self.sessions.entry(session_id).or_default();

@@ -105,7 +105,7 @@ metrics! {
     /// Calls to the log and the stores that are under way.
     STORE_RUNNING = Level, "tandem_store_calls_running", "calls", ["chain", "store", "call"], CALLS;
     /// What calls that succeeded brought or fetched: records (log), rows (rows, hot), letters (dead_letters),
-    /// messages (summaries).
+    /// parts (editions), messages (summaries).
     STORE_ITEMS = Counted, "tandem_store_items_total", "items", ["chain", "store", "call"], CALLS;
     /// Bytes that calls that succeeded brought or fetched: of records (log) and of snapshots.
     STORE_BYTES = Counted, "tandem_store_bytes_total", "bytes", ["chain", "store", "call"], CALLS;

@@ -335,6 +335,7 @@ async fn measuring_changes_nothing() {
     tandem_storage::suite::hot_store(stores.hot, async || hot.clear()).await;
     tandem_storage::suite::snapshot_store(&*stores.snapshots).await;
     tandem_storage::suite::dead_letters(&*stores.dead_letters).await;
+    tandem_storage::suite::editions(&*stores.editions).await;
     let log: Arc<dyn EventLog> = Arc::new(MemoryEventLog::new(2));
     tandem_storage::suite::event_log(measured::log(&telemetry, Some(Chain::A), log)).await;
     let topic = Arc::new(memory::MemorySummaryTopic::new(3));

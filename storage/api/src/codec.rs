@@ -9,8 +9,11 @@
 //!
 //! Decoding takes any bytes and never panics; what it refuses is damage.
 
+mod edition;
+
 use std::sync::Arc;
 
+pub use edition::{decode_edition, encode_edition};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tandem_model::catalogue::STORED;

@@ -15,6 +15,7 @@
 
 pub mod codec;
 mod dead_letters;
+mod editions;
 mod error;
 mod event_log;
 pub mod faulty;
@@ -29,6 +30,7 @@ mod summaries;
 mod verdicts;
 
 pub use dead_letters::{DeadLetterQuery, DeadLetters, Place};
+pub use editions::Editions;
 pub use error::StoreError;
 pub use event_log::{Append, Appended, EventLog, GENERATION_MAX, Receipt, StoredReceipt};
 pub use hot_store::{Applied, HotSession, HotStore, Incarnation};
@@ -53,4 +55,6 @@ pub struct ChainStores {
     pub snapshots: std::sync::Arc<dyn SnapshotStore>,
     /// What was not counted.
     pub dead_letters: std::sync::Arc<dyn DeadLetters>,
+    /// What boards are made of, at cuts through the log.
+    pub editions: std::sync::Arc<dyn Editions>,
 }

@@ -10,7 +10,7 @@ use tandem_model::catalogue::Stored;
 use tandem_storage::{ChainStores, HotStore, Result, StoreError};
 
 use crate::blocking::panic_text;
-use crate::{Letters, Rows, Snapshots};
+use crate::{EditionParts, Letters, Rows, Snapshots};
 
 /// Blocks of tables kept in memory, in bytes.
 const CACHE_BYTES: u64 = 64 << 20;
@@ -24,12 +24,14 @@ pub struct Chain {
     pub rows: Arc<Rows>,
     /// What was not counted.
     pub letters: Arc<Letters>,
+    /// What boards are made of, at cuts.
+    pub editions: Arc<EditionParts>,
     /// The fold's state.
     pub snapshots: Arc<Snapshots>,
 }
 
 impl Chain {
-    /// Opens or creates the stores in `folder`: `rows` (figures and dead letters) and `snapshots`.
+    /// Opens or creates the stores in `folder`: `rows` (figures, dead letters, editions) and `snapshots`.
     /// Rows of another log than `log`, or of another catalogue, are refused.
     pub fn open(folder: &Path, log: LogId) -> Result<Self> {
         let path = folder.join("rows");
@@ -40,6 +42,7 @@ impl Chain {
         Ok(Self {
             rows: Arc::new(Rows::new(&tables)?),
             letters: Arc::new(Letters::new(&tables)?),
+            editions: Arc::new(EditionParts::new(&tables)?),
             snapshots: Arc::new(Snapshots::open(&folder.join("snapshots"))?),
         })
     }
@@ -51,6 +54,7 @@ impl Chain {
             hot,
             snapshots: self.snapshots.clone(),
             dead_letters: self.letters.clone(),
+            editions: self.editions.clone(),
         }
     }
 }
@@ -66,7 +70,7 @@ fn create_tables(path: &Path, log: LogId) -> Result<()> {
     }
     let tables = Tables::open(&unfinished, log)?;
     // All keyspaces, so that none is created after this.
-    drop((Rows::new(&tables)?, Letters::new(&tables)?));
+    drop((Rows::new(&tables)?, Letters::new(&tables)?, EditionParts::new(&tables)?));
     tables.database.persist(PersistMode::SyncAll).map_err(|error| tables.error(&error))?;
     drop(tables);
     std::fs::rename(&unfinished, path).map_err(wrap)?;

@@ -10,6 +10,7 @@
 mod blocking;
 mod chain;
 mod data;
+mod editions;
 mod letters;
 mod log;
 mod rows;
@@ -17,6 +18,7 @@ mod snapshots;
 
 pub use chain::Chain;
 pub use data::{Chains, Data, HOT_SESSIONS_MAX};
+pub use editions::EditionParts;
 pub use letters::Letters;
 pub use log::Log;
 pub use rows::Rows;

@@ -23,6 +23,7 @@ mod cells;
 mod connection;
 mod counters;
 mod describe;
+mod editions;
 mod failure;
 mod header;
 mod identity;

@@ -179,6 +179,25 @@ statements! {
         "SELECT ts, offset FROM {k}.beats WHERE generation = ? AND log_partition = ? LIMIT ?".to_owned()
     };
 
+    // Editions.
+    write_edition Write |_: &Texts| insert("editions", &[&columns_of("editions")]);
+    write_edition_bucket Write |_: &Texts| insert("edition_buckets", &[&columns_of("edition_buckets")]);
+    forget_editions Write |_: &Texts| {
+        "DELETE FROM {k}.editions USING TIMESTAMP ? WHERE generation = ? AND log_partition = ? AND step = ? AND bucket = ?"
+            .to_owned()
+    };
+    forget_edition_bucket Write |_: &Texts| {
+        "DELETE FROM {k}.edition_buckets USING TIMESTAMP ? WHERE generation = ? AND log_partition = ? AND step = ? AND bucket = ?"
+            .to_owned()
+    };
+    read_editions Read |_: &Texts| editions("slot >= ? LIMIT ?");
+    read_edition Read |_: &Texts| editions("slot = ?");
+    read_last_edition Read |_: &Texts| editions("slot <= ? ORDER BY slot DESC, piece DESC LIMIT 1");
+    read_edition_buckets Read |_: &Texts| {
+        "SELECT bucket FROM {k}.edition_buckets WHERE generation = ? AND log_partition = ? AND step = ? AND bucket >= ?"
+            .to_owned()
+    };
+
     // Repairs.
     write_repair Write |_: &Texts| insert("repairs", &[&columns_of("repairs")]);
     end_repair Write |_: &Texts| {
@@ -252,6 +271,13 @@ impl Statements {
 
 const BELOW: &str = "sort_ts <= ? AND sort_ts >= ?";
 const AT: &str = "sort_ts = ? AND session_id > ?";
+
+fn editions(place: &str) -> String {
+    format!(
+        "SELECT slot, piece, pieces, part FROM {{k}}.editions WHERE generation = ? AND log_partition = ? AND step = ? \
+         AND bucket = ? AND {place}"
+    )
+}
 
 fn listed(table: &str, hint: &str, partition: &str, place: &str) -> String {
     format!(

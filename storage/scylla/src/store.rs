@@ -8,10 +8,10 @@ use parking_lot::Mutex;
 use tandem_model::rejected::Rejected;
 use tandem_model::retention::Retention;
 use tandem_model::row::{BeatDigest, PartitionRow};
-use tandem_model::{Changes, Cut, PartitionId, SessionId, SessionRow};
+use tandem_model::{Changes, Cut, EditionPart, PartitionId, SessionId, SessionRow, Step};
 use tandem_storage::{
-    DeadLetterQuery, DeadLetters, Place, Repair, RepairOrder, RepairState, Replacement, Result, RowStore,
-    Select, SessionQuery, SessionRows, StoreError,
+    DeadLetterQuery, DeadLetters, Editions, Place, Repair, RepairOrder, RepairState, Replacement, Result,
+    RowStore, Select, SessionQuery, SessionRows, StoreError,
 };
 
 use crate::connection::Connection;
@@ -46,6 +46,8 @@ pub(crate) struct Inner {
     pub(crate) beats: Mutex<BTreeMap<PartitionId, VecDeque<(u64, u64)>>>,
     /// Per partition the progress that was acknowledged to us.
     pub(crate) acknowledged: Mutex<BTreeMap<PartitionId, u64>>,
+    /// The bucket that was noted last, so that it need not be noted again.
+    pub(crate) edition_buckets: Mutex<BTreeMap<(PartitionId, Step), i64>>,
     pub(crate) counters: Counters,
 }
 
@@ -94,6 +96,7 @@ impl ScyllaStore {
             log,
             beats: Mutex::default(),
             acknowledged: Mutex::default(),
+            edition_buckets: Mutex::default(),
             counters: Counters::default(),
         })))
     }
@@ -204,5 +207,26 @@ impl DeadLetters for ScyllaStore {
 
     async fn list(&self, query: &DeadLetterQuery) -> Result<Vec<Rejected>> {
         self.0.list_letters(query).await
+    }
+}
+
+#[async_trait]
+impl Editions for ScyllaStore {
+    async fn keep(&self, parts: &[EditionPart], at: u64) -> Result<()> {
+        self.0.keep_editions(parts, at).await
+    }
+
+    async fn parts(
+        &self,
+        partition: PartitionId,
+        step: Step,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<EditionPart>> {
+        self.0.edition_parts(partition, step, from, limit).await
+    }
+
+    async fn last_part(&self, partition: PartitionId, step: Step, to: u64) -> Result<Option<EditionPart>> {
+        self.0.last_edition_part(partition, step, to).await
     }
 }

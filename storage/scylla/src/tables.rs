@@ -15,6 +15,8 @@
 //! | `dead_letters` | 2^18 offsets of a log partition | by offset |
 //! | `dead_letters_by_session` | a session's | by place |
 //! | `dead_letter_buckets` | all buckets with dead letters | by place |
+//! | `editions` | parts of some hours or days of a log partition | by slot |
+//! | `edition_buckets` | a log partition's and step's buckets | ascending |
 //! | `repairs` | a log partition | the latest order to repair it, and how it stands |
 //! | `log_identity`, `schema_versions`, `schema_lock` | one | |
 //!

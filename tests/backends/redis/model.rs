@@ -52,6 +52,7 @@ pub(super) fn change(next: u64) -> Changes {
         sessions: sessions.collect(),
         rejected: Vec::new(),
         beats: Vec::new(),
+        editions: Vec::new(),
     }
 }
 

@@ -99,6 +99,7 @@ impl History {
             sessions,
             rejected: Vec::new(),
             beats: Vec::new(),
+            editions: Vec::new(),
         }
     }
 }

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use tandem_model::calendar::Span;
 use tandem_model::time::Window;
-use tandem_model::{Breakdown, Table};
+use tandem_model::{Breakdown, EditionPart, EditionSession, PartitionId, Step, Table};
 use tandem_scylla::Settings;
-use tandem_storage::suite::fixtures::{change, changes, row};
-use tandem_storage::{RowStore, suite};
+use tandem_storage::suite::fixtures::{change, changes, row, session_id};
+use tandem_storage::{Editions, RowStore, suite};
 
 use super::support::{fresh, gone, open, raw};
 
@@ -37,6 +38,42 @@ async fn rows_pass_the_suite_in_small_parts() {
 async fn dead_letters_pass_the_suite() {
     let settings = fresh("letters").await;
     suite::dead_letters(&open(&settings).await).await;
+    gone(&settings).await;
+}
+
+#[tokio::test]
+async fn editions_pass_the_suite() {
+    let settings = fresh("editions").await;
+    suite::editions(&open(&settings).await).await;
+    gone(&settings).await;
+}
+
+/// A part that is too large for one mutation comes back whole, and as it was written last.
+#[tokio::test]
+async fn large_parts_of_editions_come_in_pieces() {
+    let settings = fresh("pieces").await;
+    let store = open(&settings).await;
+    let part = |minute: u64, rows: u64| {
+        let key = |number| format!("item-{number}-{}", "x".repeat(40));
+        let row = |number| row(Table::Calendar(Span::Hour), Breakdown::Item, &key(number), 0, number);
+        let rows = (0..rows).map(row).collect();
+        let session = EditionSession { session_id: session_id("s"), attributes: None, rows };
+        let (slot, partition) = (minute * 60_000, PartitionId(0));
+        let sessions = vec![session];
+        EditionPart { partition, step: Step::Minute, slot, ts: slot, from: 0, next: 9_000_000, sessions }
+    };
+    let parts = [part(1, 30_000), part(2, 2), part(3, 60_000)];
+    store.keep(&parts, 9_000_000).await.expect("kept");
+    assert_eq!(store.parts(PartitionId(0), Step::Minute, 0, 10).await.expect("parts"), parts);
+    for (number, expected) in (1..).zip(&parts) {
+        let last = store.last_part(PartitionId(0), Step::Minute, number * 60_000).await.expect("part");
+        assert_eq!(last.as_ref(), Some(expected));
+    }
+    // Fewer pieces than before.
+    let anew = part(3, 20_000);
+    store.keep(std::slice::from_ref(&anew), 9_000_001).await.expect("kept");
+    let listed = store.parts(PartitionId(0), Step::Minute, 120_001, 10).await.expect("parts");
+    assert_eq!(listed, [anew]);
     gone(&settings).await;
 }
 

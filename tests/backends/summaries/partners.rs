@@ -146,7 +146,12 @@ async fn the_sample_reads_reports_from_the_tables() {
     let world = World::new(1);
     let log = LogIdentity { id: world.log.id(), generation: 0, partitions: PARTITIONS };
     let store = Arc::new(ScyllaStore::note_log(&settings, log).await.expect("the store"));
-    let stores = ChainStores { rows: store.clone(), dead_letters: store, ..memory::chain_stores() };
+    let stores = ChainStores {
+        rows: store.clone(),
+        dead_letters: store.clone(),
+        editions: store,
+        ..memory::chain_stores()
+    };
     let (router, sessions) = history(&world, 42, &stores).await;
     let (host, port) = settings.addresses[0].rsplit_once(':').expect("host:port");
     for session in &sessions {

@@ -304,6 +304,7 @@ async fn push_beyond(world: &World, id: &str, next: u64) {
         sessions: vec![change],
         rejected: Vec::new(),
         beats: Vec::new(),
+        editions: Vec::new(),
     };
     world.stores.rows.apply(&changes).await.unwrap();
 }

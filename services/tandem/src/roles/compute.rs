@@ -65,6 +65,7 @@ async fn start(stage: &Stage, config: ComputeConfig) -> Result<Running, Ending> 
         hot: Arc::new(hot),
         snapshots: Arc::new(snapshots),
         dead_letters: Arc::new(rows.clone()),
+        editions: Arc::new(rows.clone()),
     };
     let stores = measured::stores(&stage.telemetry, chain, stores);
     let group =

@@ -60,6 +60,7 @@ async fn start(
         // Nobody reads snapshots to answer.
         snapshots: Arc::new(MemorySnapshotStore::default()),
         dead_letters: Arc::new(rows.clone()),
+        editions: Arc::new(rows.clone()),
     };
     let stores = measured::stores(&stage.telemetry, chain, stores);
     let log = measured::log(&stage.telemetry, Some(chain), log);

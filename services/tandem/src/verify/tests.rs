@@ -7,7 +7,7 @@ use tandem_model::row::BeatDigest;
 use tandem_model::{Changes, Cut, PseudonymKey, Record, Row, SessionChange, Stored};
 use tandem_plain::Plain;
 use tandem_storage::memory::{
-    MemoryDeadLetters, MemoryEventLog, MemoryHotStore, MemoryRowStore, MemorySnapshotStore,
+    MemoryDeadLetters, MemoryEditions, MemoryEventLog, MemoryHotStore, MemoryRowStore, MemorySnapshotStore,
 };
 use tandem_storage::{Append, ChainStores, EventLog};
 
@@ -46,6 +46,7 @@ fn stores() -> ChainStores {
         hot: Arc::new(MemoryHotStore::new(10)),
         snapshots: Arc::new(MemorySnapshotStore::default()),
         dead_letters: Arc::new(MemoryDeadLetters::default()),
+        editions: Arc::new(MemoryEditions::default()),
     }
 }
 
@@ -74,6 +75,7 @@ fn right() -> Changes {
         sessions: sessions.collect(),
         rejected: plain.rejected().to_vec(),
         beats: vec![last],
+        editions: Vec::new(),
     }
 }
 

@@ -51,6 +51,7 @@ pub fn stores(telemetry: &Telemetry, chain: Chain, stores: ChainStores) -> Chain
         hot: Arc::new(Measured::new(telemetry, chain, "hot", stores.hot)),
         snapshots: Arc::new(Measured::new(telemetry, chain, "snapshots", stores.snapshots)),
         dead_letters: Arc::new(Measured::new(telemetry, chain, "dead_letters", stores.dead_letters)),
+        editions: Arc::new(Measured::new(telemetry, chain, "editions", stores.editions)),
     }
 }
 

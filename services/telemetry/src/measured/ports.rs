@@ -6,11 +6,11 @@ use async_trait::async_trait;
 use tandem_model::rejected::Rejected;
 use tandem_model::retention::Retention;
 use tandem_model::row::{BeatDigest, PartitionRow};
-use tandem_model::{Changes, Cut, LogId, PartitionId, Record, SessionId, SessionRow};
+use tandem_model::{Changes, Cut, EditionPart, LogId, PartitionId, Record, SessionId, SessionRow, Step};
 use tandem_storage::{
-    Append, Appended, Applied, DeadLetterQuery, DeadLetters, EventLog, HotSession, HotStore, Incarnation,
-    Place, Repair, RepairOrder, RepairState, Replacement, Result, RowStore, Select, SessionQuery,
-    SessionRows, Snapshot, SnapshotStore, StoredReceipt,
+    Append, Appended, Applied, DeadLetterQuery, DeadLetters, Editions, EventLog, HotSession, HotStore,
+    Incarnation, Place, Repair, RepairOrder, RepairState, Replacement, Result, RowStore, Select,
+    SessionQuery, SessionRows, Snapshot, SnapshotStore, StoredReceipt,
 };
 use tokio::sync::watch;
 
@@ -189,5 +189,28 @@ impl<T: DeadLetters + ?Sized> DeadLetters for Measured<T> {
 
     async fn list(&self, query: &DeadLetterQuery) -> Result<Vec<Rejected>> {
         self.meters.run("list", self.inner.list(query), |found| Load::items(found.len())).await
+    }
+}
+
+#[async_trait]
+impl<T: Editions + ?Sized> Editions for Measured<T> {
+    async fn keep(&self, parts: &[EditionPart], at: u64) -> Result<()> {
+        self.meters.run("keep", self.inner.keep(parts, at), |()| Load::items(parts.len())).await
+    }
+
+    async fn parts(
+        &self,
+        partition: PartitionId,
+        step: Step,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<EditionPart>> {
+        let listing = self.inner.parts(partition, step, from, limit);
+        self.meters.run("parts", listing, |found| Load::items(found.len())).await
+    }
+
+    async fn last_part(&self, partition: PartitionId, step: Step, to: u64) -> Result<Option<EditionPart>> {
+        let looking = self.inner.last_part(partition, step, to);
+        self.meters.run("last_part", looking, |found| Load::items(found.iter().count())).await
     }
 }

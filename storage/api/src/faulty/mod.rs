@@ -51,6 +51,8 @@ pub struct ChainPlans {
     pub snapshots: Arc<Plan>,
     /// For the dead letters.
     pub dead_letters: Arc<Plan>,
+    /// For the editions.
+    pub editions: Arc<Plan>,
 }
 
 /// All stores of a chain, each disturbed as its plan says.
@@ -60,5 +62,6 @@ pub fn chain_stores(stores: ChainStores, plans: &ChainPlans) -> ChainStores {
         hot: Arc::new(Faulty::new(stores.hot, plans.hot.clone())),
         snapshots: Arc::new(Faulty::new(stores.snapshots, plans.snapshots.clone())),
         dead_letters: Arc::new(Faulty::new(stores.dead_letters, plans.dead_letters.clone())),
+        editions: Arc::new(Faulty::new(stores.editions, plans.editions.clone())),
     }
 }

@@ -6,14 +6,14 @@ use async_trait::async_trait;
 use tandem_model::rejected::Rejected;
 use tandem_model::retention::Retention;
 use tandem_model::row::{BeatDigest, PartitionRow};
-use tandem_model::{Changes, Cut, LogId, PartitionId, Record, SessionId, SessionRow};
+use tandem_model::{Changes, Cut, EditionPart, LogId, PartitionId, Record, SessionId, SessionRow, Step};
 use tokio::sync::watch;
 
 use super::Faulty;
 use crate::{
-    Append, Appended, Applied, DeadLetterQuery, DeadLetters, EventLog, HotSession, HotStore, Incarnation,
-    Place, Repair, RepairOrder, RepairState, Replacement, Result, RowStore, Select, SessionQuery,
-    SessionRows, Snapshot, SnapshotStore, StoredReceipt,
+    Append, Appended, Applied, DeadLetterQuery, DeadLetters, Editions, EventLog, HotSession, HotStore,
+    Incarnation, Place, Repair, RepairOrder, RepairState, Replacement, Result, RowStore, Select,
+    SessionQuery, SessionRows, Snapshot, SnapshotStore, StoredReceipt,
 };
 
 #[async_trait]
@@ -160,6 +160,27 @@ impl<T: DeadLetters + ?Sized> DeadLetters for Faulty<T> {
 
     async fn list(&self, query: &DeadLetterQuery) -> Result<Vec<Rejected>> {
         self.plan.run("list", self.inner.list(query)).await
+    }
+}
+
+#[async_trait]
+impl<T: Editions + ?Sized> Editions for Faulty<T> {
+    async fn keep(&self, parts: &[EditionPart], at: u64) -> Result<()> {
+        self.plan.run("keep", self.inner.keep(parts, at)).await
+    }
+
+    async fn parts(
+        &self,
+        partition: PartitionId,
+        step: Step,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<EditionPart>> {
+        self.plan.run("parts", self.inner.parts(partition, step, from, limit)).await
+    }
+
+    async fn last_part(&self, partition: PartitionId, step: Step, to: u64) -> Result<Option<EditionPart>> {
+        self.plan.run("last_part", self.inner.last_part(partition, step, to)).await
     }
 }
 

@@ -1,11 +1,12 @@
 //! All ports in memory.
 //!
 //! They keep to the letter of what the ports promise and to nothing beyond it, so that code tested
-//! against them does not lean on an accident. Log, rows, snapshots and dead letters are for tests:
+//! against them does not lean on an accident. Log, rows, snapshots, dead letters and editions are for tests:
 //! they grow without bound and are gone with the process. [`MemoryHotStore`] is bounded and also
 //! serves in production, where everything runs in one process.
 
 mod dead_letters;
+mod editions;
 mod event_log;
 mod hot_store;
 mod row_store;
@@ -15,6 +16,7 @@ mod summaries;
 use std::sync::Arc;
 
 pub use dead_letters::MemoryDeadLetters;
+pub use editions::MemoryEditions;
 pub use event_log::MemoryEventLog;
 pub use hot_store::MemoryHotStore;
 pub use row_store::MemoryRowStore;
@@ -33,5 +35,6 @@ pub fn chain_stores() -> ChainStores {
         hot: Arc::new(MemoryHotStore::new(SESSIONS_MAX)),
         snapshots: Arc::new(MemorySnapshotStore::new()),
         dead_letters: Arc::new(MemoryDeadLetters::new()),
+        editions: Arc::new(MemoryEditions::new()),
     }
 }

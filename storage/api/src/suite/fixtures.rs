@@ -24,6 +24,7 @@ pub fn changes(partition: u32, next: u64, clock: u64) -> Changes {
         sessions: Vec::new(),
         rejected: Vec::new(),
         beats: Vec::new(),
+        editions: Vec::new(),
     }
 }
 

@@ -5,6 +5,7 @@
 //! do over a restart can't be checked from here; adapters test that themselves.
 
 mod dead_letters;
+mod editions;
 mod event_log;
 pub mod fixtures;
 mod hot_store;
@@ -17,6 +18,7 @@ mod summaries;
 use std::time::Duration;
 
 pub use dead_letters::dead_letters;
+pub use editions::editions;
 pub use event_log::event_log;
 pub use hot_store::hot_store;
 pub use row_store::row_store;

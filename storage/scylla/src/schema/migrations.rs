@@ -36,6 +36,7 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         what: "keep digests of hours and days",
         text: include_str!("../../migrations/0004_calendar.cql"),
     },
+    Migration { version: 5, what: "keep editions", text: include_str!("../../migrations/0005_editions.cql") },
 ];
 
 /// One statement.

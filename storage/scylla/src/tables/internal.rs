@@ -58,6 +58,13 @@ pub(super) fn tables() -> Vec<Table> {
             ],
             Expiry::DeadLetters,
         ),
+        table("editions", "what boards are made of, at cuts", editions(), Expiry::Never),
+        table(
+            "edition_buckets",
+            "where editions has some",
+            editions().into_iter().take(4).map(index_column).collect(),
+            Expiry::Never,
+        ),
         table(
             "repairs",
             "the latest order to compute rows again, and how it stands",
@@ -103,6 +110,25 @@ pub(super) fn tables() -> Vec<Table> {
             Expiry::Never,
         ),
     ]
+}
+
+fn editions() -> Vec<Column> {
+    vec![
+        generation(),
+        column("log_partition", "int", Partition, "the partition of the log"),
+        column("step", "text", Partition, "from cut to cut: sessions, 5s or 1m"),
+        column("bucket", "bigint", Partition, "slot by 30 days, 6 hours or a day"),
+        column("slot", "bigint", Ascending, "the multiple that the cut stands for").unit("ms"),
+        column("piece", "int", Ascending, "a large part has several"),
+        column("pieces", "int", Regular, "how many"),
+        column("part", "blob", Regular, "what changed since the cut before"),
+    ]
+}
+
+/// The bucket sorts the index of buckets.
+fn index_column(column: Column) -> Column {
+    let kind = if column.name == "bucket" { Ascending } else { column.kind };
+    Column { kind, ..column }
 }
 
 /// What is kept of a rejected event, its place and session aside.

@@ -49,9 +49,9 @@ impl OfChain {
         }
     }
 
-    fn plans(&self) -> [&Arc<Plan>; 6] {
-        let ChainPlans { rows, hot, snapshots, dead_letters } = &self.stores;
-        [rows, hot, snapshots, dead_letters, &self.compute_log, &self.query_log]
+    fn plans(&self) -> [&Arc<Plan>; 7] {
+        let ChainPlans { rows, hot, snapshots, dead_letters, editions } = &self.stores;
+        [rows, hot, snapshots, dead_letters, editions, &self.compute_log, &self.query_log]
     }
 }
 
@@ -98,8 +98,8 @@ impl Switches {
 
 impl OfChain {
     fn begin(&self, fault: Fault, guard: &mut Guard) {
-        let ChainPlans { rows, hot, snapshots, dead_letters } = &self.stores;
-        let writes = [(rows, "apply"), (snapshots, "put"), (dead_letters, "append")];
+        let ChainPlans { rows, hot, snapshots, dead_letters, editions } = &self.stores;
+        let writes = [(rows, "apply"), (snapshots, "put"), (dead_letters, "append"), (editions, "keep")];
         match fault {
             Fault::Crash => {
                 guard.service = Some(self.service.begin(ServiceFault::Refuse));
@@ -136,7 +136,9 @@ impl OfChain {
             }
             Fault::HotLost => guard.trouble(hot, Trouble::unavailable()),
             Fault::RowsLost => {
-                [rows, dead_letters].into_iter().for_each(|plan| guard.trouble(plan, Trouble::unavailable()));
+                [rows, dead_letters, editions]
+                    .into_iter()
+                    .for_each(|plan| guard.trouble(plan, Trouble::unavailable()));
             }
             Fault::LogCut => {
                 let logs = [&self.compute_log, &self.query_log];

@@ -123,6 +123,7 @@ async fn stores(config: &ComputeConfig, log: &KafkaLog) -> Result<ChainStores, F
         rows: Arc::new(rows.clone()),
         hot: Arc::new(hot.map_err(failed("hot"))?),
         snapshots: Arc::new(snapshots),
-        dead_letters: Arc::new(rows),
+        dead_letters: Arc::new(rows.clone()),
+        editions: Arc::new(rows),
     })
 }
