@@ -1,17 +1,19 @@
-//! What boards are made of, as it was at one cut.
+//! What boards are made of: rows as they are at the newest cut, and what sessions said of themselves,
+//! since when.
 
 use std::collections::BTreeMap;
 
 use tandem_model::calendar::Span;
 use tandem_model::catalogue::OVERFLOW;
 use tandem_model::row::Attributes;
+use tandem_model::time::{FUTURE_MS, LATENESS_MS};
 use tandem_model::{Breakdown, Calendar, Row, Table};
 
 use crate::stretch::{Kind, Layout, Stretch};
 use crate::symbols::{Symbol, Symbols};
 
 /// What a session said of itself.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Known {
     pub(crate) anchor: Symbol,
     pub(crate) category: Symbol,
@@ -31,13 +33,13 @@ pub struct Facts {
     pub(crate) layouts: [Layout; Kind::ALL.len()],
     pub(crate) sessions: Symbols,
     pub(crate) anchors: Symbols,
-    /// As the latest session by start calls them, and when that started.
-    pub(crate) anchor_names: Vec<(u64, Box<str>)>,
+    /// By anchor.
+    anchor_names: Vec<Vec<Named>>,
     pub(crate) items: Symbols,
     /// Categories, types of content, regions, brands, merchants.
     pub(crate) words: Symbols,
-    /// By session.
-    pub(crate) known: Vec<Option<Known>>,
+    /// By session: since which slot, and what; ascending.
+    known: Vec<Vec<(u64, Known)>>,
     stretches: [BTreeMap<u64, Stretch>; Span::ALL.len()],
 }
 
@@ -57,30 +59,67 @@ impl Facts {
         }
     }
 
-    /// Takes in what a session is now: its attributes, if it has told any, and the rows that changed.
-    /// Rows of other tables are left aside.
-    pub fn apply(&mut self, session_id: &str, attributes: Option<&Attributes>, rows: &[Row]) {
-        let session = self.sessions.claim(session_id);
-        if self.known.len() <= session as usize {
-            self.known.resize(session as usize + 1, None);
-        }
-        if let Some(attributes) = attributes {
-            let known = self.know(attributes);
-            self.known[session as usize] = Some(known);
-        }
-        for row in rows {
-            self.set(session, row);
+    /// A session says this of itself since the cut of `slot`, in milliseconds. Of one session these
+    /// come in order; the same once more changes nothing.
+    pub fn note(&mut self, slot: u64, session_id: &str, attributes: &Attributes) {
+        let session = self.claim(session_id) as usize;
+        let known = self.know(slot, attributes);
+        let history = &mut self.known[session];
+        let is_new = history.last().is_none_or(|(since, last)| *since <= slot && *last != known);
+        if is_new {
+            history.push((slot, known));
         }
     }
 
-    fn know(&mut self, attributes: &Attributes) -> Known {
+    /// A session's rows that changed, as they are now. Rows of other tables are left aside.
+    pub fn apply(&mut self, session_id: &str, rows: &[Row]) {
+        let session = self.claim(session_id);
+        for row in rows {
+            if let Some((span, kind, key)) = self.place(row) {
+                let stretch = self.stretches[span as usize].entry(row.key.bucket).or_default();
+                stretch.rows[kind as usize].set(session, key, &row.values, &self.layouts[kind as usize]);
+            }
+        }
+    }
+
+    /// The same for a moment that is past.
+    pub fn apply_past(&mut self, past: &mut Past, session_id: &str, rows: &[Row]) {
+        let session = self.claim(session_id);
+        for row in rows {
+            if let Some((span, kind, key)) = self.place(row)
+                && row.key.bucket >= past.from[span as usize]
+            {
+                let stretch = past.stretches[span as usize].entry(row.key.bucket).or_default();
+                stretch.rows[kind as usize].set(session, key, &row.values, &self.layouts[kind as usize]);
+            }
+        }
+    }
+
+    /// As it was at the newest cut, of `slot`; or, with `past`, at that one.
+    pub const fn at<'f>(&'f self, slot: u64, past: Option<&'f Past>) -> View<'f> {
+        View { facts: self, slot, past }
+    }
+
+    fn claim(&mut self, session_id: &str) -> Symbol {
+        let session = self.sessions.claim(session_id);
+        if self.known.len() <= session as usize {
+            self.known.resize(session as usize + 1, Vec::new());
+        }
+        session
+    }
+
+    fn know(&mut self, slot: u64, attributes: &Attributes) -> Known {
         let anchor = self.anchors.claim(&attributes.anchor_id);
         if self.anchor_names.len() <= anchor as usize {
-            self.anchor_names.resize(anchor as usize + 1, (0, "".into()));
+            self.anchor_names.resize(anchor as usize + 1, Vec::new());
         }
-        let name = &mut self.anchor_names[anchor as usize];
-        if attributes.started_at >= name.0 {
-            *name = (attributes.started_at, attributes.anchor_name.as_str().into());
+        let names = &mut self.anchor_names[anchor as usize];
+        let name = attributes.anchor_name.as_str();
+        // What is overtaken at once is never shown.
+        let is_new =
+            |one: &Named| one.since > slot || one.started_at < attributes.started_at || *one.name != *name;
+        if names.last().is_none_or(is_new) {
+            names.push(Named { since: slot, started_at: attributes.started_at, name: name.into() });
         }
         Known {
             anchor,
@@ -95,34 +134,107 @@ impl Facts {
         }
     }
 
-    fn set(&mut self, session: Symbol, row: &Row) {
-        let Table::Calendar(span) = row.key.table else { return };
-        let (kind, key) = match row.key.breakdown {
-            Breakdown::Room => (Kind::Room, 0),
+    /// Where a row stands, if boards have a place for it.
+    fn place(&mut self, row: &Row) -> Option<(Span, Kind, Symbol)> {
+        let Table::Calendar(span) = row.key.table else { return None };
+        match row.key.breakdown {
+            Breakdown::Room => Some((span, Kind::Room, 0)),
             // What found no place under its own name is nobody.
-            _ if &*row.key.key == OVERFLOW => return,
-            Breakdown::Item => (Kind::Item, self.items.claim(&row.key.key)),
-            Breakdown::Region => (Kind::Region, self.words.claim(&row.key.key)),
-            _ => return,
-        };
-        let stretch = self.stretches[span as usize].entry(row.key.bucket).or_default();
-        stretch.rows[kind as usize].set(session, key, &row.values, &self.layouts[kind as usize]);
+            _ if &*row.key.key == OVERFLOW => None,
+            Breakdown::Item => Some((span, Kind::Item, self.items.claim(&row.key.key))),
+            Breakdown::Region => Some((span, Kind::Region, self.words.claim(&row.key.key))),
+            _ => None,
+        }
     }
 
-    /// The hours or days from `from` to `to`, each of which lies whole within.
-    pub(crate) fn stretches(&self, span: Span, from: u64, to: u64) -> impl Iterator<Item = &Stretch> {
-        let range = (from < to).then(|| self.stretches[span as usize].range(from..to));
-        range.into_iter().flatten().map(|(_, stretch)| stretch)
+    /// What an anchor is called at the cut of `slot`: as the latest of their sessions by start says.
+    pub(crate) fn anchor_name(&self, anchor: Symbol, slot: u64) -> Option<&str> {
+        let names = self.anchor_names.get(anchor as usize)?.iter().filter(|one| one.since <= slot);
+        names.max_by_key(|one| (one.started_at, &one.name)).map(|one| &*one.name)
     }
 
-    /// The session with this number, if it has told what it is.
-    pub(crate) fn known(&self, session: Symbol) -> Option<&Known> {
-        self.known[session as usize].as_ref()
+    /// What a session says of itself at the cut of `slot`.
+    pub(crate) fn known(&self, session: Symbol, slot: u64) -> Option<&Known> {
+        let history = self.known.get(session as usize)?;
+        // Nearly always one.
+        history.iter().rev().find(|(since, _)| *since <= slot).map(|(_, known)| known)
     }
 
     /// How many sessions and rows there are.
     pub fn size(&self) -> (usize, usize) {
         let stretches = self.stretches.iter().flat_map(BTreeMap::values);
         (self.sessions.len(), stretches.flat_map(|one| &one.rows).map(|rows| rows.owners.len()).sum())
+    }
+}
+
+/// What a session called its anchor.
+#[derive(Clone, Debug)]
+struct Named {
+    /// Since the cut of this slot.
+    since: u64,
+    /// When the session started.
+    started_at: u64,
+    name: Box<str>,
+}
+
+/// Hours and days that still changed at a moment that is past, as they were then.
+#[derive(Clone, Debug, Default)]
+pub struct Past {
+    /// Hours, and days, from these starts on.
+    from: [u64; Span::ALL.len()],
+    stretches: [BTreeMap<u64, Stretch>; Span::ALL.len()],
+}
+
+impl Past {
+    /// Nothing yet, of the hours and days that were not closed at the cut of `slot`, in milliseconds.
+    pub fn at(calendar: &Calendar, slot: u64) -> Self {
+        // What ends after this still takes events.
+        let open = slot.saturating_sub(LATENESS_MS);
+        Self { from: Span::ALL.map(|span| calendar.start(span, open)), stretches: Default::default() }
+    }
+
+    /// From which moment of the log's clock on its rows may have changed, in milliseconds.
+    pub fn begins_at(&self) -> u64 {
+        let [hour, day] = self.from;
+        hour.min(day).saturating_sub(FUTURE_MS)
+    }
+}
+
+/// What boards are made of, as it was at one cut.
+#[derive(Clone, Copy)]
+pub struct View<'f> {
+    pub(crate) facts: &'f Facts,
+    pub(crate) slot: u64,
+    past: Option<&'f Past>,
+}
+
+impl<'f> View<'f> {
+    /// The hours or days from `from` to `to`, each of which lies whole within.
+    pub(crate) fn stretches(
+        &self,
+        span: Span,
+        from: u64,
+        to: u64,
+    ) -> impl Iterator<Item = &'f Stretch> + use<'f> {
+        let change = self.past.map_or(u64::MAX, |past| past.from[span as usize]);
+        let range = |stretches: &'f BTreeMap<u64, Stretch>, from: u64, to: u64| {
+            let range = (from < to).then(|| stretches.range(from..to));
+            range.into_iter().flatten().map(|(_, stretch)| stretch)
+        };
+        let settled = range(&self.facts.stretches[span as usize], from, to.min(change));
+        let past = self.past.map(|past| range(&past.stretches[span as usize], from.max(change), to));
+        settled.chain(past.into_iter().flatten())
+    }
+
+    /// The session with this number, if it had told what it is.
+    pub(crate) fn known(&self, session: Symbol) -> Option<&'f Known> {
+        self.facts.known(session, self.slot)
+    }
+
+    /// All sessions that had.
+    pub(crate) fn sessions(&self) -> impl Iterator<Item = (Symbol, &'f Known)> + use<'f> {
+        let view = *self;
+        (0..self.facts.sessions.len() as Symbol)
+            .filter_map(move |session| Some((session, view.known(session)?)))
     }
 }

@@ -5,7 +5,7 @@ use tandem_model::catalogue::boards::Subject;
 use tandem_model::{Stored, catalogue::Kind as MetricKind};
 
 use crate::Map;
-use crate::facts::Facts;
+use crate::facts::View;
 use crate::filter::Ready;
 use crate::stretch::{Kind, Rows};
 use crate::symbols::Symbol;
@@ -108,20 +108,20 @@ impl Gathered {
 
 /// The figures of all subjects of a kind; pairs of region and category are numbered in `pairs`.
 pub(crate) fn gather(
-    facts: &Facts,
+    view: &View<'_>,
     subject: Subject,
     asked: Asked<'_>,
     columns: &[Stored],
     pairs: &mut Pairs,
 ) -> Gathered {
     let kind = Kind::of(subject);
-    let layout = &facts.layouts[kind as usize];
+    let layout = &view.facts.layouts[kind as usize];
     let mut gathered = Gathered::new(columns);
     let places: Vec<usize> = gathered.columns.iter().map(|column| layout.place(*column)).collect();
-    for stretch in facts.stretches(asked.span, asked.from, asked.to) {
+    for stretch in view.stretches(asked.span, asked.from, asked.to) {
         let Rows { owners, figures, .. } = &stretch.rows[kind as usize];
         for ((session, key), figures) in owners.iter().zip(figures.chunks_exact(layout.width())) {
-            let known = facts.known(*session);
+            let known = view.known(*session);
             if !asked.filter.lets(known) {
                 continue;
             }

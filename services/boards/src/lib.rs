@@ -1,8 +1,8 @@
 //! Pure: the figures of hours and days in, boards out.
 //!
-//! [`Facts`] holds what boards are made of as it was at one cut of the log: the sessions with their
-//! attributes, and their rows of the calendar tables (room, item, region; per hour and per day).
-//! [`Facts::standing`] works out one board of one period under any filters: every subject with its
+//! [`Facts`] holds what boards are made of: the rows of the calendar tables (room, item, region; per hour
+//! and per day) as of the newest cut through the log, and what sessions said of themselves since which
+//! cut. A [`View`] is that at one cut. [`View::standing`] works out one board of one period under any filters: every subject with its
 //! exact score, in order. Nothing here knows a single board: a board is data
 //! ([`tandem_model::catalogue::boards`]), and the kinds of scores are what is known.
 //!
@@ -23,7 +23,7 @@ mod standing;
 mod stretch;
 mod symbols;
 
-pub use facts::Facts;
+pub use facts::{Facts, Past, View};
 pub use filter::{FanTier, Filter};
 pub use fraction::Fraction;
 pub use standing::{Own, Place, Standing, Subject};

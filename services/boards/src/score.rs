@@ -8,7 +8,7 @@ use tandem_model::catalogue::boards::{
 use tandem_model::catalogue::influence::{INDICATORS, Indicator, IndicatorValue, POINTS_MAX, PRIOR, WEIGHT};
 use tandem_model::time::DAY_MS;
 
-use crate::facts::Facts;
+use crate::facts::{Known, View};
 use crate::filter::Ready;
 use crate::fraction::Fraction;
 use crate::gather::{Asked, Gathered, Pairs, gather};
@@ -41,46 +41,46 @@ pub(crate) struct When {
     pub(crate) moment: u64,
 }
 
-pub(crate) fn basis(facts: &Facts, board: &Board, when: When, filter: &Ready, pairs: &mut Pairs) -> Basis {
+pub(crate) fn basis(view: &View<'_>, board: &Board, when: When, filter: &Ready, pairs: &mut Pairs) -> Basis {
     let When { period, from, to, moment } = when;
     let asked = Asked { span: period.span(), from, to, filter };
     let mut columns = inputs(&board.score);
     columns.extend(board.smallest.map(|smallest| smallest.of));
     match board.score {
         Score::Sum(_) | Score::Peak(_) | Score::Rate { .. } | Score::Index => {
-            Basis::One(gather(facts, board.subject, asked, &columns, pairs), to - from)
+            Basis::One(gather(view, board.subject, asked, &columns, pairs), to - from)
         }
         Score::Newcomers(_) => {
-            let mut gathered = gather(facts, board.subject, asked, &columns, pairs);
-            gathered.keep(&newcomers(facts, moment));
+            let mut gathered = gather(view, board.subject, asked, &columns, pairs);
+            gathered.keep(&newcomers(view, moment));
             Basis::One(gathered, to - from)
         }
         Score::RateChange { .. } | Score::Growth(_) => {
-            let end = facts.calendar.start(Span::Day, moment);
-            let middle = days_before(facts, end);
-            let start = days_before(facts, middle);
+            let end = view.facts.calendar.start(Span::Day, moment);
+            let middle = days_before(view, end);
+            let start = days_before(view, middle);
             let mut window = |from, to| {
                 let asked = Asked { span: Span::Day, from, to, filter };
-                gather(facts, board.subject, asked, &columns, pairs)
+                gather(view, board.subject, asked, &columns, pairs)
             };
             Basis::Two { last: window(middle, end), before: window(start, middle) }
         }
-        Score::Fans => Basis::Fans(fans(facts, period, to, filter)),
+        Score::Fans => Basis::Fans(fans(view, period, to, filter)),
         Score::Preference(_) => {
-            let cells = gather(facts, Subject::RegionCategory, asked, &columns, pairs);
+            let cells = gather(view, Subject::RegionCategory, asked, &columns, pairs);
             preference(cells, pairs)
         }
     }
 }
 
-fn days_before(facts: &Facts, day: u64) -> u64 {
-    (0..GROWTH_DAYS).fold(day, |day, _| facts.calendar.day_before(day))
+fn days_before(view: &View<'_>, day: u64) -> u64 {
+    (0..GROWTH_DAYS).fold(day, |day, _| view.facts.calendar.day_before(day))
 }
 
 /// By anchor: whether the first session started at most [`NEWCOMER_MS`] before the moment.
-fn newcomers(facts: &Facts, moment: u64) -> Vec<bool> {
-    let mut first = vec![u64::MAX; facts.anchors.len()];
-    for known in facts.known.iter().flatten() {
+fn newcomers(view: &View<'_>, moment: u64) -> Vec<bool> {
+    let mut first = vec![u64::MAX; view.facts.anchors.len()];
+    for (_, known) in view.sessions() {
         let first = &mut first[known.anchor as usize];
         *first = (*first).min(known.started_at);
     }
@@ -88,16 +88,13 @@ fn newcomers(facts: &Facts, moment: u64) -> Vec<bool> {
 }
 
 /// Of each anchor's session with the latest start before `to` (of equal ones that with the last id).
-fn fans(facts: &Facts, period: Period, to: u64, filter: &Ready) -> Vec<Option<[u64; 3]>> {
-    let mut latest: Vec<Option<(u64, Symbol)>> = vec![None; facts.anchors.len()];
-    for (session, known) in (0..).zip(&facts.known) {
-        let Some(known) = known.as_ref().filter(|known| known.started_at < to && filter.lets(Some(known)))
-        else {
-            continue;
-        };
+fn fans(view: &View<'_>, period: Period, to: u64, filter: &Ready) -> Vec<Option<[u64; 3]>> {
+    let mut latest: Vec<Option<(u64, Symbol)>> = vec![None; view.facts.anchors.len()];
+    let counts = |known: &Known| known.started_at < to && filter.lets(Some(known));
+    for (session, known) in view.sessions().filter(|(_, known)| counts(known)) {
         let slot = &mut latest[known.anchor as usize];
         let is_later = slot.is_none_or(|(started_at, other)| {
-            let names = || facts.sessions.name(session) > facts.sessions.name(other);
+            let names = || view.facts.sessions.name(session) > view.facts.sessions.name(other);
             known.started_at > started_at || known.started_at == started_at && names()
         });
         if is_later {
@@ -105,25 +102,24 @@ fn fans(facts: &Facts, period: Period, to: u64, filter: &Ready) -> Vec<Option<[u
         }
     }
     let count = |session: Symbol, column: Stored| {
-        let layout = &facts.layouts[Kind::Room as usize];
+        let layout = &view.facts.layouts[Kind::Room as usize];
         let place = layout.place(column);
         let sum = |span, from, to| {
-            facts
-                .stretches(span, from, to)
+            view.stretches(span, from, to)
                 .filter_map(|stretch| stretch.rows[Kind::Room as usize].of_room(session, layout))
                 .fold(0_u64, |sum, figures| sum.saturating_add(figures[place]))
         };
         match period {
             // Of the day that the hour lies in, the hours up to it.
             Period::Hour => {
-                let day = facts.calendar.start(Span::Day, to.saturating_sub(1));
+                let day = view.facts.calendar.start(Span::Day, to.saturating_sub(1));
                 sum(Span::Day, 0, day).saturating_add(sum(Span::Hour, day, to))
             }
             _ => sum(Span::Day, 0, to),
         }
     };
     let of = |(_, session): (u64, Symbol)| {
-        let known = facts.known(session)?;
+        let known = view.known(session)?;
         Some([known.anchor_fans, count(session, Stored::NewFans), count(session, Stored::Unfollows)])
     };
     latest.into_iter().map(|latest| latest.and_then(of)).collect()

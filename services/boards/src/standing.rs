@@ -7,7 +7,7 @@ use tandem_model::calendar::Period;
 use tandem_model::catalogue::Board;
 use tandem_model::catalogue::boards;
 
-use crate::facts::Facts;
+use crate::facts::{Facts, View};
 use crate::filter::Filter;
 use crate::fraction::Fraction;
 use crate::gather::Pairs;
@@ -18,6 +18,8 @@ use crate::symbols::Symbol;
 #[derive(Clone, Debug)]
 pub struct Standing {
     board: &'static Board,
+    /// Of the cut.
+    slot: u64,
     /// From the first millisecond of the period to the first after it.
     period: (u64, u64),
     /// From the highest score on; of equal ones by id.
@@ -62,7 +64,7 @@ pub struct Own {
     pub to_next: Option<f64>,
 }
 
-impl Facts {
+impl View<'_> {
     /// The board of the period that `ts` lies in, as it stands at the edition's moment: the beat of
     /// the cut, or the period's end once it is closed.
     pub fn standing(
@@ -73,10 +75,11 @@ impl Facts {
         moment: u64,
         filter: &Filter,
     ) -> Standing {
-        let (from, to) = self.calendar.period(period, ts);
+        let facts = self.facts;
+        let (from, to) = facts.calendar.period(period, ts);
         let mut pairs = Pairs::default();
         let when = When { period, from, to, moment };
-        let basis = filter.ready(self).map(|filter| basis(self, board, when, &filter, &mut pairs));
+        let basis = filter.ready(facts).map(|filter| basis(self, board, when, &filter, &mut pairs));
         let mut entries: Vec<(Symbol, Fraction)> = Vec::new();
         if let Some(basis) = &basis {
             entries.extend(basis.subjects().filter_map(|subject| {
@@ -85,7 +88,8 @@ impl Facts {
             }));
         }
         entries.sort_unstable_by(|(left, left_score), (right, right_score)| {
-            right_score.cmp(left_score).then_with(|| self.compare_ids(board.subject, *left, *right, &pairs))
+            let ids = || facts.compare_ids(board.subject, *left, *right, &pairs);
+            right_score.cmp(left_score).then_with(ids)
         });
         let mut places = Vec::new();
         for (place, (subject, _)) in (1..).zip(&entries) {
@@ -94,9 +98,11 @@ impl Facts {
             }
             places[*subject as usize] = place;
         }
-        Standing { board, period: (from, to), entries, places, basis, pairs }
+        Standing { board, slot: self.slot, period: (from, to), entries, places, basis, pairs }
     }
+}
 
+impl Facts {
     fn compare_ids(&self, subject: boards::Subject, left: Symbol, right: Symbol, pairs: &Pairs) -> Ordering {
         match subject {
             boards::Subject::RegionCategory => {
@@ -141,11 +147,13 @@ impl Facts {
         }
     }
 
-    fn subject(&self, subject: boards::Subject, number: Symbol, pairs: &Pairs) -> Subject {
+    fn subject(&self, standing: &Standing, number: Symbol) -> Subject {
+        let Standing { board, slot, pairs, .. } = standing;
+        let subject = board.subject;
         let id = self.id(subject, number, pairs);
         let name = match subject {
-            boards::Subject::Anchor => self.anchor_names.get(number as usize).map(|(_, name)| name),
-            boards::Subject::Session => self.known(number).map(|known| &known.title),
+            boards::Subject::Anchor => self.anchor_name(number, *slot),
+            boards::Subject::Session => self.known(number, *slot).map(|known| &*known.title),
             _ => None,
         };
         let name = name.filter(|name| !name.is_empty()).map_or_else(|| id.clone(), |name| name.to_string());
@@ -206,7 +214,7 @@ impl Standing {
         let parts = self.basis.as_ref().map(|basis| basis.parts(self.board, number, &self.pairs));
         Place {
             rank: self.rank_of(place),
-            subject: facts.subject(self.board.subject, number, &self.pairs),
+            subject: facts.subject(self, number),
             score,
             parts: parts.unwrap_or_default(),
         }
