@@ -7,19 +7,24 @@ use axum::extract::{FromRequestParts, Path, State};
 use axum::response::Response;
 use http::request::Parts as RequestParts;
 use serde::Deserialize;
-use tandem_boards::{FanTier, Filter};
-use tandem_model::calendar::Period;
+use tandem_boards::{FanTier, Filter, Standing as Worked};
+use tandem_model::Cut as Prefix;
+use tandem_model::calendar::{Calendar, Period};
 use tandem_model::catalogue::{BOARDS, Board};
 use tandem_model::problem::Problem;
 use tandem_model::row::SessionState;
+use tokio::sync::MutexGuard;
 use utoipa::IntoParams;
 
 use super::answers::{AT_MAX, Boards, Parts, RankedSubject, Ranking, RankingRow, Score, Standing};
-use super::edition::{Cut, EDITION_MS, State as EditionState};
+use super::edition::{Cut, Moment, State as EditionState};
+use super::gathered::{Gathered, cut_at, prefixes as prefixes_of};
+use super::standings::Asked;
 use crate::answer::{Failure, json};
 use crate::reading::numbered;
 use crate::request::{Call, Given, Named, Parameters, given};
 use crate::sessions::{LIMIT, LIMIT_MAX, NoParameters};
+use crate::wire::Meta;
 use crate::{Query, cursor};
 
 /// How long a label in a filter may be.
@@ -36,9 +41,10 @@ pub(crate) struct RankingParameters {
     /// The period that this moment lies in, in milliseconds; the present one when absent.
     #[param(value_type = Option<u64>, maximum = 4_111_084_800_000_u64, example = 1_732_190_400_000_u64)]
     at: Option<String>,
-    /// The edition cut at this moment, in milliseconds; the newest when absent. Only the newest edition of a
-    /// live period and the closed one are kept.
-    #[param(value_type = Option<u64>)]
+    /// The edition cut first at or after the five seconds that this moment lies in, in milliseconds; the newest
+    /// when absent. Those of every five seconds are kept for an hour, the first of each minute for a day, the closed
+    /// one always. Without `at` the period is the one of that moment.
+    #[param(value_type = Option<u64>, maximum = 9_007_199_254_740_991_u64)]
     edition: Option<String>,
     /// Only sessions of this category.
     #[param(max_length = 64, example = "beauty")]
@@ -70,9 +76,10 @@ pub(crate) struct SubjectParameters {
     /// The period that this moment lies in, in milliseconds; the present one when absent.
     #[param(value_type = Option<u64>, maximum = 4_111_084_800_000_u64, example = 1_732_190_400_000_u64)]
     at: Option<String>,
-    /// The edition cut at this moment, in milliseconds; the newest when absent. Only the newest edition of a
-    /// live period and the closed one are kept.
-    #[param(value_type = Option<u64>)]
+    /// The edition cut first at or after the five seconds that this moment lies in, in milliseconds; the newest
+    /// when absent. Those of every five seconds are kept for an hour, the first of each minute for a day, the closed
+    /// one always. Without `at` the period is the one of that moment.
+    #[param(value_type = Option<u64>, maximum = 9_007_199_254_740_991_u64)]
     edition: Option<String>,
     /// Only sessions of this category.
     #[param(max_length = 64, example = "beauty")]
@@ -145,23 +152,14 @@ pub(crate) async fn ranking(
     let wanted = Wanted::of([period, at, edition, category, fan_tier, content_type, region])?;
     let limit = given("limit", &parameters.limit).integer(1, LIMIT_MAX)?.unwrap_or(LIMIT) as usize;
     let after = cursor::rank(given("cursor", &parameters.cursor))?;
-    let (prefixes, is_stale) = query.positions(&call).await?;
-    let mut gathered = query.rankings.newest(&*query.stores.rows, &prefixes).await?;
-    let calendar = query.rankings.calendar();
-    let cut = wanted.cut(&query, gathered.cut_at)?;
-    let from = match after {
-        None => 0,
-        Some((edition, place)) if edition == cut.edition.at => place as usize,
-        Some(_) => {
-            return Err(Problem::not_found(
-                "this page's edition is not kept any more: begin at the top again",
-            )
-            .into());
-        }
+    let (edition, from) = match after {
+        None => (wanted.edition, 0),
+        // Pages go on in the edition that they began in.
+        Some((edition, place)) => (Some(edition), place as usize),
     };
-    let standing = gathered.standing(board, &cut, &wanted.filter);
-    let cut_at = gathered.cut_at;
-    let before = cut.before(calendar, cut_at).map(|before| gathered.standing(board, &before, &wanted.filter));
+    let mut look = wanted.look(&query, &call, edition).await?;
+    let (standing, before) = look.standings(query.rankings.calendar(), board, &wanted.filter);
+    let Look { gathered, cut, .. } = &look;
     let facts = &gathered.facts;
     let rows: Vec<_> = standing
         .rows(facts, from, limit)
@@ -172,7 +170,7 @@ pub(crate) async fn ranking(
         })
         .collect();
     let next = from + rows.len();
-    let meta = query.meta(&call, &numbered(&gathered.prefixes), state(&cut), is_stale);
+    let meta = look.meta(&query, &call);
     let answer = Ranking {
         board: board.id,
         period: cut.period.name(),
@@ -211,15 +209,11 @@ pub(crate) async fn subject(
     let board = known(&board)?;
     let SubjectParameters { period, at, edition, category, fan_tier, content_type, region } = &parameters;
     let wanted = Wanted::of([period, at, edition, category, fan_tier, content_type, region])?;
-    let (prefixes, is_stale) = query.positions(&call).await?;
-    let mut gathered = query.rankings.newest(&*query.stores.rows, &prefixes).await?;
-    let cut = wanted.cut(&query, gathered.cut_at)?;
-    let standing = gathered.standing(board, &cut, &wanted.filter);
-    let before = cut
-        .before(query.rankings.calendar(), gathered.cut_at)
-        .map(|before| gathered.standing(board, &before, &wanted.filter));
+    let mut look = wanted.look(&query, &call, wanted.edition).await?;
+    let (standing, before) = look.standings(query.rankings.calendar(), board, &wanted.filter);
+    let Look { gathered, cut, .. } = &look;
     let own = standing.own(&gathered.facts, &id);
-    let meta = query.meta(&call, &numbered(&gathered.prefixes), state(&cut), is_stale);
+    let meta = look.meta(&query, &call);
     let (rank, subject, score, parts) = match own.place {
         Some(place) => {
             (Some(place.rank), place.subject.into(), Some(Score(place.score)), Some(Parts(place.parts)))
@@ -251,13 +245,6 @@ fn known(id: &str) -> Result<&'static Board, Problem> {
         .ok_or_else(|| Problem::not_found("there is no such board: `/v1/rankings` lists all of them"))
 }
 
-const fn state(cut: &Cut) -> SessionState {
-    match cut.edition.state {
-        EditionState::Live => SessionState::Live,
-        EditionState::Closed => SessionState::Final,
-    }
-}
-
 /// Which period, which edition, which sessions.
 struct Wanted {
     period: Period,
@@ -284,16 +271,63 @@ impl Wanted {
         })
     }
 
-    /// The edition that is asked for, where the newest was cut at `cut_at`.
-    fn cut(&self, query: &Query, cut_at: u64) -> Result<Cut, Problem> {
-        let at = self.at.unwrap_or(cut_at).min(AT_MAX);
-        let cut = Cut::new(query.rankings.calendar(), self.period, at, cut_at);
-        match self.edition {
-            Some(edition) if edition / EDITION_MS != cut.edition.at / EDITION_MS => Err(Problem::not_found(
-                format!("this edition is not kept: of this period there is the one of {}", cut.edition.at),
-            )),
-            _ => Ok(cut),
+    /// The edition that is asked for; the newest where that is none.
+    async fn look<'q>(
+        &self,
+        query: &'q Query,
+        call: &Call,
+        edition: Option<u64>,
+    ) -> Result<Look<'q>, Failure> {
+        let (prefixes, is_stale) = query.positions(call).await?;
+        let mut gathered = query.rankings.newest(&query.stores, &prefixes).await?;
+        let calendar = query.rankings.calendar();
+        let newest = Moment { at: gathered.cut_at(), slot: gathered.slot(), is_past: false };
+        let of = |moment: Moment| {
+            let at = self.at.unwrap_or(moment.at).min(AT_MAX);
+            Cut::new(calendar, self.period, at, moment)
+        };
+        let mut cut = of(newest);
+        let mut cuts = gathered.cuts.clone();
+        // What is closed needs no look back: later editions of it are the same one.
+        if let Some(edition) = edition.filter(|edition| *edition != cut.edition.at) {
+            let is_after = cut.edition.state == EditionState::Closed && edition >= cut.edition.at;
+            if !is_after {
+                cuts = gathered.edition(&query.stores, calendar, edition).await?;
+                let slot = cuts.iter().map(|cut| cut.slot).min().unwrap_or(0);
+                cut = of(Moment { at: cut_at(&cuts), slot, is_past: slot < newest.slot });
+            }
         }
+        Ok(Look { gathered, cut, prefixes: prefixes_of(&cuts), is_stale })
+    }
+}
+
+/// One edition of one period.
+struct Look<'q> {
+    gathered: MutexGuard<'q, Gathered>,
+    cut: Cut,
+    prefixes: Vec<Prefix>,
+    is_stale: bool,
+}
+
+impl Look<'_> {
+    /// The board, and that of the closed edition of the period before.
+    fn standings(
+        &mut self,
+        calendar: &Calendar,
+        board: &'static Board,
+        filter: &Filter,
+    ) -> (Arc<Worked>, Option<Arc<Worked>>) {
+        let cut = self.cut;
+        let mut standing = |cut| self.gathered.standing(Asked { board, cut, filter: filter.clone() });
+        (standing(cut), cut.before(calendar).map(standing))
+    }
+
+    fn meta(&self, query: &Query, call: &Call) -> Meta {
+        let state = match self.cut.edition.state {
+            EditionState::Live => SessionState::Live,
+            EditionState::Closed => SessionState::Final,
+        };
+        query.meta(call, &numbered(&self.prefixes), state, self.is_stale)
     }
 }
 

@@ -2,11 +2,8 @@
 
 use serde::Serialize;
 use tandem_model::calendar::{Calendar, Period};
-use tandem_model::time::{LATENESS_MS, SECOND_MS};
+use tandem_model::time::LATENESS_MS;
 use utoipa::ToSchema;
-
-/// An edition is cut at the first beat at or after each multiple of this, in milliseconds.
-pub(crate) const EDITION_MS: u64 = 5 * SECOND_MS;
 
 /// What may still change of a board.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -37,19 +34,33 @@ pub(crate) struct Cut {
     /// To the first after it.
     pub(crate) to: u64,
     pub(crate) edition: Edition,
+    /// The slot of the cut.
+    pub(super) slot: u64,
+    /// Whether it is neither the newest edition nor a closed one.
+    pub(super) is_past: bool,
+}
+
+/// Where the log was cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Moment {
+    /// `ts` of the beat.
+    pub(super) at: u64,
+    pub(super) slot: u64,
+    /// Whether there are newer ones.
+    pub(super) is_past: bool,
 }
 
 impl Cut {
-    /// The newest edition of the period that `ts` lies in, where the last cut was at `cut_at`.
-    pub(crate) fn new(calendar: &Calendar, period: Period, ts: u64, cut_at: u64) -> Self {
+    /// The period that `ts` lies in, as of the cut at `moment`: closed, if it was by then.
+    pub(crate) fn new(calendar: &Calendar, period: Period, ts: u64, moment: Moment) -> Self {
         let (from, to) = calendar.period(period, ts);
         let closes_at = to.saturating_add(LATENESS_MS);
-        let edition = if cut_at >= closes_at {
-            Edition { at: closes_at, state: State::Closed }
-        } else {
-            Edition { at: cut_at, state: State::Live }
-        };
-        Self { period, from, to, edition }
+        let Moment { at, slot, is_past } = moment;
+        if at >= closes_at {
+            let edition = Edition { at: closes_at, state: State::Closed };
+            return Self { period, from, to, edition, slot: closes_at, is_past: false };
+        }
+        Self { period, from, to, edition: Edition { at, state: State::Live }, slot, is_past }
     }
 
     /// What windows that reach back from the edition end at: its cut, and of a closed one the period's
@@ -61,25 +72,31 @@ impl Cut {
         }
     }
 
-    /// The closed edition of the period before, if there is one yet.
-    pub(crate) fn before(&self, calendar: &Calendar, cut_at: u64) -> Option<Self> {
-        let before = Self::new(calendar, self.period, self.from.checked_sub(1)?, cut_at);
+    /// The closed edition of the period before, if there was one by then.
+    pub(crate) fn before(&self, calendar: &Calendar) -> Option<Self> {
+        let moment = Moment { at: self.edition.at, slot: self.slot, is_past: self.is_past };
+        let before = Self::new(calendar, self.period, self.from.checked_sub(1)?, moment);
         (before.edition.state == State::Closed).then_some(before)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use tandem_model::edition::EDITION_MS;
     use tandem_model::time::MINUTE_MS;
 
     use super::*;
+
+    fn moment(at: u64) -> Moment {
+        Moment { at, slot: at - at % EDITION_MS, is_past: false }
+    }
 
     #[test]
     fn a_period_is_closed_ten_minutes_after_its_end() {
         let calendar = Calendar::default();
         let hour = 1_732_190_400_000;
         let to = hour + 60 * MINUTE_MS;
-        let cut = |cut_at| Cut::new(&calendar, Period::Hour, hour + 5, cut_at);
+        let cut = |cut_at| Cut::new(&calendar, Period::Hour, hour + 5, moment(cut_at));
         let live = cut(to + 10 * MINUTE_MS - EDITION_MS);
         assert_eq!((live.from, live.to, live.edition.state), (hour, to, State::Live));
         assert_eq!(live.moment(), live.edition.at);
@@ -94,7 +111,7 @@ mod tests {
     fn the_period_before_counts_once_it_is_closed() {
         let calendar = Calendar::default();
         let hour = 1_732_190_400_000;
-        let before = |cut_at| Cut::new(&calendar, Period::Hour, hour, cut_at).before(&calendar, cut_at);
+        let before = |cut_at| Cut::new(&calendar, Period::Hour, hour, moment(cut_at)).before(&calendar);
         assert_eq!(before(hour + 9 * MINUTE_MS), None);
         let before = before(hour + 10 * MINUTE_MS).expect("it is closed");
         assert_eq!((before.from, before.to), (hour - 60 * MINUTE_MS, hour));

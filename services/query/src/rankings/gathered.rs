@@ -1,30 +1,35 @@
-//! The rows that boards are made of, as of one edition, and the standings worked out from them.
+//! What boards are made of, brought from cut to cut.
+//!
+//! A node begins with the rows as its store holds them, leaving out what changed since a cut; from there on it
+//! takes the parts of each cut. So an edition is the same wherever it is put together, at whatever
+//! moment, on either chain.
 
-use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tandem_boards::{Facts, Filter, Standing};
+use tandem_boards::{Facts, Standing};
 use tandem_model::calendar::{Calendar, Span};
-use tandem_model::catalogue::Board;
 use tandem_model::problem::Problem;
-use tandem_model::row::SessionState;
-use tandem_model::{Breakdown, Cut as Prefix, PartitionId, SessionId, Table};
-use tandem_storage::{Part, RowStore, Select, StoreError};
+use tandem_model::time::MINUTE_MS;
+use tandem_model::{Breakdown, Cut as Prefix, EditionPart, PartitionId, SessionId, Step, Table};
+use tandem_storage::{ChainStores, Part, Select, StoreError};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::timeout;
 
-use super::edition::{Cut, EDITION_MS};
+use super::past::Pasts;
+use super::standings::{Asked, Standings};
 use crate::answer::Failure;
 
 /// Sessions whose rows are read at once.
 const AT_ONCE: usize = 8;
 /// Ids of sessions that are listed at once.
 const PAGE: usize = 1_000;
+/// Parts that are read at once.
+pub(super) const PARTS: usize = 60;
+/// Farther behind than this, whole minutes come first.
+const FAR_MS: u64 = 2 * MINUTE_MS;
 /// How long an answer waits for the rows of an edition.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// How many standings are kept for who asks next; all go with the edition.
-const STANDINGS_MAX: usize = 512;
 
 /// What a node knows of boards. Nothing until somebody asks.
 pub(crate) struct Rankings {
@@ -32,39 +37,47 @@ pub(crate) struct Rankings {
     gathered: Mutex<Gathered>,
 }
 
-/// The rows as of one edition.
+/// The newest edition that a node has come to.
 pub(crate) struct Gathered {
     pub(crate) facts: Facts,
-    /// When the edition was cut, by the clock of the log; 0 before the first.
-    pub(crate) cut_at: u64,
-    /// What of the log is in it.
-    pub(crate) prefixes: Vec<Prefix>,
-    /// Sessions whose rows of hours and days do not change any more.
-    settled: BTreeSet<SessionId>,
-    standings: HashMap<Asked, Arc<Standing>>,
+    /// The cut of each partition; nothing before the first.
+    pub(super) cuts: Vec<CutOf>,
+    phase: Phase,
+    pub(super) standings: Standings,
+    pub(super) pasts: Pasts,
 }
 
-/// Which standing.
-#[derive(PartialEq, Eq, Hash)]
-struct Asked {
-    board: &'static str,
-    period: &'static str,
-    from: u64,
-    moment: u64,
-    filter: Filter,
+/// Where a partition is cut.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct CutOf {
+    pub(super) slot: u64,
+    /// `ts` of its beat.
+    pub(super) ts: u64,
+    /// Offset after its beat.
+    pub(super) next: u64,
+}
+
+/// How far the beginning is.
+enum Phase {
+    Nothing,
+    /// Reading all sessions: the rows before these cuts.
+    Reading {
+        bases: Vec<CutOf>,
+        after: Option<SessionId>,
+    },
+    Whole,
+}
+
+impl CutOf {
+    pub(super) const fn of(part: &EditionPart) -> Self {
+        Self { slot: Step::FiveSeconds.slot(part.ts), ts: part.ts, next: part.next }
+    }
 }
 
 impl Default for Rankings {
     fn default() -> Self {
         let calendar = Calendar::default();
-        let facts = Facts::new(calendar.clone());
-        let gathered = Gathered {
-            facts,
-            cut_at: 0,
-            prefixes: Vec::new(),
-            settled: BTreeSet::new(),
-            standings: HashMap::new(),
-        };
+        let gathered = Gathered::new(&calendar);
         Self { calendar, gathered: Mutex::new(gathered) }
     }
 }
@@ -82,82 +95,207 @@ impl Rankings {
     /// and whoever asks next goes on from there.
     pub(crate) async fn newest(
         &self,
-        rows: &dyn RowStore,
+        stores: &ChainStores,
         prefixes: &[Prefix],
     ) -> Result<MutexGuard<'_, Gathered>, Failure> {
-        let gather = async {
+        patiently(async {
             let mut gathered = self.gathered.lock().await;
-            gathered.bring_to(rows, prefixes).await?;
-            Ok::<_, StoreError>(gathered)
-        };
-        match timeout(PATIENCE, gather).await {
-            Ok(gathered) => Ok(gathered?),
-            Err(_) => Err(Problem::unavailable(
-                "the boards are being put together from the rows of all sessions: try again in a second",
-            )
-            .into()),
-        }
+            if gathered.bring_to(stores, prefixes).await? == Come::FromTooFar {
+                *gathered = Gathered::new(&self.calendar);
+                gathered.bring_to(stores, prefixes).await?;
+            }
+            Ok(gathered)
+        })
+        .await
     }
+}
+
+/// Waits as long as an answer may.
+pub(super) async fn patiently<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, Failure> {
+    match timeout(PATIENCE, work).await {
+        Ok(done) => Ok(done?),
+        Err(_) => Err(Problem::unavailable(
+            "the boards are being put together from the rows of all sessions: try again in a second",
+        )
+        .into()),
+    }
+}
+
+/// Whether the parts from where we were were all there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Come {
+    There,
+    /// Those next to us are gone.
+    FromTooFar,
 }
 
 impl Gathered {
-    async fn bring_to(&mut self, rows: &dyn RowStore, prefixes: &[Prefix]) -> Result<(), StoreError> {
-        let clock = prefixes.iter().map(|prefix| prefix.clock).min().unwrap_or(0);
-        if self.cut_at > 0 && clock / EDITION_MS <= self.cut_at / EDITION_MS {
-            return Ok(());
+    fn new(calendar: &Calendar) -> Self {
+        Self {
+            facts: Facts::new(calendar.clone()),
+            cuts: Vec::new(),
+            phase: Phase::Nothing,
+            standings: Standings::default(),
+            pasts: Pasts::default(),
         }
-        let mut after: Option<SessionId> = None;
-        loop {
-            let page = rows.session_ids(after.as_ref().map(SessionId::as_str), PAGE).await?;
-            let Some(last) = page.last().cloned() else { break };
-            let changing: Vec<_> = page.into_iter().filter(|id| !self.settled.contains(id)).collect();
-            for ids in changing.chunks(AT_ONCE) {
-                let reads = ids.iter().map(|id| rows.session(id.as_str(), &CALENDAR_ROWS));
-                let sessions = futures::future::try_join_all(reads).await?;
-                for session in sessions.into_iter().flatten() {
-                    let attributes = session.session.attributes.as_ref();
-                    self.facts.apply(session.session_id.as_str(), attributes, &session.rows);
-                    if session.session.state != SessionState::Live {
-                        self.settled.insert(session.session_id);
-                    }
-                }
-            }
-            after = Some(last);
-        }
-        self.cut_at = first_beat(rows, clock).await?;
-        self.prefixes = prefixes.to_vec();
-        self.standings.clear();
-        Ok(())
     }
 
-    /// A board in an edition.
-    pub(crate) fn standing(&mut self, board: &'static Board, cut: &Cut, filter: &Filter) -> Arc<Standing> {
-        let asked = Asked {
-            board: board.id,
-            period: cut.period.name(),
-            from: cut.from,
-            moment: cut.moment(),
-            filter: filter.clone(),
+    /// When the edition was cut, by the clock of the log, in milliseconds; 0 before the first.
+    pub(crate) fn cut_at(&self) -> u64 {
+        cut_at(&self.cuts)
+    }
+
+    pub(super) fn slot(&self) -> u64 {
+        self.cuts.iter().map(|cut| cut.slot).min().unwrap_or(0)
+    }
+
+    async fn bring_to(&mut self, stores: &ChainStores, prefixes: &[Prefix]) -> Result<Come, StoreError> {
+        // Beats reach every partition; before its first one none has a cut.
+        let clock = prefixes.iter().map(|prefix| prefix.clock).min().unwrap_or(0);
+        let slot = Step::FiveSeconds.slot(clock);
+        if clock == 0 || (matches!(self.phase, Phase::Whole) && self.slot() >= slot) {
+            return Ok(Come::There);
+        }
+        self.begin(stores, prefixes.len() as u32, slot).await?;
+        let from = match &self.phase {
+            Phase::Reading { bases, .. } => bases.clone(),
+            _ => self.cuts.clone(),
         };
-        if let Some(known) = self.standings.get(&asked) {
-            return Arc::clone(known);
+        // Read first, then taken all at once: whoever stops waiting leaves nothing half done.
+        let mut parts = Vec::new();
+        let mut cuts = Vec::new();
+        for (partition, cut) in (0..).map(PartitionId).zip(from) {
+            let Some(cut) = follow(stores, partition, cut, slot, &mut parts).await? else {
+                return Ok(Come::FromTooFar);
+            };
+            cuts.push(cut);
         }
-        if self.standings.len() >= STANDINGS_MAX {
-            self.standings.clear();
+        let since = if matches!(self.phase, Phase::Whole) { self.slot() + 1 } else { 0 };
+        for partition in (0..cuts.len() as u32).map(PartitionId) {
+            said(stores, partition, since, slot, &mut parts).await?;
         }
-        let standing = Arc::new(self.facts.standing(board, cut.period, cut.from, cut.moment(), filter));
-        self.standings.insert(asked, Arc::clone(&standing));
-        standing
+        for part in &parts {
+            for session in &part.sessions {
+                if let Some(attributes) = &session.attributes {
+                    self.facts.note(part.slot, session.session_id.as_str(), attributes);
+                }
+                self.facts.apply(session.session_id.as_str(), &session.rows);
+            }
+        }
+        self.phase = Phase::Whole;
+        self.cuts = cuts;
+        Ok(Come::There)
+    }
+
+    /// Reads the rows of all sessions as they were before the last cuts, if that was not done yet.
+    async fn begin(&mut self, stores: &ChainStores, partitions: u32, slot: u64) -> Result<(), StoreError> {
+        if matches!(self.phase, Phase::Nothing) {
+            let mut bases = Vec::new();
+            for partition in (0..partitions).map(PartitionId) {
+                let last = stores.editions.last_part(partition, Step::FiveSeconds, slot).await?;
+                let last = last.ok_or_else(|| no_parts(partition))?;
+                // What changed since then is in the part itself.
+                bases.push(CutOf { slot: last.slot.saturating_sub(1), ts: 0, next: last.from });
+            }
+            self.phase = Phase::Reading { bases, after: None };
+        }
+        let Phase::Reading { bases, after } = &mut self.phase else { return Ok(()) };
+        loop {
+            let page = stores.rows.session_ids(after.as_ref().map(SessionId::as_str), PAGE).await?;
+            let Some(last) = page.last().cloned() else { return Ok(()) };
+            for ids in page.chunks(AT_ONCE) {
+                let reads = ids.iter().map(|id| stores.rows.session(id.as_str(), &CALENDAR_ROWS));
+                let sessions = futures::future::try_join_all(reads).await?;
+                for mut session in sessions.into_iter().flatten() {
+                    let base = bases.get(session.partition.0 as usize).map_or(0, |base| base.next);
+                    session.rows.retain(|row| row.offset < base);
+                    self.facts.apply(session.session_id.as_str(), &session.rows);
+                }
+            }
+            *after = Some(last);
+        }
+    }
+
+    /// A board in an edition of `slot`.
+    pub(super) fn standing(&mut self, asked: Asked) -> Arc<Standing> {
+        let Self { facts, standings, pasts, .. } = self;
+        standings.get_or(asked, |asked| {
+            let view =
+                facts.at(asked.cut.slot, asked.cut.is_past.then(|| pasts.get(asked.cut.slot)).flatten());
+            view.standing(asked.board, asked.cut.period, asked.cut.from, asked.cut.moment(), &asked.filter)
+        })
     }
 }
 
-/// The first beat at or after the multiple of five seconds that `clock` has reached. Where the log has
-/// no beat for every second, as in a replay, that may be later than the multiple.
-async fn first_beat(rows: &dyn RowStore, clock: u64) -> Result<u64, StoreError> {
-    let from = clock - clock % EDITION_MS;
-    // Beats reach every partition.
-    let beats = rows.beats(PartitionId(0), from, 1).await?;
-    Ok(beats.first().map_or(clock, |beat| beat.ts.min(clock)))
+/// When an edition with these cuts was cut: at the beat that reached them all, which is the same one unless
+/// a partition lacks it.
+pub(super) fn cut_at(cuts: &[CutOf]) -> u64 {
+    cuts.iter().map(|cut| cut.ts).min().unwrap_or(0)
+}
+
+/// What of the log an edition with these cuts reflects.
+pub(super) fn prefixes(cuts: &[CutOf]) -> Vec<Prefix> {
+    cuts.iter().map(|cut| Prefix { next: cut.next, clock: cut.ts }).collect()
+}
+
+/// The parts of a partition from a cut to the first at or after `slot`, and that cut; nothing where some
+/// are gone.
+async fn follow(
+    stores: &ChainStores,
+    partition: PartitionId,
+    mut cut: CutOf,
+    slot: u64,
+    parts: &mut Vec<EditionPart>,
+) -> Result<Option<CutOf>, StoreError> {
+    let mut has_minutes = true;
+    while cut.slot < slot {
+        let is_far = has_minutes && slot - cut.slot > FAR_MS;
+        let step = if is_far { Step::Minute } else { Step::FiveSeconds };
+        let found = stores.editions.parts(partition, step, cut.slot + 1, PARTS).await?;
+        let mut is_empty = true;
+        for part in found {
+            let is_beyond = cut.slot >= slot || (step == Step::Minute && part.slot > slot);
+            if is_beyond {
+                break;
+            }
+            if part.from > cut.next {
+                return Ok(None);
+            }
+            (cut, is_empty) = (CutOf::of(&part), false);
+            parts.push(part);
+        }
+        if is_empty && !is_far {
+            return Err(no_parts(partition));
+        }
+        has_minutes = !is_empty;
+    }
+    Ok(Some(cut))
+}
+
+/// What sessions of a partition said of themselves at the cuts from `from` to `slot`.
+async fn said(
+    stores: &ChainStores,
+    partition: PartitionId,
+    mut from: u64,
+    slot: u64,
+    parts: &mut Vec<EditionPart>,
+) -> Result<(), StoreError> {
+    loop {
+        let found = stores.editions.parts(partition, Step::Sessions, from, PARTS).await?;
+        let Some(last) = found.last() else { return Ok(()) };
+        from = last.slot + 1;
+        let is_last = from > slot;
+        parts.extend(found.into_iter().filter(|part| part.slot <= slot));
+        if is_last {
+            return Ok(());
+        }
+    }
+}
+
+fn no_parts(partition: PartitionId) -> StoreError {
+    StoreError::Unavailable(format!(
+        "partition {partition} has no cut for an edition yet: try again in some seconds"
+    ))
 }
 
 /// The rows that boards are made of.

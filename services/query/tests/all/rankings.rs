@@ -105,14 +105,61 @@ async fn an_edition_stays_as_it_is_until_five_seconds_are_over() {
     let next = world.ok(&path).await;
     assert_eq!(next["edition"]["at"], BEGIN_MS + 65_000);
     assert_eq!(ranked(&next)[0], row(1, "s1", 10_500));
-    // A page of an edition that is gone would repeat rows or hide some.
+    // Pages go on in the edition that they began in, whatever came since.
     let limited = format!("{path}&limit=1");
     let cursor = world.ok(&limited).await["next_cursor"].as_str().expect("more").to_owned();
-    order(&mut world, "s4", BEGIN_MS + 65_500, 1).await;
+    order(&mut world, "s4", BEGIN_MS + 65_500, 99_999).await;
     world.beat(BEGIN + 70).await;
     world.flush().await;
-    let gone = world.get(&format!("{limited}&cursor={cursor}")).await;
-    assert_eq!((gone.status, gone.problem().as_str()), (404, "not-found"));
+    let second = world.ok(&format!("{limited}&cursor={cursor}")).await;
+    assert_eq!((&second["edition"], ranked(&second)), (&next["edition"], vec![row(2, "s2", 900)]));
+    assert_eq!(ranked(&world.ok(&path).await)[0], row(1, "s4", 99_999));
+    // And another node, which has never seen that edition, puts together the same.
+    let other = World::reading(&world, world.stores.hot.clone());
+    assert_eq!(other.ok(&path).await["edition"]["at"], BEGIN_MS + 70_000);
+    assert_eq!(other.ok(&format!("{limited}&cursor={cursor}")).await["rows"], second["rows"]);
+    for edition in [BEGIN_MS + 65_000, BEGIN_MS + 66_123] {
+        let older = other.ok(&format!("{path}&edition={edition}")).await;
+        assert_eq!((&older["edition"], &older["rows"]), (&next["edition"], &next["rows"]));
+        let own = format!("/v1/rankings/session.gmv/subjects/s1?period=hour&edition={edition}");
+        assert_eq!(other.ok(&own).await["score"], 10_500);
+    }
+    assert_eq!(other.ok(&format!("{path}&edition={}", BEGIN_MS + 62_000)).await["rows"], first["rows"]);
+    let ahead = other.get(&format!("{path}&edition={}", BEGIN_MS + 75_000)).await;
+    assert_eq!((ahead.status, ahead.problem().as_str()), (404, "not-found"));
+}
+
+#[tokio::test]
+async fn editions_of_five_seconds_go_after_an_hour_and_those_of_a_minute_after_a_day() {
+    let mut world = World::new();
+    world.beat(BEGIN).await;
+    world.start_of("s1", BEGIN_MS + 1_000, "a1", None).await;
+    for second in 1..=9 {
+        order(&mut world, "s1", BEGIN_MS + second * 10_000, 100).await;
+        world.beat(BEGIN + second * 10).await;
+    }
+    world.flush().await;
+    let path = format!("/v1/rankings/session.gmv?period=day&at={BEGIN_MS}&edition=");
+    let score = |answer: &Value| answer["rows"][0]["score"].clone();
+    let minute = BEGIN_MS.next_multiple_of(MINUTE_MS);
+    let (five, whole) = (minute + 10_000, minute);
+    let before =
+        [score(&world.ok(&format!("{path}{five}")).await), score(&world.ok(&format!("{path}{whole}")).await)];
+    // Beyond the hour; then the day. What is asked for is put together anew.
+    for (seconds, expected) in
+        [(3_590, [200, 200]), (3_700, [404, 200]), (86_300, [404, 200]), (86_600, [404, 404])]
+    {
+        world.beat(BEGIN + seconds).await;
+        world.flush().await;
+        let node = World::reading(&world, world.stores.hot.clone());
+        for ((edition, status), before) in [five, whole].into_iter().zip(expected).zip(&before) {
+            let answer = node.get(&format!("{path}{edition}")).await;
+            assert_eq!(answer.status, status, "{edition} after {seconds} s");
+            if status == 200 {
+                assert_eq!(&score(&answer.json()), before, "{edition} after {seconds} s");
+            }
+        }
+    }
 }
 
 #[tokio::test]

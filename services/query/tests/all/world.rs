@@ -200,6 +200,7 @@ impl World {
 
     pub(crate) async fn write_rows(&self, changes: &Changes) {
         self.stores.dead_letters.append(&changes.rejected).await.unwrap();
+        self.stores.editions.keep(&changes.editions, changes.cut.next).await.unwrap();
         self.stores.rows.apply(changes).await.unwrap();
     }
 
