@@ -56,6 +56,20 @@ impl Session {
         Self { total, breakdowns, trend_5m }
     }
 
+    /// The starts of the five minutes in which something happened.
+    pub(crate) fn buckets(&self) -> impl Iterator<Item = u64> {
+        self.trend_5m.keys().copied()
+    }
+
+    /// Sums of the five minutes that begin from `from` on and before `to`.
+    pub(crate) fn between(&self, from: u64, to: u64) -> Values {
+        let mut sums = [0; STORED];
+        for values in self.trend_5m.range(from..to).map(|(_, values)| values) {
+            sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+        }
+        sums
+    }
+
     /// From the plain method.
     pub(crate) fn from_plain(figures: &Figures) -> Self {
         let mut session = Self { total: [0; STORED], breakdowns: BTreeMap::new(), trend_5m: BTreeMap::new() };

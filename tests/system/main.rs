@@ -4,6 +4,7 @@
 //! | what is shown | where |
 //! |---|---|
 //! | real broadcasts give the expected figures on both chains, also through five kills | `real_input.rs` |
+//! | boards over real broadcasts, the same on both chains and after a kill | `boards.rs` |
 //! | nasty events give the plain method's figures on both chains | `nasty_input.rs` |
 //! | `tandem verify` finds a row that was changed behind a chain's back | `verify.rs` |
 //! | the contract's answers, good and bad | `contract.rs`, `events.rs`, `idempotency.rs` |
@@ -29,6 +30,7 @@
 
 use tandem_tests::{api, program};
 
+mod boards;
 mod contract;
 mod cors;
 mod demo;

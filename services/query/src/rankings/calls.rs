@@ -39,7 +39,7 @@ pub(crate) struct RankingParameters {
     #[param(value_type = Option<String>, pattern = "^(hour|day|week|month)$", default = "day", example = "hour")]
     period: Option<String>,
     /// The period that this moment lies in, in milliseconds; the present one when absent.
-    #[param(value_type = Option<u64>, maximum = 4_111_084_800_000_u64, example = 1_732_190_400_000_u64)]
+    #[param(value_type = Option<u64>, maximum = 4_110_912_000_000_u64, example = 1_732_190_400_000_u64)]
     at: Option<String>,
     /// The edition cut first at or after the five seconds that this moment lies in, in milliseconds; the newest
     /// when absent. Those of every five seconds are kept for an hour, the first of each minute for a day, the closed
@@ -74,7 +74,7 @@ pub(crate) struct SubjectParameters {
     #[param(value_type = Option<String>, pattern = "^(hour|day|week|month)$", default = "day", example = "hour")]
     period: Option<String>,
     /// The period that this moment lies in, in milliseconds; the present one when absent.
-    #[param(value_type = Option<u64>, maximum = 4_111_084_800_000_u64, example = 1_732_190_400_000_u64)]
+    #[param(value_type = Option<u64>, maximum = 4_110_912_000_000_u64, example = 1_732_190_400_000_u64)]
     at: Option<String>,
     /// The edition cut first at or after the five seconds that this moment lies in, in milliseconds; the newest
     /// when absent. Those of every five seconds are kept for an hour, the first of each minute for a day, the closed
