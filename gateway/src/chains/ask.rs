@@ -182,6 +182,5 @@ struct Kind {
 fn is(answer: &Answer, problem: &Problem) -> bool {
     let content_type = answer.headers().get(http::header::CONTENT_TYPE).map(HeaderValue::as_bytes);
     content_type.is_some_and(|value| value.starts_with(CONTENT_TYPE.as_bytes()))
-        && serde_json::from_slice::<Kind>(answer.body())
-            .is_ok_and(|found| found.kind == problem.kind)
+        && serde_json::from_slice::<Kind>(answer.body()).is_ok_and(|found| found.kind == problem.kind)
 }

@@ -205,15 +205,15 @@ impl Explaining {
                 ts: None,
                 added: is_one.then_some(added),
             });
-            let part =
-                Part { difference: added, records: verdicts.len() as u64, samples: samples.collect() };
+            let part = Part { difference: added, records: verdicts.len() as u64, samples: samples.collect() };
             self.parts.insert((column, Cause::Quarantine), part);
         }
     }
 }
 
 fn differences(before: &Values, after: &Values) -> impl Iterator<Item = (Stored, i128)> {
-    let columns: [i128; STORED] = std::array::from_fn(|index| i128::from(after[index]) - i128::from(before[index]));
+    let columns: [i128; STORED] =
+        std::array::from_fn(|index| i128::from(after[index]) - i128::from(before[index]));
     Stored::ALL.iter().copied().zip(columns).filter(|(_, added)| *added != 0)
 }
 

@@ -221,7 +221,8 @@ fn differences<'a>(
     let (from, to) = (explanation.from.room(), explanation.to.room());
     let is_wanted = |metric: &Metric| {
         selection.room.iter().any(|asked| {
-            asked.id() == metric.id() || matches!(metric, Metric::Stored(stored) if inputs(*asked).contains(stored))
+            asked.id() == metric.id()
+                || matches!(metric, Metric::Stored(stored) if inputs(*asked).contains(stored))
         })
     };
     Metric::all()
@@ -236,7 +237,14 @@ fn differences<'a>(
                 Metric::Computed(_) => (Some(inputs(metric).into_iter().map(Stored::id).collect()), None),
             };
             let difference = Number(difference(from, to));
-            Some(Difference { metric: metric.id(), from: Number(from), to: Number(to), difference, of, parts })
+            Some(Difference {
+                metric: metric.id(),
+                from: Number(from),
+                to: Number(to),
+                difference,
+                of,
+                parts,
+            })
         })
         .collect()
 }

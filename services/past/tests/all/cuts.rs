@@ -34,7 +34,13 @@ fn between(log: &Log, from: u64, to: u64) -> impl Iterator<Item = &(u64, tandem_
     log.iter().filter(move |(offset, _)| (from..to).contains(offset))
 }
 
-fn replayed(session: &SessionId, partition: PartitionId, log: &Log, survey: &Survey, next: u64) -> Option<Then> {
+fn replayed(
+    session: &SessionId,
+    partition: PartitionId,
+    log: &Log,
+    survey: &Survey,
+    next: u64,
+) -> Option<Then> {
     let mut replay = Replay::new(session.clone(), partition, PARTITIONS, KEY, survey.verdicts(next));
     between(log, start(survey), next).for_each(|(offset, record)| replay.apply(*offset, record));
     replay.then(next)
@@ -101,7 +107,8 @@ fn a_replay_is_what_was_there_and_parts_add_up() {
                 let mut cuts = [rng.random_range(0..=end), rng.random_range(0..=end)];
                 cuts.sort_unstable();
                 let [from, to] = cuts;
-                let context = format!("seed {seed}, partition {partition}, session {session}, {from} to {to}");
+                let context =
+                    format!("seed {seed}, partition {partition}, session {session}, {from} to {to}");
                 let [first, second] = cuts.map(|next| replayed(&session, partition, &log, &survey, next));
                 for (next, then) in cuts.into_iter().zip([&first, &second]) {
                     check_replay(&context, &session, &Live::at(partition, &log, next), then.as_ref());
@@ -114,7 +121,11 @@ fn a_replay_is_what_was_there_and_parts_add_up() {
                     continue;
                 };
                 there += 1;
-                assert_eq!((Some(&explanation.from), Some(&explanation.to)), (first.as_ref(), second.as_ref()), "{context}");
+                assert_eq!(
+                    (Some(&explanation.from), Some(&explanation.to)),
+                    (first.as_ref(), second.as_ref()),
+                    "{context}"
+                );
                 check_sums(&context, &explanation);
                 for (_, cause) in explanation.parts.keys() {
                     *causes.entry(*cause).or_default() += 1;
@@ -143,7 +154,8 @@ fn a_moment_s_cut_lies_behind_the_newest_beat_that_is_not_later() {
                 }
             }
             let Some((first, _)) = beats.first() else { continue };
-            let moments: Vec<u64> = (0..8).map(|_| rng.random_range(first.saturating_sub(2_000)..clock + 2)).collect();
+            let moments: Vec<u64> =
+                (0..8).map(|_| rng.random_range(first.saturating_sub(2_000)..clock + 2)).collect();
             let survey = survey(&SessionId::new("anything").unwrap(), &log, &moments);
             for (moment, cut) in moments.iter().zip(survey.cuts()) {
                 let newest = beats.iter().rev().find(|(ts, _)| ts <= moment);

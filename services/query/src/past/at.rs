@@ -27,11 +27,13 @@ impl At {
         // No token is made of digits alone: each begins with the letters of its version.
         if text.bytes().all(|byte| byte.is_ascii_digit()) {
             let moment = text.parse().ok().filter(|ms| *ms <= INT_MAX);
-            let moment = moment.ok_or_else(|| given.problem(format_args!("at most {INT_MAX} milliseconds")))?;
+            let moment =
+                moment.ok_or_else(|| given.problem(format_args!("at most {INT_MAX} milliseconds")))?;
             return Ok(Some(Self::Moment(moment)));
         }
         let token = Token::decode(text).map_err(|error| {
-            given.problem(format_args!("a time in milliseconds, or the token of an answer as it was: {error}"))
+            given
+                .problem(format_args!("a time in milliseconds, or the token of an answer as it was: {error}"))
         })?;
         if token.log != log {
             return Err(given.problem(
@@ -57,8 +59,11 @@ impl At {
         match self {
             Self::Position(next) if next > read.next => Err(Failure::behind()),
             Self::Moment(ms) if ms > read.clock => {
-                let rule = format_args!("no later than the clock of this session, {}: leave it out for now", read.clock)
-                    .to_string();
+                let rule = format_args!(
+                    "no later than the clock of this session, {}: leave it out for now",
+                    read.clock
+                )
+                .to_string();
                 Err(given.problem(rule).with("as_of", read.clock).into())
             }
             Self::Position(_) | Self::Moment(_) => Ok(()),

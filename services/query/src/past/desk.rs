@@ -137,12 +137,8 @@ impl Desk {
         let entry = Entry { outcome: receiver.clone(), asked: Instant::now(), rows: 0 };
         open.entries.insert(question.clone(), entry);
         drop(open);
-        let order = Order {
-            log: Arc::clone(log),
-            question: question.clone(),
-            limit,
-            open: Arc::clone(&self.open),
-        };
+        let order =
+            Order { log: Arc::clone(log), question: question.clone(), limit, open: Arc::clone(&self.open) };
         tokio::spawn(order.carry_out(Arc::clone(&self.permits), sender));
         Ok(receiver)
     }
@@ -209,7 +205,9 @@ impl Open {
         }
         while self.rows > ROWS_MAX {
             let done = self.entries.iter().filter(|(_, entry)| entry.rows > 0);
-            let Some(oldest) = done.min_by_key(|(_, entry)| entry.asked).map(|(one, _)| one.clone()) else { return };
+            let Some(oldest) = done.min_by_key(|(_, entry)| entry.asked).map(|(one, _)| one.clone()) else {
+                return;
+            };
             self.rows -= self.entries.remove(&oldest).map_or(0, |entry| entry.rows);
         }
     }
