@@ -59,12 +59,10 @@ impl At {
         match self {
             Self::Position(next) if next > read.next => Err(Failure::behind()),
             Self::Moment(ms) if ms > read.clock => {
-                let rule = format_args!(
-                    "no later than the clock of this session, {}: leave it out for now",
-                    read.clock
-                )
-                .to_string();
-                Err(given.problem(rule).with("as_of", read.clock).into())
+                let clock = read.clock;
+                let rule =
+                    format_args!("no later than the clock of this session, {clock}: leave it out for now");
+                Err(given.problem(rule).with("as_of", clock).into())
             }
             Self::Position(_) | Self::Moment(_) => Ok(()),
         }

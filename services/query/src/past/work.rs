@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use tandem_model::problem::Problem;
-use tandem_model::{PseudonymKey, Record, Rules, Verdicts};
+use tandem_model::{PseudonymKey, Record, Rules};
 use tandem_past::{Explaining, Replay, Survey};
 use tandem_storage::{SessionRows, StoreError};
 
@@ -76,13 +76,14 @@ async fn answer(order: &Order) -> Result<Outcome, Stop> {
 
 async fn report(order: &Order, survey: &Survey, to: u64) -> Result<Outcome, Stop> {
     let question = &order.question;
-    let verdicts = survey.verdicts(to);
     let Some(start) = start(survey) else { return Ok(Ok(Answer::Unknown)) };
-    let replay = |verdicts: Verdicts| {
-        let (session_id, partitions) = (question.session_id.clone(), order.log.partitions());
-        Replay::new(session_id, question.partition, partitions, rules(), verdicts)
-    };
-    let mut replay = replay(verdicts);
+    let mut replay = Replay::new(
+        question.session_id.clone(),
+        question.partition,
+        order.log.partitions(),
+        rules(),
+        survey.verdicts(to),
+    );
     let mut has_failed = false;
     read(order, start, to, |offset, record| {
         has_failed = has_failed || fails(|| replay.apply(offset, record));
