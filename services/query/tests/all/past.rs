@@ -1,26 +1,11 @@
 //! Reports as they were, and why two of them differ.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use tandem_model::Verdict;
 use tandem_model::partition::partition_of;
 use tandem_storage::Append;
 
-use crate::world::{Answer, BEGIN, BEGIN_MS, PARTITIONS, World, foreign_token};
-
-/// Asks until the replay is done.
-async fn patient(world: &World, path: &str) -> Answer {
-    for _ in 0..200 {
-        let answer = world.get(path).await;
-        if answer.status != 503 {
-            return answer;
-        }
-        assert_eq!((answer.problem().as_str(), answer.header("retry-after")), ("in-preparation", "1"));
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("{path} is prepared for ever");
-}
+use crate::world::{BEGIN, BEGIN_MS, PARTITIONS, World, foreign_token};
 
 async fn ok(world: &World, path: &str) -> Value {
     let answer = patient(world, path).await;
@@ -58,7 +43,7 @@ async fn a_report_is_what_it_was_by_token_and_by_time() {
         let token = report.header("tandem-token").to_owned();
         for at in [token, ms.to_string(), (ms + 999).to_string()] {
             let path = format!("/v1/sessions/s1/report?at={at}");
-            let then = patient(&world, &path).await;
+            let then = world.get(&path).await;
             // To the byte, and with the same tag.
             assert_eq!(
                 (then.text.as_str(), then.header("etag")),
@@ -89,20 +74,12 @@ async fn what_was_not_there_yet_is_unknown_and_what_is_to_come_is_refused() {
         (format!("{}", BEGIN_MS + 240_001), 400, "bad-parameter"),
     ] {
         for path in [format!("report?at={at}"), format!("explain?from={at}")] {
-            let answer = patient_about(&world, &path, kind).await;
+            let answer = world.get(&format!("/v1/sessions/s1/{path}")).await;
             assert_eq!((answer.status, answer.problem().as_str()), (status, kind), "{path}: {answer:?}");
         }
     }
     let answer = world.get("/v1/sessions/nobody/report?at=5").await;
     assert_eq!((answer.status, answer.problem().as_str()), (404, "unknown-session"));
-}
-
-async fn patient_about(world: &World, path: &str, kind: &str) -> Answer {
-    let path = format!("/v1/sessions/s1/{path}");
-    match kind {
-        "behind-token" => world.get(&path).await,
-        _ => patient(world, &path).await,
-    }
 }
 
 #[tokio::test]
@@ -168,11 +145,11 @@ async fn a_difference_is_made_of_its_parts() {
     let some = ok(&world, &format!("/v1/sessions/s1/explain?from={from}&to={to}&metrics=net_gmv_fen")).await;
     let named: Vec<_> =
         some["differences"].as_array().unwrap().iter().map(|one| text(&one["metric"])).collect();
-    assert_eq!(named, ["refund_fen", "net_gmv_fen"].map(|name| name));
+    assert_eq!(named, ["refund_fen", "net_gmv_fen"]);
     // Nothing lies between a reading and itself; and time does not go back.
     let nothing = ok(&world, &format!("/v1/sessions/s1/explain?from={to}&to={to}")).await;
     assert_eq!((&nothing["differences"], &nothing["from"]), (&json!([]), &nothing["to"]));
-    let back = patient(&world, &format!("/v1/sessions/s1/explain?from={to}&to={from}")).await;
+    let back = world.get(&format!("/v1/sessions/s1/explain?from={to}&to={from}")).await;
     assert_eq!((back.status, back.problem().as_str()), (400, "bad-parameter"));
 }
 
