@@ -179,11 +179,14 @@ struct Forget {
 
 impl Forget {
     fn finish(mut self, outcome: Outcome, sender: &watch::Sender<Option<Outcome>>) {
-        if let Ok(answer) = &outcome {
-            let mut open = self.order.open.lock();
-            open.keep(&self.order.question, answer.rows());
-            self.is_done = true;
+        let mut open = self.order.open.lock();
+        match &outcome {
+            Ok(answer) => open.keep(&self.order.question, answer.rows()),
+            // Whoever asks after this is a new try.
+            Err(_) => _ = open.entries.remove(&self.order.question),
         }
+        drop(open);
+        self.is_done = true;
         sender.send_replace(Some(outcome));
     }
 }

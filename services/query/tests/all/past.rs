@@ -1,14 +1,23 @@
 //! Reports as they were, and why two of them differ.
 
-use serde_json::{Value, json};
-use tandem_model::Verdict;
-use tandem_model::partition::partition_of;
-use tandem_storage::Append;
+use std::sync::Arc;
+use std::time::Duration;
 
-use crate::world::{BEGIN, BEGIN_MS, PARTITIONS, World, foreign_token};
+use axum::body::Body;
+use http::Request;
+use serde_json::{Value, json};
+use tandem_model::partition::partition_of;
+use tandem_model::route::Chain;
+use tandem_model::{Scope, Verdict, headers};
+use tandem_query::Query;
+use tandem_storage::faulty::{Fault, Faulty, Outcome, Plan};
+use tandem_storage::{Append, EventLog, StoreError};
+use tower::ServiceExt;
+
+use crate::world::{Answer, BEGIN, BEGIN_MS, PARTITIONS, World, foreign_token};
 
 async fn ok(world: &World, path: &str) -> Value {
-    let answer = patient(world, path).await;
+    let answer = world.get(path).await;
     assert_eq!(answer.status, 200, "{path}: {answer:?}");
     assert_eq!(answer.header("tandem-token"), answer.json()["meta"]["token"]);
     answer.json()
@@ -177,4 +186,72 @@ async fn what_a_verdict_takes_away_is_its_part() {
     // As it was then, it still is.
     let then = ok(&world, &format!("/v1/sessions/s1/report?at={from}&metrics=gmv_fen&breakdowns=")).await;
     assert_eq!(then["metrics"], json!({"gmv_fen": 9_900}));
+}
+
+/// A node on a log of which each read takes so long.
+fn slow_log(world: &World, read: Duration) -> (axum::Router, Arc<Plan>) {
+    let plan = Arc::new(Plan::new());
+    plan.add(Fault::slow(read).on("read"));
+    let inner: Arc<dyn EventLog> = world.log.clone();
+    let log = Arc::new(Faulty::new(inner, plan.clone()));
+    (tandem_query::router(Query::new(Chain::A, log, world.stores.clone())), plan)
+}
+
+async fn ask(router: &axum::Router, path: &str) -> Answer {
+    let request = Request::get(path).header(headers::SCOPE, Scope::All.encode()).body(Body::empty()).unwrap();
+    Answer::of(router.clone().oneshot(request).await.unwrap()).await
+}
+
+fn check_prepares(answer: &Answer) {
+    assert_eq!((answer.status, answer.problem().as_str()), (503, "in-preparation"), "{answer:?}");
+    assert_eq!(answer.header("retry-after"), "1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_takes_long_is_prepared_once_while_nobody_waits() {
+    let world = World::with_session().await;
+    let (node, plan) = slow_log(&world, Duration::from_secs(10));
+    let path = format!("/v1/sessions/s1/report?at={}", BEGIN_MS + 240_000);
+    let begin = tokio::time::Instant::now();
+    check_prepares(&ask(&node, &path).await);
+    assert!(begin.elapsed() < Duration::from_millis(500), "a gateway would take it for a failure");
+    check_prepares(&ask(&node, &path).await);
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    let answer = ask(&node, &path).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let reads = plan.calls("read");
+    assert_eq!(ask(&node, &path).await.text, answer.text);
+    assert_eq!(plan.calls("read"), reads, "it is kept");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_asks_for_any_more_ends() {
+    let world = World::with_session().await;
+    let (node, plan) = slow_log(&world, Duration::from_secs(70));
+    let path = format!("/v1/sessions/s1/explain?from={}", BEGIN_MS + 180_000);
+    check_prepares(&ask(&node, &path).await);
+    tokio::time::sleep(Duration::from_secs(1_000)).await;
+    assert_eq!(plan.calls("read"), 1, "it ended after the read that was under way");
+    check_prepares(&ask(&node, &path).await);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(plan.calls("read"), 2, "and begins again when somebody asks");
+}
+
+#[tokio::test]
+async fn a_log_that_can_not_be_read_is_told_apart_from_one_that_is_gone() {
+    let world = World::with_session().await;
+    for (error, status, kind) in [
+        (StoreError::Unavailable("test".to_owned()), 503, "unavailable"),
+        (StoreError::Damaged("test".to_owned()), 404, "not-found"),
+    ] {
+        let (node, plan) = slow_log(&world, Duration::ZERO);
+        plan.clear();
+        plan.add(Fault::new(Outcome::FailBefore(error)).on("read"));
+        let path = format!("/v1/sessions/s1/report?at={}", BEGIN_MS + 240_000);
+        let answer = ask(&node, &path).await;
+        assert_eq!((answer.status, answer.problem().as_str()), (status, kind), "{answer:?}");
+        // It is no answer to be kept.
+        plan.clear();
+        assert_eq!(ask(&node, &path).await.status, 200);
+    }
 }
