@@ -12,6 +12,7 @@
 //! | pages of other origins may call where that is configured | `cors.rs` |
 //! | a client written from the pages about keys and signatures gets along | `pages.rs` |
 //! | the shield blocks scanners, disturbs nobody, and says why | `shield.rs` |
+//! | what was read can be read again, and what changed since adds up | `past.rs` |
 //! | streams stay and go on; figures that stand still are sent once | `streams.rs` |
 //! | hundreds of streams are held, half of them WebSockets; thousands in `tests/long` | `held.rs` |
 //! | no reader goes backwards, everybody reads their own writes | `tokens.rs` |
@@ -44,6 +45,7 @@ mod input;
 mod mutations;
 mod nasty_input;
 mod pages;
+mod past;
 mod properties;
 mod proxy;
 mod real_input;

@@ -9,6 +9,7 @@ use tandem_model::Stored;
 use crate::api::{Api, Call};
 use crate::figures;
 use crate::input::{Input, Packing};
+use crate::past;
 use crate::program::{Finished, Running, run, until};
 use crate::proxy::{At, Moment, Proxy};
 use crate::server::{Kind, Server, text};
@@ -100,6 +101,7 @@ async fn check_other_readings(api: &Api, input: &Input) {
         assert_eq!(listed, late.min(1_000), "{id}");
         api.read(&format!("/v1/sessions/{id}"), &token).await;
         api.read(&format!("/v1/sessions/{id}/trend?by=fan&step=5m"), &token).await;
+        past::check(api, id, &token).await;
     }
     let others = others.iter().take(3).copied().collect::<Vec<_>>().join(",");
     api.read(&format!("/v1/sessions/{first}/compare?with={others}&align=start"), &token).await;

@@ -44,7 +44,8 @@ pub(crate) enum Leave {
 /// What came of a question.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// An answer below 500: final, whatever it says.
+    /// An answer below 500: final, whatever it says. And one that says that it is being prepared: the
+    /// chain is well, and the other one would say the same.
     Good(Answer),
     /// The chain has not read as far as the token.
     Behind(Answer),
@@ -164,7 +165,8 @@ fn judge(mut answer: Answer) -> Answered {
     *answer.headers_mut() = headers::to_client(std::mem::take(answer.headers_mut()));
     let outcome = match answer.status() {
         status if status.as_u16() < 500 => Outcome::Good(answer),
-        StatusCode::SERVICE_UNAVAILABLE if is_behind_token(&answer) => Outcome::Behind(answer),
+        StatusCode::SERVICE_UNAVAILABLE if is(&answer, &Problem::behind_token("")) => Outcome::Behind(answer),
+        StatusCode::SERVICE_UNAVAILABLE if is(&answer, &Problem::in_preparation("")) => Outcome::Good(answer),
         _ => Outcome::Refused(answer),
     };
     Answered { outcome, signpost }
@@ -176,9 +178,9 @@ struct Kind {
     kind: String,
 }
 
-fn is_behind_token(answer: &Answer) -> bool {
+/// Whether the answer is a problem of this kind.
+fn is(answer: &Answer, problem: &Problem) -> bool {
     let content_type = answer.headers().get(http::header::CONTENT_TYPE).map(HeaderValue::as_bytes);
     content_type.is_some_and(|value| value.starts_with(CONTENT_TYPE.as_bytes()))
-        && serde_json::from_slice::<Kind>(answer.body())
-            .is_ok_and(|problem| problem.kind == Problem::behind_token("").kind)
+        && serde_json::from_slice::<Kind>(answer.body()).is_ok_and(|found| found.kind == problem.kind)
 }

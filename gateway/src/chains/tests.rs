@@ -289,6 +289,20 @@ async fn a_chain_behind_the_token_is_not_used() {
     assert_eq!((counts.chains.a.behind, counts.chains.a.errors, counts.reads.waited), (1, 0, 0));
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_answer_in_preparation_is_passed_on_and_no_failure() {
+    let prepares = || Ok(problem(&Problem::in_preparation("test")));
+    let b = Fake::default();
+    let setup = setup(Fake::default().after(3, prepares), b.after(0, || text("b")));
+    for _ in 0..20 {
+        let (answer, took_ms) = setup.read(&[]).await;
+        assert_eq!((answer.status().as_u16(), took_ms), (503, 3));
+        assert!(answer.headers().contains_key("retry-after"));
+    }
+    let counts = setup.counts();
+    assert_eq!((counts.chains.a.errors, counts.reads.failovers, b.count()), (0, 0, 0));
+}
+
 /// Behind at once, or, with leave to wait, good after `catches_up_ms` if that is within the leave.
 fn lagging(fake: &Fake, name: &'static str, catches_up_ms: u64) -> ChainService {
     let wait_ms = |request: &Request<Bytes>| -> u64 {

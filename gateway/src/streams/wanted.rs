@@ -55,7 +55,7 @@ impl Wanted {
     ///
     /// # Errors
     ///
-    /// When one that is given once stands there twice, or a session's id is none.
+    /// When one that is given once stands there twice, a session's id is none, or a report as it was is asked for.
     pub(super) fn parameters(&self, query: Option<&str>) -> Result<Parameters, Problem> {
         let mut found = Parameters::default();
         let mut sessions = None;
@@ -65,6 +65,12 @@ impl Wanted {
                 "token" => &mut found.token,
                 "last_event_id" => &mut found.last,
                 "sessions" if *self == Wanted::Several => &mut sessions,
+                // What was does not change any more.
+                "at" if !value.is_empty() => {
+                    let detail =
+                        "a stream tells what changes from now on: read a report as it was without `stream`";
+                    return Err(Problem::bad_parameter(detail).with("parameter", "at"));
+                }
                 _ => {
                     if !pair.is_empty() {
                         found.report.push(if found.report.is_empty() { '?' } else { '&' });
@@ -148,6 +154,7 @@ mod tests {
             "the report refuses it"
         );
         assert!(one.parameters(Some("token=a&token=b")).is_err());
+        assert!(one.parameters(Some("at=1732190400000")).is_err(), "what was does not change");
     }
 
     #[test]

@@ -88,6 +88,8 @@ problems! {
     not_implemented "not-implemented" 501 "This server does not know how to do that";
     /// This chain has not read as far as the client's token yet.
     behind_token "behind-token" 503 "The data is not as new as what you have seen";
+    /// It takes a while, and is worked on: the same question finds it done later.
+    in_preparation "in-preparation" 503 "The answer is being prepared";
     /// For now; try again.
     unavailable "unavailable" 503 "The service is not available right now";
     /// The time that the client allowed has passed.

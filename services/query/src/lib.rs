@@ -13,8 +13,9 @@
 //! | which route is the newest | `newest.rs` |
 //! | until when an answer is waited for | `deadline.rs` |
 //! | which store, which cut, how long to wait | `reading.rs` `health.rs` |
-//! | one call each | `sessions.rs` `report.rs` `trend.rs` `rejected.rs` `compare.rs` `catalogue.rs` `operator.rs` `status.rs` `copies.rs` `repairs.rs` |
+//! | one call each | `sessions.rs` `report.rs` `trend.rs` `rejected.rs` `compare.rs` `explain.rs` `catalogue.rs` `operator.rs` `status.rs` `copies.rs` `repairs.rs` |
 //! | boards | `rankings/` |
+//! | what was, from the log | `past/` |
 //! | figures as JSON | `figures.rs` `buckets.rs` |
 //! | what partner teams read directly | `partners/` |
 //! | the description of the whole port | `openapi/` `schemas.rs` `described.rs`; as a page: `docs/` |
@@ -29,6 +30,7 @@ mod cursor;
 mod deadline;
 mod described;
 mod docs;
+mod explain;
 mod figures;
 mod health;
 mod listing;
@@ -36,6 +38,7 @@ mod newest;
 mod openapi;
 mod operator;
 mod partners;
+mod past;
 mod rankings;
 mod reading;
 mod rejected;
@@ -63,6 +66,7 @@ use crate::answer::Failure;
 use crate::asker::Askers;
 use crate::health::Health;
 use crate::newest::Newest;
+use crate::past::Desk;
 use crate::rankings::Rankings;
 
 pub use openapi::openapi;
@@ -79,6 +83,7 @@ pub struct Query {
     newest: Arc<Newest>,
     askers: Arc<Askers>,
     rankings: Arc<Rankings>,
+    desk: Arc<Desk>,
 }
 
 impl Query {
@@ -95,6 +100,7 @@ impl Query {
             newest: Arc::default(),
             askers: Arc::default(),
             rankings: Arc::default(),
+            desk: Arc::default(),
         }
     }
 
@@ -145,6 +151,7 @@ fn routes() -> OpenApiRouter<Arc<Query>> {
         .routes(routes!(report::report))
         .routes(routes!(trend::trend))
         .routes(routes!(compare::compare))
+        .routes(routes!(explain::explain))
         .routes(routes!(rejected::rejected))
         .routes(routes!(rejected::dead_letters))
         .routes(routes!(catalogue::metrics))

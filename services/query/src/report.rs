@@ -7,7 +7,6 @@ use axum::response::Response;
 use serde::ser::{SerializeMap, SerializeSeq, Serializer};
 use serde::{Deserialize, Serialize};
 use tandem_model::catalogue::{OTHER, STORED};
-use tandem_model::problem::Problem;
 use tandem_model::scope::View;
 use tandem_model::{Breakdown, Row, Values};
 use utoipa::{IntoParams, ToSchema};
@@ -32,8 +31,9 @@ pub(crate) struct ReportParameters {
     /// a whole has are left out of the breakdowns.
     #[param(style = Form, explode = false, value_type = Option<Vec<MetricName>>, example = json!(["views", "gmv_fen"]))]
     metrics: Option<String>,
-    /// Reserved for reports as of an earlier token or time; not supported yet, and so not described.
-    #[param(ignore)]
+    /// As it was then: the token of an answer about the session, or a time in milliseconds, which stands for
+    /// the newest beat that is not later; now when absent. What may be seen is decided as of today.
+    #[param(value_type = Option<String>)]
     at: Option<String>,
 }
 
@@ -91,10 +91,8 @@ pub(crate) async fn report(
     Named(id): Named,
     Parameters(parameters): Parameters<ReportParameters>,
 ) -> Result<Response, Failure> {
-    if given("at", &parameters.at).text().is_some() {
-        let sentence = "`at` is not supported yet: leave it out to read the present figures";
-        return Err(Problem::bad_parameter(sentence).with("parameter", "at").into());
-    }
+    let given_at = given("at", &parameters.at);
+    let at = query.at(given_at, &id)?;
     let selection = Selection::of(given("metrics", &parameters.metrics))?;
     let asked = given("breakdowns", &parameters.breakdowns);
     let asked = match asked.is_empty() {
@@ -105,6 +103,13 @@ pub(crate) async fn report(
     let view = call.asker.view(&reading.rows.session);
     let wanted = asked.unwrap_or_else(|| sight::breakdowns(view));
     sight::check(view, &wanted)?;
+    let reading = match at {
+        None => reading,
+        Some(at) => {
+            at.check(given_at, reading.cut)?;
+            query.then(&call, reading, at).await?
+        }
+    };
     let meta = query.meta_of(&call, &reading);
     let rows = &reading.rows.rows;
     let room_metrics = if view == View::Whole { selection.room.as_slice() } else { &[] };

@@ -140,6 +140,16 @@ pub(crate) fn points() -> Array {
     ArrayBuilder::new().items(Ref::from_schema_name(POINT)).build()
 }
 
+/// A number, or none.
+pub(crate) fn nullable_number() -> Object {
+    ObjectBuilder::new().schema_type(SchemaType::from_iter([Type::Number, Type::Null])).build()
+}
+
+/// A whole number, also below 0.
+pub(crate) fn whole_number() -> Object {
+    ObjectBuilder::new().schema_type(Type::Integer).build()
+}
+
 /// Per metric the difference from the first session.
 pub(crate) fn differences() -> Object {
     let number = || SchemaType::from_iter([Type::Number, Type::Null]);
@@ -232,6 +242,8 @@ names! {
     ChainName "Chain" Chain::ALL.map(Chain::name);
     /// How series are laid side by side.
     AlignName "Align" ["start", "clock"];
+    /// What a difference between two readings comes of.
+    CauseName "Cause" tandem_past::Cause::ALL.map(tandem_past::Cause::name);
     /// What may be the clock of events that come in.
     ClockName "Clock" ["replay"];
 }

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use tandem_model::problem::Problem;
 use tandem_model::scope::View;
-use tandem_model::{Breakdown, RowKey, Table};
+use tandem_model::{Breakdown, RowKey, SessionRow, Table};
 use tandem_storage::{Part, Select, SessionRows};
 
 use crate::asker::Asker;
@@ -57,7 +57,18 @@ pub(crate) fn of(asker: &Asker, rows: Arc<SessionRows>, asked: &Select) -> Optio
     if asker.grants().is_none() {
         return Some(rows);
     }
-    let view = asker.view(&rows.session);
+    shown(asker.view(&rows.session), rows, asked)
+}
+
+/// Of all totals that a session had earlier, what the asker sees, who sees it now with this row.
+pub(crate) fn then(asker: &Asker, now: &SessionRow, rows: Arc<SessionRows>) -> Option<Arc<SessionRows>> {
+    match asker.grants() {
+        None => Some(rows),
+        Some(_) => shown(asker.view(now), rows, &Select::Totals),
+    }
+}
+
+fn shown(view: View<'_>, rows: Arc<SessionRows>, asked: &Select) -> Option<Arc<SessionRows>> {
     if !is_there(view, &rows) {
         return None;
     }

@@ -83,6 +83,8 @@ fn complete_parameter(path: &str, parameter: &mut Value) {
             };
             *schema = json!({"type": "string", "format": list, "pattern": "^[A-Za-z0-9_-]+$"});
         }
+        ("from" | "to", _) if path == "/v1/sessions/{id}/explain" => *schema = then(),
+        ("at", _) if path == "/v1/sessions/{id}/report" => *schema = then(),
         ("from" | "to", _) => schema["maximum"] = INT_MAX.into(),
         ("Last-Event-ID" | "last_event_id" | "token", _) => *schema = token(),
         // As many as the operator allows.
@@ -222,6 +224,11 @@ fn id() -> Value {
 /// What only answers of this very system hold: a client takes it from there and does not look into it.
 fn token() -> Value {
     json!({"type": "string", "format": "tandem-token", "maxLength": 16_384, "pattern": "^[A-Za-z0-9_-]+$"})
+}
+
+/// A token, or a time in milliseconds.
+fn then() -> Value {
+    json!({"type": "string", "format": "tandem-then", "maxLength": 16_384, "pattern": "^[A-Za-z0-9_-]+$"})
 }
 
 pub(super) fn header(name: &str) -> Value {

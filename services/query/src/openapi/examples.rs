@@ -26,6 +26,8 @@ pub(super) fn parameter(path: &str, name: &str) -> Value {
         "anchor_id" => json!("a-1"),
         "status" => json!("live"),
         "from" if path == "/v1/log/{partition}" => json!(41),
+        "from" | "to" if path == "/v1/sessions/{id}/explain" => json!("1732190400000"),
+        "at" if path == "/v1/sessions/{id}/report" => json!("1732190400000"),
         "from" => json!(1_732_190_400_000_u64),
         "to" => json!(1_732_194_000_000_u64),
         "limit" => json!(20),
@@ -110,6 +112,21 @@ pub(super) fn answer(path: &str) -> Option<Value> {
                 {"t": 1_732_190_400_000_u64, "minute": 0, "views": 50, "viewers": 41}]}],
             "meta": meta(),
         }),
+        "/v1/sessions/{id}/explain" => json!({
+            "session_id": "s-20241121-0001",
+            "from": reading(1_732_190_400_000, 9_001, "5f1c09a3b2d4e6775f1c09a3b2d4e677"),
+            "to": reading(1_732_190_412_000, 9_243, "0f1e2d3c4b5a69788796a5b4c3d2e1f0"),
+            "differences": [
+                {"metric": "views", "from": 121, "to": 123, "difference": 2, "parts": [
+                    {"cause": "new_events", "difference": 1, "records": 1, "samples": [{"partition": 2, "offset": 9_107,
+                        "what": "enter", "event_id": "e-18", "ts": 1_732_190_405_000_u64, "added": 1}]},
+                    {"cause": "late_arrivals", "difference": 1, "records": 1, "samples": [{"partition": 2, "offset": 9_042,
+                        "what": "enter", "event_id": "e-17", "ts": 1_732_190_399_000_u64, "added": 1}]}]},
+                {"metric": "gpm_fen", "from": 8_181_818.181_818_182, "to": 8_048_780.487_804_878,
+                    "difference": -133_037.694_013_304, "of": ["gmv_fen", "views"]},
+            ],
+            "meta": meta(),
+        }),
         "/v1/sessions/{id}/rejected" | "/v1/deadletters" => json!({
             "rejected": [{"reason": "late", "detail": null, "partition": 0, "offset": 41, "clock": 1_732_190_412_000_u64,
                 "ts": 1_732_189_000_000_u64, "event_id": "e-17", "type": "order_paid",
@@ -188,6 +205,11 @@ pub(super) fn answer(path: &str) -> Option<Value> {
         "/v1/docs" => json!("<!doctype html><html lang=\"en\">…</html>"),
         _ => return None,
     })
+}
+
+/// A reading of which another one is the difference.
+fn reading(as_of: u64, next: u64, digest: &str) -> Value {
+    json!({"as_of": as_of, "partition": 2, "next": next, "state": "live", "definitions": 1, "digest": digest})
 }
 
 /// An answer about one period of a board.

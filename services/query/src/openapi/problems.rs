@@ -47,7 +47,7 @@ const BODIES: [Ending; 4] = [
     ending("UnsupportedEncoding", 415, &["unsupported-encoding"]),
 ];
 /// For now.
-const READ_LATER: Ending = ending("ReadLater", 503, &["behind-token", "unavailable"]);
+const READ_LATER: Ending = ending("ReadLater", 503, &["behind-token", "in-preparation", "unavailable"]);
 const TOO_LATE: Ending = ending("DeadlinePassed", 504, &["deadline-passed"]);
 const WRITE_LATER: Ending = ending("WriteLater", 503, &["unavailable"]);
 
@@ -186,6 +186,7 @@ fn detail(name: &str) -> &'static str {
         "behind-token" => {
             "this chain has not read as far as your token yet: try again in a second, or ask the other chain"
         }
+        "in-preparation" => "the session is being computed again from the log: ask the same in a second",
         "unavailable" => "this chain's store does not answer right now: try again in a second",
         "deadline-passed" => {
             "there was no answer within the time of your Tandem-Timeout-Ms: allow more, or try again"

@@ -15,6 +15,7 @@ mod lists;
 mod operators;
 mod parameters;
 mod partners;
+mod past;
 mod rankings;
 mod scoped_lists;
 mod scoped_looks;

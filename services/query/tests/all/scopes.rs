@@ -21,7 +21,7 @@ pub(crate) const BARE: &str = "s-3";
 
 /// Every call about one session, and whether somebody who sees its items, or its channels, may make
 /// it.
-pub(crate) const CALLS: [(&str, bool, bool); 17] = [
+pub(crate) const CALLS: [(&str, bool, bool); 22] = [
     ("/v1/sessions/{id}", true, true),
     ("/v1/sessions/{id}/report", true, true),
     ("/v1/sessions/{id}/report?breakdowns=", true, true),
@@ -29,6 +29,11 @@ pub(crate) const CALLS: [(&str, bool, bool); 17] = [
     ("/v1/sessions/{id}/report?breakdowns=channel&metrics=views", false, true),
     ("/v1/sessions/{id}/report?breakdowns=source", false, false),
     ("/v1/sessions/{id}/report?breakdowns=item,channel", false, false),
+    ("/v1/sessions/{id}/report?at=1732190580000", true, true),
+    ("/v1/sessions/{id}/report?at=1732190580000&breakdowns=item", true, false),
+    ("/v1/sessions/{id}/report?at=1732190580000&breakdowns=channel", false, true),
+    ("/v1/sessions/{id}/explain?from=1732190580000", false, false),
+    ("/v1/sessions/{id}/explain?from=1732190580000&metrics=views", false, false),
     ("/v1/sessions/{id}/trend", false, false),
     ("/v1/sessions/{id}/trend?by=item&metrics=views,gmv_fen", true, false),
     ("/v1/sessions/{id}/trend?by=channel&step=10s", false, true),

@@ -257,12 +257,20 @@ impl World {
     }
 
     /// With these headers and no others.
+    ///
+    /// What takes a while to prepare is asked for again.
     pub(crate) async fn send_just(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {
-        let mut request = Request::builder().method(method).uri(path);
-        for (name, value) in headers {
-            request = request.header(*name, *value);
+        loop {
+            let mut request = Request::builder().method(method.clone()).uri(path);
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            let answer = self.pass(request.body(Body::empty()).unwrap()).await;
+            if answer.status != 503 || !answer.text.contains(":in-preparation\"") {
+                return answer;
+            }
+            assert_eq!(answer.header("retry-after"), "1");
         }
-        self.pass(request.body(Body::empty()).unwrap()).await
     }
 
     /// As somebody with this scope.
