@@ -56,7 +56,13 @@ struct Asked {
 
 impl Default for Rankings {
     fn default() -> Self {
-        let calendar = Calendar::default();
+        Self::within(Calendar::default())
+    }
+}
+
+impl Rankings {
+    /// In this calendar, which must be that of the chain's fold.
+    pub(crate) fn within(calendar: Calendar) -> Self {
         let facts = Facts::new(calendar.clone());
         let gathered = Gathered {
             facts,
@@ -67,9 +73,7 @@ impl Default for Rankings {
         };
         Self { calendar, gathered: Mutex::new(gathered) }
     }
-}
 
-impl Rankings {
     pub(crate) const fn calendar(&self) -> &Calendar {
         &self.calendar
     }
