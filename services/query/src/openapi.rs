@@ -52,6 +52,7 @@ mod problems;
         (name = "figures", description = "What a session's figures are: as a whole, split, over time, side by side."),
         (name = "sessions", description = "Which sessions there are."),
         (name = "boards", description = "Who stands where: rankings by the hour, day, week and month."),
+        (name = "anchors", description = "Whose sessions they are: anchors over days."),
         (name = "quality", description = "What was not counted, and why."),
         (name = "catalogue", description = "What the figures mean."),
         (name = "events", description = "Events in."),
