@@ -107,6 +107,7 @@ async fn check_other_readings(api: &Api, input: &Input) {
     api.read(&format!("/v1/sessions/{first}/compare?with={others}&align=start"), &token).await;
     api.read(&format!("/v1/sessions/{first}/compare?with={others}&align=clock&metrics=views"), &token).await;
     check_anchors(api, &token, &ids).await;
+    api.read(&format!("/v1/sessions/{first}/compare?breakdowns=source&at=600000"), &token).await;
     for path in [
         "/v1/rankings",
         "/v1/rankings/session.gmv?period=day",

@@ -59,7 +59,7 @@ mod problems;
         (name = "system", description = "The system itself."),
         (name = "operators", description = "For operators only."),
     ),
-    components(schemas(crate::report::BreakdownRow, crate::figures::RawSource)),
+    components(schemas(crate::compare::ComparedKey, crate::report::BreakdownRow, crate::figures::RawSource)),
     paths(
         described::post_events,
         described::post_repairs,

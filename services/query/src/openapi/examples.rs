@@ -104,10 +104,14 @@ pub(super) fn answer(path: &str) -> Option<Value> {
             "at_ms": 60_000,
             "not_at": ["viewers"],
             "sessions": [
-                {"session": session(), "metrics": {"views": 50, "viewers": null}, "difference": null},
+                {"session": session(), "metrics": {"views": 50, "viewers": null}, "difference": null,
+                    "marks": {"views": "best"}, "breakdowns": {}},
                 {"session": session(), "metrics": {"views": 45, "viewers": null}, "difference":
-                    {"views": {"absolute": -5, "relative": -0.1}, "viewers": {"absolute": null, "relative": null}}},
+                    {"views": {"absolute": -5, "relative": -0.1}, "viewers": {"absolute": null, "relative": null}},
+                    "marks": {"views": "worst"}, "breakdowns": {}},
             ],
+            "usual": {"median_of": 12, "median": {"views": 41.5, "viewers": null},
+                "percentile": {"views": 0.71, "viewers": null}, "reason": null},
             "series": [{"key": "s-20241121-0001", "points": [
                 {"t": 1_732_190_400_000_u64, "minute": 0, "views": 50, "viewers": 41}]}],
             "meta": meta(),

@@ -92,6 +92,8 @@ async fn every_answer_is_as_the_document_says() {
         "/v1/sessions/s1/trend?by=source&step=5m&metrics=views",
         "/v1/sessions/s1/compare?with=s2",
         "/v1/sessions/s1/compare?with=s2&at=60000&align=clock",
+        "/v1/sessions/s1/compare?with=s2&breakdowns=source,item",
+        "/v1/sessions/s2/compare?at=60000",
         "/v1/sessions/s1/rejected?limit=1",
         "/v1/anchors/anchor-of-s1",
         "/v1/anchors/anchor-of-s1?from=1732190400000&metrics=views,viewers,refunds,net_gmv_fen",

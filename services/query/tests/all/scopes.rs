@@ -21,7 +21,7 @@ pub(crate) const BARE: &str = "s-3";
 
 /// Every call about one session, and whether somebody who sees its items, or its channels, may make
 /// it.
-pub(crate) const CALLS: [(&str, bool, bool); 17] = [
+pub(crate) const CALLS: [(&str, bool, bool); 18] = [
     ("/v1/sessions/{id}", true, true),
     ("/v1/sessions/{id}/report", true, true),
     ("/v1/sessions/{id}/report?breakdowns=", true, true),
@@ -35,6 +35,7 @@ pub(crate) const CALLS: [(&str, bool, bool); 17] = [
     ("/v1/sessions/{id}/trend?by=source", false, false),
     ("/v1/sessions/{id}/compare?with=s-9", false, false),
     ("/v1/sessions/s-9/compare?with={id}", false, false),
+    ("/v1/sessions/{id}/compare?breakdowns=fan", false, false),
     ("/v1/sessions/{id}/rejected", false, false),
     ("/v1/sessions/{id}/rejected?limit=1", false, false),
     ("/v1/sessions/{id}/trend?from=5&to=5", false, false),
