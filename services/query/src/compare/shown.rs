@@ -137,7 +137,8 @@ pub(super) fn marks(shown: &[Shown<'_>]) -> Vec<Marks> {
         if NEITHER.contains(&metric.id()) {
             continue;
         }
-        let told = || shown.iter().map(|shown| shown.values[index]).filter(|value| *value != Value::Null);
+        let told =
+            || shown.iter().map(move |shown| shown.values[index]).filter(|value| *value != Value::Null);
         let by = |one: &Value, other: &Value| order(*one, *other).unwrap_or(Ordering::Equal);
         let (Some(lowest), Some(highest)) = (told().min_by(by), told().max_by(by)) else { continue };
         if order(lowest, highest) != Some(Ordering::Less) {

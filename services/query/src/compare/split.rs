@@ -49,7 +49,7 @@ impl<'a> Split<'a> {
                 Shown::new(metrics, side.get(key).unwrap_or(&[0; STORED]), is_told)
             };
             for (index, (split, side)) in splits.iter_mut().zip(&all).enumerate() {
-                let rows = keys.iter().map(|key| {
+                let rows = keys.iter().map(|&key| {
                     let metrics = shown(side, key);
                     let difference = (index > 0).then(|| Differences::new(&shown(&all[0], key), &metrics));
                     ComparedKey { key, metrics, difference }

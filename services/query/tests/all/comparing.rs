@@ -123,14 +123,14 @@ async fn world_of(own: &[u64], others: &[u64]) -> World {
 
 #[tokio::test]
 async fn without_others_it_is_the_same_minute_last_time() {
-    let world = world_of(&[3, 4, 6], &[]).await;
+    let world = world_of(&[3, 4, 8], &[]).await;
     let answer = world.ok("/v1/sessions/p2/compare?metrics=views,viewers,unfollows").await;
     // On air for a minute and a half: the first two minutes begin before that.
     assert_eq!(answer["at_ms"], 90_000);
     let sessions = answer["sessions"].as_array().unwrap();
     assert_eq!((&sessions[0]["session"]["id"], &sessions[1]["session"]["id"]), (&json!("p2"), &json!("p1")));
-    assert_eq!((&sessions[0]["metrics"]["views"], &sessions[1]["metrics"]["views"]), (&json!(6), &json!(4)));
-    assert_eq!(sessions[1]["difference"]["views"], json!({"absolute": -2, "relative": -2.0 / 6.0}));
+    assert_eq!((&sessions[0]["metrics"]["views"], &sessions[1]["metrics"]["views"]), (&json!(8), &json!(4)));
+    assert_eq!(sessions[1]["difference"]["views"], json!({"absolute": -4, "relative": -0.5}));
     assert_eq!(
         (&sessions[0]["marks"], &sessions[1]["marks"]),
         (&json!({"views": "best"}), &json!({"views": "worst"}))
