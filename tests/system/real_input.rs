@@ -4,6 +4,8 @@
 //! Where the recordings are not at hand (they may not be republished), made-up events take their
 //! place, and the plain method says what is expected.
 
+use std::collections::BTreeMap;
+
 use tandem_model::Stored;
 
 use crate::api::{Api, Call};
@@ -106,6 +108,8 @@ async fn check_other_readings(api: &Api, input: &Input) {
     let others = others.iter().take(3).copied().collect::<Vec<_>>().join(",");
     api.read(&format!("/v1/sessions/{first}/compare?with={others}&align=start"), &token).await;
     api.read(&format!("/v1/sessions/{first}/compare?with={others}&align=clock&metrics=views"), &token).await;
+    check_anchors(api, &token, &ids).await;
+    api.read(&format!("/v1/sessions/{first}/compare?breakdowns=source&at=600000"), &token).await;
     for path in [
         "/v1/rankings",
         "/v1/rankings/session.gmv?period=day",
@@ -127,4 +131,34 @@ async fn check_other_readings(api: &Api, input: &Input) {
     let elsewhere = ["/v1/sessions/{id}/stream", "/v1/stream", "/v1/shield/verdicts/{request_id}"];
     missing.retain(|path| !elsewhere.contains(&path.as_str()));
     assert!(missing.is_empty(), "described, but not read here: {missing:?}");
+}
+
+/// The totals of all anchors' histories are those of all reports, and the days make them up.
+async fn check_anchors(api: &Api, token: &str, ids: &[&str]) {
+    let mut expected = BTreeMap::<String, u64>::new();
+    let mut range = BTreeMap::<String, (u64, u64)>::new();
+    for id in ids {
+        let report = api.read(&format!("/v1/sessions/{id}/report?breakdowns=&metrics=gmv_fen"), token).await;
+        let session = &report["session"];
+        let (Some(anchor), Some(started_at)) =
+            (session["anchor_id"].as_str(), session["started_at"].as_u64())
+        else {
+            continue;
+        };
+        *expected.entry(anchor.to_owned()).or_default() +=
+            report["metrics"]["gmv_fen"].as_u64().expect("a sum");
+        let (from, to) = range.entry(anchor.to_owned()).or_insert((started_at, started_at));
+        (*from, *to) = ((*from).min(started_at), (*to).max(started_at));
+    }
+    for (anchor, gmv_fen) in expected {
+        let (from, to) = range[&anchor];
+        let path = format!("/v1/anchors/{anchor}?from={from}&to={}&metrics=gmv_fen", to + 1);
+        let history = api.read(&path, token).await;
+        let days = history["days"].as_array().expect("days").iter();
+        let by_day: u64 = days.map(|day| day["metrics"]["gmv_fen"].as_u64().expect("a sum")).sum();
+        let follow_ups = history["follow_ups"]["gmv_fen"].as_u64().expect("a sum");
+        assert_eq!(history["totals"]["gmv_fen"].as_u64(), Some(gmv_fen), "{anchor}");
+        assert_eq!(by_day + follow_ups, gmv_fen, "{anchor}");
+        api.read(&format!("/v1/anchors/{anchor}/sessions?limit=2"), token).await;
+    }
 }

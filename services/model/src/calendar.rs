@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
@@ -250,6 +251,12 @@ impl Calendar {
         self.day_start(start.saturating_sub(1))
     }
 
+    /// The local date of `ts`, as in `2024-11-21`; none after the year 9999, which event times are not
+    /// bound to.
+    pub fn date_text(&self, ts: u64) -> Option<String> {
+        self.civil(ts.min(FARTHEST)).map(|date| date.to_string())
+    }
+
     fn offset(&self, ts: u64) -> Offset {
         let offsets = &self.zone.offsets;
         match offsets.last() {
@@ -293,9 +300,14 @@ impl Calendar {
 
     /// Year and month; none beyond the calendar of people, which event times are not bound to.
     fn month(&self, ts: u64) -> Option<(i16, i8)> {
-        let seconds = self.date(ts).checked_mul(DAY_MS as i64 / 1_000)?;
-        let date = Timestamp::from_second(seconds).ok()?.to_zoned(TimeZone::UTC).date();
+        let date = self.civil(ts)?;
         Some((date.year(), date.month()))
+    }
+
+    /// What a calendar on the wall shows; none beyond its end.
+    fn civil(&self, ts: u64) -> Option<Date> {
+        let seconds = self.date(ts).checked_mul(DAY_MS as i64 / 1_000)?;
+        Some(Timestamp::from_second(seconds).ok()?.to_zoned(TimeZone::UTC).date())
     }
 }
 

@@ -66,6 +66,15 @@ impl Failure {
         Self { problem: Problem::unknown_session(detail), token: Some(token.encode()) }
     }
 
+    /// There is no such anchor for the asker up to where `token` reaches.
+    pub(crate) fn unknown_anchor(id: &str, token: String) -> Self {
+        let named = if tandem_model::id::is_id(id) { format!("`{id}`") } else { "with this id".to_owned() };
+        let detail = format!(
+            "no anchor {named} is known: check the id; an anchor exists from the start of their first session on"
+        );
+        Self { problem: Problem::not_found(detail), token: Some(token) }
+    }
+
     /// What this chain has of the session is being computed again.
     pub(crate) fn repairing() -> Self {
         Problem::unavailable(

@@ -16,10 +16,13 @@
 //! | one call each | `sessions.rs` `report.rs` `trend.rs` `rejected.rs` `compare.rs` `explain.rs` `catalogue.rs` `operator.rs` `status.rs` `copies.rs` `repairs.rs` |
 //! | boards | `rankings/` |
 //! | what was, from the log | `past/` |
+//! | anchors over days | `anchors/` |
+//! | the rows of many sessions | `gathering.rs` |
 //! | figures as JSON | `figures.rs` `buckets.rs` |
 //! | what partner teams read directly | `partners/` |
 //! | the description of the whole port | `openapi/` `schemas.rs` `described.rs`; as a page: `docs/` |
 
+mod anchors;
 mod answer;
 mod asker;
 mod buckets;
@@ -32,6 +35,7 @@ mod described;
 mod docs;
 mod explain;
 mod figures;
+mod gathering;
 mod health;
 mod listing;
 mod newest;
@@ -56,6 +60,7 @@ use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
+use tandem_model::Calendar;
 use tandem_model::problem::Problem;
 use tandem_model::route::Chain;
 use tandem_storage::{ChainStores, EventLog};
@@ -102,6 +107,12 @@ impl Query {
             rankings: Arc::default(),
             desk: Arc::default(),
         }
+    }
+
+    /// The same in another calendar than the default one: that in which the chain folds.
+    #[must_use]
+    pub fn within(self, calendar: Calendar) -> Self {
+        Self { rankings: Arc::new(Rankings::within(calendar)), ..self }
     }
 
     /// The same, which describes what there is for partner teams to read directly.
@@ -156,6 +167,8 @@ fn routes() -> OpenApiRouter<Arc<Query>> {
         .routes(routes!(rejected::dead_letters))
         .routes(routes!(catalogue::metrics))
         .routes(routes!(partners::tables))
+        .routes(routes!(anchors::anchor))
+        .routes(routes!(anchors::anchor_sessions))
         .routes(routes!(rankings::boards))
         .routes(routes!(rankings::ranking))
         .routes(routes!(rankings::subject))

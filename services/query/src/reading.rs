@@ -229,7 +229,7 @@ impl Query {
 
     /// Looks now and then whether a partition is being repaired; beside the read, which does not
     /// wait for it.
-    fn look_for_repair(&self, partition: PartitionId) {
+    pub(crate) fn look_for_repair(&self, partition: PartitionId) {
         if self.health.is_repair_look_due(partition) {
             let (stores, health) = (self.stores.clone(), Arc::clone(&self.health));
             tokio::spawn(async move {

@@ -165,6 +165,25 @@ pub(crate) fn differences() -> Object {
     object.schema_type(SchemaType::from_iter([Type::Object, Type::Null])).build()
 }
 
+/// Per metric a number or nothing.
+pub(crate) fn numbers() -> Object {
+    let number = || ObjectBuilder::new().schema_type(SchemaType::from_iter([Type::Number, Type::Null]));
+    Metric::all().fold(ObjectBuilder::new(), |object, metric| object.property(metric.id(), number())).build()
+}
+
+/// The metrics in which a session is the best or the worst.
+pub(crate) fn marks() -> Object {
+    let mark = || ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["best", "worst"]));
+    Metric::all().fold(ObjectBuilder::new(), |object, metric| object.property(metric.id(), mark())).build()
+}
+
+/// Per breakdown the keys side by side.
+pub(crate) fn compared_breakdowns() -> Object {
+    let rows = || ArrayBuilder::new().items(Ref::from_schema_name("ComparedKey"));
+    let all = Breakdown::PUBLIC.into_iter();
+    all.fold(ObjectBuilder::new(), |object, breakdown| object.property(breakdown.name(), rows())).build()
+}
+
 /// Per stored metric what an event would have added.
 pub(crate) fn would_add() -> Object {
     Stored::ALL

@@ -7,12 +7,11 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use tandem_model::partition::partition_of;
 use tandem_model::row::SessionState;
-use tandem_model::{Cut, SessionRow};
+use tandem_model::{PartitionId, SessionId, SessionRow};
 use tandem_storage::{Select, SessionQuery};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::answer::{Failure, json};
-use crate::reading::numbered;
 use crate::request::{Call, Named, Parameters, given};
 use crate::schemas::StateName;
 use crate::wire::Meta;
@@ -193,17 +192,7 @@ pub(crate) async fn sessions(
     let has_more = found.len() > limit;
     found.truncate(limit);
 
-    // The list is complete up to the positions read before it, and may show later changes: the
-    // token covers those too, by the progress after it and by the versions of the rows shown.
-    let mut shown = query.progress().await?;
-    for (id, row) in &found {
-        let partition = partition_of(id.as_str().as_bytes(), query.log.partitions());
-        let cut = &mut shown[partition.0 as usize];
-        cut.next = cut.next.max(row.offset + 1);
-    }
-    let cuts: Vec<Cut> =
-        complete.iter().zip(shown).map(|(complete, shown)| Cut { clock: complete.clock, ..shown }).collect();
-    let meta = query.meta(&call, &numbered(&cuts), SessionState::Live, is_stale);
+    let meta = query.meta_of_list(&call, &complete, versions(&query, &found), is_stale).await?;
     let last = found.last().filter(|_| has_more);
     let answer = SessionsAnswer {
         sessions: found.iter().map(|(id, row)| Session::new(id.as_str(), row)).collect(),
@@ -211,4 +200,10 @@ pub(crate) async fn sessions(
         meta: &meta,
     };
     Ok(json(&answer, &meta))
+}
+
+/// Of each session of a list its partition and the position after its version.
+pub(crate) fn versions(query: &Query, found: &[(SessionId, SessionRow)]) -> Vec<(PartitionId, u64)> {
+    let partitions = query.log.partitions();
+    found.iter().map(|(id, row)| (partition_of(id.as_str().as_bytes(), partitions), row.offset + 1)).collect()
 }

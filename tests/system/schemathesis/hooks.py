@@ -23,6 +23,8 @@ def get(path):
 
 SESSIONS = get("/v1/sessions?limit=5")
 IDS = [session["id"] for session in SESSIONS["sessions"]]
+ANCHORS = [session["anchor_id"] for session in SESSIONS["sessions"] if session["anchor_id"]]
+DAYS_MAX_MS = 93 * 86_400_000
 CURSORS = {
     "tandem-session-cursor": [get(f"/v1/sessions?limit={limit}")["next_cursor"] for limit in (1, 2)],
     "tandem-place-cursor": [get("/v1/deadletters?limit=1")["next_cursor"]],
@@ -87,10 +89,12 @@ def serialize_lines(context, value):
 
 @schemathesis.hook
 def map_path_parameters(context, path_parameters):
-    """Half of all calls about a session are about one there is."""
+    """Half of all calls about a session or an anchor are about one there is."""
     known = path_parameters.get("id") if path_parameters else None
     if isinstance(known, str) and known and len(known) % 2 == 0:
-        path_parameters["id"] = IDS[len(known) % len(IDS)]
+        operation = getattr(context, "operation", None)
+        there = ANCHORS if operation is not None and "/anchors/" in operation.path else IDS
+        path_parameters["id"] = there[len(known) % len(there)]
     return path_parameters
 
 
@@ -115,6 +119,13 @@ def filter_case(context, case):
         # The first reading is not the later one.
         if query.get("from") != THEN[0] and query.get("to") == THEN[0] or query.get("from") == query["to"]:
             return False
+    if case.operation.path == "/v1/anchors/{id}":
+        try:
+            if query.get("from") not in (None, "") and query.get("to") not in (None, ""):
+                if not 0 < int(query["to"]) - int(query["from"]) <= DAYS_MAX_MS:
+                    return False
+        except (TypeError, ValueError):
+            pass
     if case.operation.path.endswith("/compare") and path.get("id") in listed(query.get("with", [])):
         return False
     return True

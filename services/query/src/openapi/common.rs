@@ -77,7 +77,7 @@ fn complete_parameter(path: &str, parameter: &mut Value) {
         }
         ("cursor", _) => {
             let list = match path {
-                "/v1/sessions" => "tandem-session-cursor",
+                "/v1/sessions" | "/v1/anchors/{id}/sessions" => "tandem-session-cursor",
                 _ if path.starts_with("/v1/rankings") => "tandem-rank-cursor",
                 _ => "tandem-place-cursor",
             };

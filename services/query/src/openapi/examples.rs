@@ -31,7 +31,9 @@ pub(super) fn parameter(path: &str, name: &str) -> Value {
         "from" => json!(1_732_190_400_000_u64),
         "to" => json!(1_732_194_000_000_u64),
         "limit" => json!(20),
-        "cursor" if path == "/v1/sessions" => json!("czEuMTczMjE5MDQwMDAwMC5zLTIwMjQxMTIxLTAwMDE"),
+        "cursor" if path == "/v1/sessions" || path.starts_with("/v1/anchors") => {
+            json!("czEuMTczMjE5MDQwMDAwMC5zLTIwMjQxMTIxLTAwMDE")
+        }
         "cursor" if path.starts_with("/v1/rankings") => json!("cjEuMTczMjE5MDQwNTAwMC4xMDA"),
         "cursor" => json!("cDEuMC40MQ"),
         "step" => json!("5m"),
@@ -104,10 +106,14 @@ pub(super) fn answer(path: &str) -> Option<Value> {
             "at_ms": 60_000,
             "not_at": ["viewers"],
             "sessions": [
-                {"session": session(), "metrics": {"views": 50, "viewers": null}, "difference": null},
+                {"session": session(), "metrics": {"views": 50, "viewers": null}, "difference": null,
+                    "marks": {"views": "best"}, "breakdowns": {}},
                 {"session": session(), "metrics": {"views": 45, "viewers": null}, "difference":
-                    {"views": {"absolute": -5, "relative": -0.1}, "viewers": {"absolute": null, "relative": null}}},
+                    {"views": {"absolute": -5, "relative": -0.1}, "viewers": {"absolute": null, "relative": null}},
+                    "marks": {"views": "worst"}, "breakdowns": {}},
             ],
+            "usual": {"median_of": 12, "median": {"views": 41.5, "viewers": null},
+                "percentile": {"views": 0.71, "viewers": null}, "reason": null},
             "series": [{"key": "s-20241121-0001", "points": [
                 {"t": 1_732_190_400_000_u64, "minute": 0, "views": 50, "viewers": 41}]}],
             "meta": meta(),
@@ -195,6 +201,12 @@ pub(super) fn answer(path: &str) -> Option<Value> {
             "subject": {"id": "s-20241121-0001", "name": "Winter coats"}, "score": 990_000,
             "parts": {"gmv_fen": 990_000}, "percentile": 0.986_710_963, "to_next": 1_200.0,
         })),
+        "/v1/anchors/{id}" => anchor(),
+        "/v1/anchors/{id}/sessions" => json!({
+            "sessions": [{"session": session(), "metrics": {"views": 123, "viewers": 98, "orders": 1, "gmv_fen": 9_900}}],
+            "next_cursor": null,
+            "meta": meta(),
+        }),
         "/v1/status" => status(),
         "/v1/openapi.json" => {
             json!({"openapi": "3.1.0", "info": {"title": "Tandem", "version": "1"}, "paths": {}})
@@ -222,6 +234,28 @@ fn ranking(rest: Value) -> Value {
         answer.extend(rest);
     }
     answer
+}
+
+/// One session, over midnight; a viewer stayed, and an order was refunded in the week after.
+fn anchor() -> Value {
+    let day = |date: &str, from: u64, metrics: Value| json!({"date": date, "from": from, "to": from + 86_400_000, "sessions": 1, "metrics": metrics});
+    json!({
+        "anchor": {"id": "a-1", "name": "Lin", "fans": 120_000, "category": "clothing"},
+        "from": 1_732_118_400_000_u64,
+        "to": 1_732_204_800_000_u64,
+        "time_zone": "Asia/Shanghai",
+        "sessions": 1,
+        "totals": {"views": 123, "viewers": 98, "refund_fen": 9_900, "late_events": 2},
+        "distinct": {"viewers": {"value": 98, "exact": true}},
+        "days": [
+            day("2024-11-21", 1_732_118_400_000, json!({"views": 100, "viewers": 80, "refund_fen": 0})),
+            day("2024-11-22", 1_732_204_800_000, json!({"views": 23, "viewers": 19, "refund_fen": 0})),
+        ],
+        "follow_ups": {"views": 0, "refund_fen": 9_900},
+        "refused": {"late_events": 2},
+        "repeated": {"viewers": 1},
+        "meta": meta(),
+    })
 }
 
 fn status() -> Value {

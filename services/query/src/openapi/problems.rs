@@ -38,6 +38,7 @@ const KEYED: [Ending; 1] = [ending("Unauthorized", 401, &["unauthorized"])];
 const NO_SESSION: Ending = ending("NoSuchSession", 404, &["unknown-session", "not-found"]);
 const NO_PARTITION: Ending = ending("NoSuchPartition", 404, &["not-found"]);
 const NO_BOARD: Ending = ending("NoSuchBoard", 404, &["not-found"]);
+const NO_ANCHOR: Ending = ending("NoSuchAnchor", 404, &["not-found"]);
 const NO_VERDICT: Ending = ending("NoSuchVerdict", 404, &["not-found"]);
 /// Of bodies of events.
 const BODIES: [Ending; 4] = [
@@ -59,6 +60,7 @@ pub(super) fn of(path: &str) -> Vec<(String, &'static str)> {
     }
     match path {
         _ if path.contains("{board}") => endings.push(&NO_BOARD),
+        _ if path.starts_with("/v1/anchors") => endings.push(&NO_ANCHOR),
         _ if path.contains("{id}") || path == described::STREAMS => endings.push(&NO_SESSION),
         described::shield::PATH => endings.push(&NO_VERDICT),
         _ if path.contains('{') => endings.push(&NO_PARTITION),
@@ -76,7 +78,7 @@ pub(super) fn of(path: &str) -> Vec<(String, &'static str)> {
 pub(super) fn responses() -> Value {
     let all =
         ANY.iter().chain(&KEYED).chain([&NO_SESSION, &NO_PARTITION, &NO_BOARD, &NO_VERDICT]).chain(&BODIES);
-    let all = all.chain([&READ_LATER, &TOO_LATE, &WRITE_LATER]);
+    let all = all.chain([&NO_ANCHOR, &READ_LATER, &TOO_LATE, &WRITE_LATER]);
     let mut responses: serde_json::Map<String, Value> =
         all.map(|ending| (ending.name.to_owned(), response(ending))).collect();
     let known = "The figures are those that you named in `If-None-Match`: there is no body.";

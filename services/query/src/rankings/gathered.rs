@@ -76,13 +76,17 @@ impl CutOf {
 
 impl Default for Rankings {
     fn default() -> Self {
-        let calendar = Calendar::default();
-        let gathered = Gathered::new(&calendar);
-        Self { calendar, gathered: Mutex::new(gathered) }
+        Self::within(Calendar::default())
     }
 }
 
 impl Rankings {
+    /// In this calendar, which must be that of the chain's fold.
+    pub(crate) fn within(calendar: Calendar) -> Self {
+        let gathered = Gathered::new(&calendar);
+        Self { calendar, gathered: Mutex::new(gathered) }
+    }
+
     pub(crate) const fn calendar(&self) -> &Calendar {
         &self.calendar
     }

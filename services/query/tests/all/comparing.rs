@@ -91,3 +91,112 @@ async fn every_session_must_be_there() {
     assert_eq!((answer.status, answer.problem().as_str()), (404, "unknown-session"));
     assert!(answer.text.contains("nobody"), "{answer:?}");
 }
+
+/// One anchor's sessions an hour apart, each of so many viewers in its first minute and as many in its third,
+/// all final but for the last; and one session of each other anchor with so many.
+async fn world_of(own: &[u64], others: &[u64]) -> World {
+    let mut world = World::new();
+    world.beat(BEGIN - 700).await;
+    let mut second = BEGIN;
+    let sessions =
+        others.iter().enumerate().map(|(index, viewers)| (format!("o{index}"), format!("b{index}"), viewers));
+    let own = own.iter().enumerate().map(|(index, viewers)| (format!("p{index}"), "a1".to_owned(), viewers));
+    let sessions: Vec<_> = sessions.chain(own).collect();
+    for (number, (session, anchor, viewers)) in sessions.iter().enumerate() {
+        world.beat(second).await;
+        world.start_of(session, second * 1_000, anchor, None).await;
+        for minute in [0, 2] {
+            for viewer in 0..**viewers {
+                let enter = json!({"type": "enter", "user_id": format!("u{viewer}"), "source": "search"});
+                world.event(session, second * 1_000 + minute * 60_000 + viewer, enter).await;
+            }
+        }
+        if number + 1 < sessions.len() {
+            world.event(session, (second + 180) * 1_000, json!({"type": "session_end"})).await;
+            second += 3_600;
+        }
+    }
+    world.beat(second + 90).await;
+    world.flush().await;
+    world
+}
+
+#[tokio::test]
+async fn without_others_it_is_the_same_minute_last_time() {
+    let world = world_of(&[3, 4, 8], &[]).await;
+    let answer = world.ok("/v1/sessions/p2/compare?metrics=views,viewers,unfollows").await;
+    // On air for a minute and a half: the first two minutes begin before that.
+    assert_eq!(answer["at_ms"], 90_000);
+    let sessions = answer["sessions"].as_array().unwrap();
+    assert_eq!((&sessions[0]["session"]["id"], &sessions[1]["session"]["id"]), (&json!("p2"), &json!("p1")));
+    assert_eq!((&sessions[0]["metrics"]["views"], &sessions[1]["metrics"]["views"]), (&json!(8), &json!(4)));
+    assert_eq!(sessions[1]["difference"]["views"], json!({"absolute": -4, "relative": -0.5}));
+    assert_eq!(
+        (&sessions[0]["marks"], &sessions[1]["marks"]),
+        (&json!({"views": "best"}), &json!({"views": "worst"}))
+    );
+    let usual = &answer["usual"];
+    assert_eq!((&usual["median_of"], &usual["median"]["views"]), (&json!(2), &json!(3.5)));
+    assert_eq!(usual["median"]["viewers"], json!(null));
+    // One that is over stands beside the one before as a whole; the first stands alone.
+    let answer = world.ok("/v1/sessions/p1/compare?metrics=views,viewers").await;
+    assert_eq!(
+        (&answer["at_ms"], &answer["sessions"][1]["metrics"]),
+        (&json!(null), &json!({"views": 6, "viewers": 3}))
+    );
+    assert_eq!(answer["usual"]["median"], json!({"views": 6, "viewers": 3}));
+    let answer = world.ok("/v1/sessions/p0/compare?metrics=views").await;
+    assert_eq!((answer["sessions"].as_array().unwrap().len(), &answer["usual"]["median_of"]), (1, &json!(0)));
+    assert_eq!(answer["usual"]["median"], json!({"views": null}));
+}
+
+#[tokio::test]
+async fn peers_are_told_as_one_number_and_only_from_five_on() {
+    let few = world_of(&[3, 4], &[1, 2, 3, 5]).await;
+    let answer = few.ok("/v1/sessions/p0/compare?metrics=views").await;
+    assert_eq!(answer["usual"]["percentile"], json!({"views": null}));
+    assert_eq!(answer["usual"]["reason"], "too-few-peers");
+    let enough = world_of(&[3, 4], &[1, 2, 3, 5, 7]).await;
+    let answer = enough.ok("/v1/sessions/p0/compare?metrics=views,aov_fen").await;
+    // Two below and one equal, of five; nobody sold anything.
+    assert_eq!(answer["usual"]["percentile"], json!({"views": 0.5, "aov_fen": null}));
+    assert_eq!(answer["usual"]["reason"], json!(null));
+    for other in 0..5 {
+        assert!(!answer.to_string().contains(&format!("\"o{other}\"")), "{answer}");
+        assert!(!answer.to_string().contains(&format!("\"b{other}\"")), "{answer}");
+    }
+    // At the first minute, too; but not where too many minutes would have to be read.
+    let answer = enough.ok("/v1/sessions/p1/compare?metrics=views&at=60000").await;
+    assert_eq!(answer["usual"]["percentile"], json!({"views": 0.6}));
+    let answer = enough.ok("/v1/sessions/p1/compare?metrics=views&at=86400001").await;
+    assert_eq!(answer["usual"]["reason"], "moment-too-late");
+    // The session that is on air is nobody's peer.
+    let five = world_of(&[], &[1, 2, 3, 5, 7, 8]).await;
+    let answer = five.ok("/v1/sessions/o0/compare?metrics=views").await;
+    assert_eq!(answer["usual"]["reason"], "too-few-peers");
+}
+
+#[tokio::test]
+async fn sessions_side_by_side_by_their_keys() {
+    let world = world().await;
+    let answer = world.ok("/v1/sessions/s1/compare?with=s2&metrics=views,gmv_fen&breakdowns=source").await;
+    let keys = |index: usize| {
+        let rows = answer["sessions"][index]["breakdowns"]["source"].as_array().unwrap();
+        rows.iter()
+            .map(|row| (row["key"].as_str().unwrap(), row["metrics"]["views"].as_u64().unwrap()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(keys(0), [("follow", 1), ("recommend", 1), ("ads", 1), ("other", 1), ("unknown", 0)]);
+    assert_eq!(keys(1), [("follow", 0), ("recommend", 0), ("ads", 0), ("other", 0), ("unknown", 5)]);
+    let first = &answer["sessions"][1]["breakdowns"]["source"][0];
+    assert_eq!(first["difference"]["views"], json!({"absolute": -1, "relative": -1.0}));
+    // The keys' sums are the session's, also at a minute.
+    let answer =
+        world.ok("/v1/sessions/s1/compare?with=s2&metrics=views,viewers&breakdowns=source&at=120000").await;
+    for session in answer["sessions"].as_array().unwrap() {
+        let rows = session["breakdowns"]["source"].as_array().unwrap();
+        let sum: u64 = rows.iter().map(|row| row["metrics"]["views"].as_u64().unwrap()).sum();
+        assert_eq!(session["metrics"]["views"], sum);
+        assert_eq!(rows[0]["metrics"]["viewers"], json!(null));
+    }
+}

@@ -4,6 +4,7 @@
 
 mod world;
 
+mod anchors;
 mod comparing;
 mod consistency;
 mod copies;

@@ -12,7 +12,9 @@ use tandem_fold::Fold;
 use tandem_model::partition::partition_of;
 use tandem_model::retention::Retention;
 use tandem_model::route::Chain;
-use tandem_model::{Changes, Cut, LogId, PartitionId, PseudonymKey, Record, Scope, Token, headers};
+use tandem_model::{
+    Calendar, Changes, Cut, LogId, PartitionId, PseudonymKey, Record, Rules, Scope, Token, headers,
+};
 use tandem_query::Query;
 use tandem_storage::faulty::{self, ChainPlans};
 use tandem_storage::memory::{self, MemoryEventLog, MemoryRowStore};
@@ -74,15 +76,25 @@ impl World {
         Self::on(MemoryEventLog::new(PARTITIONS))
     }
 
+    /// A world whose days are those of this calendar.
+    pub(crate) fn within(calendar: Calendar) -> Self {
+        Self::with(MemoryEventLog::new(PARTITIONS), calendar)
+    }
+
     /// A world on an empty log of [`PARTITIONS`] partitions, with rows that go as in production.
     pub(crate) fn on(log: MemoryEventLog) -> Self {
+        Self::with(log, Calendar::default())
+    }
+
+    fn with(log: MemoryEventLog, calendar: Calendar) -> Self {
         let log = Arc::new(log);
         let rows = Arc::new(MemoryRowStore::with_retention(Retention::Tiers));
         let stores = ChainStores { rows, ..memory::chain_stores() };
         let plans = ChainPlans::default();
         let disturbed = faulty::chain_stores(stores.clone(), &plans);
-        let query = Query::new(Chain::A, log.clone(), disturbed);
-        let fold = |partition| Fold::new(PartitionId(partition), PARTITIONS, PseudonymKey::new([7; 16]));
+        let query = Query::new(Chain::A, log.clone(), disturbed).within(calendar.clone());
+        let rules = Rules { key: PseudonymKey::new([7; 16]), calendar };
+        let fold = |partition| Fold::new(PartitionId(partition), PARTITIONS, rules.clone());
         let folds = (0..PARTITIONS).map(fold).collect();
         Self {
             log,
