@@ -141,7 +141,7 @@ async fn a_bad_parameter_is_named_with_what_is_allowed() {
             "reason",
             &["late", "future", "duplicate", "malformed"],
         ),
-        ("/v1/sessions/parameters/compare", "with", &[]),
+        ("/v1/sessions/parameters/compare?with=parameters", "with", &[]),
         ("/v1/sessions/parameters/compare?with=parameters&align=end", "align", &["start", "clock"]),
     ];
     for (path, parameter, allowed) in cases {
