@@ -31,9 +31,18 @@ pub(crate) struct ReportParameters {
     /// a whole has are left out of the breakdowns.
     #[param(style = Form, explode = false, value_type = Option<Vec<MetricName>>, example = json!(["views", "gmv_fen"]))]
     metrics: Option<String>,
+    /// Described by [`ReportThen`]: streams have these parameters, too, but are of now.
+    #[param(ignore)]
+    at: Option<String>,
+}
+
+/// Which report.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[allow(dead_code, reason = "it is only described")]
+pub(crate) struct ReportThen {
     /// As it was then: the token of an answer about the session, or a time in milliseconds, which stands for
     /// the newest beat that is not later; now when absent. What may be seen is decided as of today.
-    #[param(value_type = Option<String>)]
     at: Option<String>,
 }
 
@@ -71,18 +80,22 @@ pub(crate) struct BreakdownRow<'a> {
     raw: Option<RawSources<'a>>,
 }
 
-/// The report of a session, live or off-air.
+/// The report of a session, live or off-air, now or as it was.
 ///
 /// All figures are of one consistent cut: the session's log up to one position, and nothing
 /// beyond it. Ratios are `null` where their divisor is 0.
 ///
 /// A merchant's key reads breakdown `item` of sessions that sold for the merchant, an advertiser's its
 /// own keys of breakdown `channel`; `metrics` and `distinct` are empty then.
+///
+/// With `at` the session is computed again from the log: the same figures to the byte on both chains, and
+/// whenever it is asked. That may take a while: 503 `in-preparation` then, and the same question a second
+/// later finds it done.
 #[utoipa::path(
     get,
     path = "/v1/sessions/{id}/report",
     tag = "figures",
-    params(("id" = String, Path, description = "The session's id.", example = "s-20241121-0001"), ReportParameters),
+    params(("id" = String, Path, description = "The session's id.", example = "s-20241121-0001"), ReportParameters, ReportThen),
     responses((status = 200, description = "The report.", body = Report)),
 )]
 pub(crate) async fn report(
