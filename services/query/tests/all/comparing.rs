@@ -98,8 +98,10 @@ async fn world_of(own: &[u64], others: &[u64]) -> World {
     let mut world = World::new();
     world.beat(BEGIN - 700).await;
     let mut second = BEGIN;
-    let sessions =
-        others.iter().enumerate().map(|(index, viewers)| (format!("o{index}"), format!("b{index}"), viewers));
+    let sessions = others
+        .iter()
+        .enumerate()
+        .map(|(index, viewers)| (format!("o{index}"), format!("peer{index}"), viewers));
     let own = own.iter().enumerate().map(|(index, viewers)| (format!("p{index}"), "a1".to_owned(), viewers));
     let sessions: Vec<_> = sessions.chain(own).collect();
     for (number, (session, anchor, viewers)) in sessions.iter().enumerate() {
@@ -163,7 +165,7 @@ async fn peers_are_told_as_one_number_and_only_from_five_on() {
     assert_eq!(answer["usual"]["reason"], json!(null));
     for other in 0..5 {
         assert!(!answer.to_string().contains(&format!("\"o{other}\"")), "{answer}");
-        assert!(!answer.to_string().contains(&format!("\"b{other}\"")), "{answer}");
+        assert!(!answer.to_string().contains(&format!("\"peer{other}\"")), "{answer}");
     }
     // At the first minute, too; but not where too many minutes would have to be read.
     let answer = enough.ok("/v1/sessions/p1/compare?metrics=views&at=60000").await;
