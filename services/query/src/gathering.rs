@@ -7,7 +7,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use tandem_model::partition::partition_of;
 use tandem_model::row::SessionState;
 use tandem_model::{Cut, PartitionId, SessionId};
-use tandem_storage::{Select, SessionRows, StoreError};
+use tandem_storage::{Select, SessionRows};
 
 use crate::Query;
 use crate::answer::Failure;
@@ -35,7 +35,7 @@ impl Query {
         }
         let rows = &*self.stores.rows;
         let read: Vec<Option<SessionRows>> = stream::iter(wanted)
-            .map(|(id, select)| async move { Ok::<_, StoreError>(rows.session(id.as_str(), &select).await?) })
+            .map(|(id, select)| async move { rows.session(id.as_str(), &select).await })
             .buffered(AT_ONCE)
             .try_collect()
             .await?;

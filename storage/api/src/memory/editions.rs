@@ -8,10 +8,14 @@ use tandem_model::{EditionPart, PartitionId, Step};
 
 use crate::{Editions, Result};
 
+/// Where a part is kept: partition, step, slot.
+type Place = (PartitionId, Step, u64);
+
 /// An [`Editions`] for tests: it keeps everything.
 #[derive(Default)]
 pub struct MemoryEditions {
-    kept: RwLock<BTreeMap<(PartitionId, Step, u64), (u64, EditionPart)>>,
+    /// Each part, with the log time it was kept at.
+    kept: RwLock<BTreeMap<Place, (u64, EditionPart)>>,
 }
 
 impl MemoryEditions {
