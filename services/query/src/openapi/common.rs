@@ -2,6 +2,7 @@
 //! protocol, what parameters can be, the problems it can end in.
 
 use serde_json::{Map, Value, json};
+use tandem_model::catalogue::BOARDS;
 use tandem_model::id::ID_CHARS_MAX;
 use tandem_model::time::INT_MAX;
 
@@ -69,6 +70,15 @@ fn complete_parameter(path: &str, parameter: &mut Value) {
     let (name, place) = (text(&parameter["name"]).to_owned(), text(&parameter["in"]).to_owned());
     let schema = &mut parameter["schema"];
     match (name.as_str(), place.as_str()) {
+        ("board", "path") => {
+            *schema =
+                json!({"type": "string", "enum": BOARDS.iter().map(|board| board.id).collect::<Vec<_>>()});
+        }
+        // A category or a region is a subject too, and a label, in any script.
+        ("id", "path") if path.starts_with("/v1/rankings") => {
+            *schema =
+                json!({"type": "string", "minLength": 1, "pattern": r"^[^\u0000-\u001f\u007f-\u009f]+$"});
+        }
         ("id", "path") => *schema = id(),
         ("anchor_id" | "after", _) => *schema = id(),
         ("with", _) => {
