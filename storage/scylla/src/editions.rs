@@ -114,25 +114,29 @@ impl Inner {
             return Ok(found);
         }
         for bucket in self.edition_buckets(partition, step, bucket(step, from)).await? {
-            let rows = ROWS_MAX.min(limit - found.len()) as i32;
             let place = (self.log.generation as i32, partition.0 as i32, step.name(), bucket);
-            let values = (place.0, place.1, place.2, place.3, to_sorted(from), rows);
-            let pieces = self.pieces(&self.statements.read_editions, values).await?;
-            for pieces in pieces.chunk_by(|left, right| left.0 == right.0) {
-                let is_whole = pieces[0].2 <= pieces.len();
-                if is_whole {
-                    found.push(part(partition, step, pieces)?);
-                } else {
-                    // The last one of the look may be cut off.
-                    found.extend(self.part_at(partition, step, pieces[0].0).await?);
+            let mut from = from;
+            loop {
+                // At least one row of each part that is missing; parts of many pieces take more looks.
+                let rows = ROWS_MAX.min(limit - found.len());
+                let values = (place.0, place.1, place.2, place.3, to_sorted(from), rows as i32);
+                let pieces = self.pieces(&self.statements.read_editions, values).await?;
+                for pieces in pieces.chunk_by(|left, right| left.0 == right.0) {
+                    let is_whole = pieces[0].2 <= pieces.len();
+                    if is_whole {
+                        found.push(part(partition, step, pieces)?);
+                    } else {
+                        // The last one of the look may be cut off.
+                        found.extend(self.part_at(partition, step, pieces[0].0).await?);
+                    }
+                    from = pieces[0].0 + 1;
                 }
-            }
-            if found.len() >= limit {
-                break;
-            }
-            // Where the look ended within the bucket, the rest of it comes before the next one.
-            if pieces.len() >= rows as usize {
-                break;
+                if found.len() >= limit {
+                    return Ok(found);
+                }
+                if pieces.len() < rows {
+                    break;
+                }
             }
         }
         Ok(found)
