@@ -37,6 +37,8 @@ pub(super) enum Purpose {
     /// An operator named the chain. Says nothing of its health: they look at broken chains, with
     /// heavy questions and patience.
     Named,
+    /// A part of an export. Says nothing of its health either: it takes as long as it takes.
+    Bulk,
 }
 
 /// One chain.
@@ -201,7 +203,7 @@ impl<'a> Question<'a> {
             Leave::Wait(wait) => wait.as_micros() as u64,
             Leave::None | Leave::Stale => 0,
         };
-        let ticket = (purpose != Purpose::Named)
+        let ticket = (!matches!(purpose, Purpose::Named | Purpose::Bulk))
             .then(|| link.with(|health, now_us| health.sent(now_us, wait_us, purpose == Purpose::Trial)));
         Self { link, ticket }
     }

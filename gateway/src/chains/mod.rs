@@ -17,6 +17,10 @@
 //! gets there wins. If none does: 503 to clients that prefer fresh answers, else an older answer,
 //! marked as such, from the active chain.
 //!
+//! # An export
+//! Large, and nobody looks at it while it comes: no hedges, no copies, more patience, and how long it takes
+//! says nothing of how the chain is. Where its chain fails, the other one is asked all the same.
+//!
 //! # A read of one chain
 //! An operator may name the chain. Then the same steps go to that chain alone, without hedges and
 //! whatever its breaker says, and its answer is passed on, good or bad.
@@ -43,6 +47,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use tandem_failover::{Chains, Symptoms};
 use tandem_identity::Caller;
+use tandem_limits::RouteClass;
 use tandem_model::problem::Problem;
 use tandem_model::route::{Chain, Route};
 use tokio::sync::{Notify, watch};
@@ -60,6 +65,7 @@ use crate::admission::{Gate, priority_of, shed};
 use crate::answer::{Answer, problem};
 use crate::counters::Counters;
 use crate::headers::{CHAIN, TOKEN, prefers_fresh};
+use crate::limits::class_of;
 
 pub use self::link::{BreakerState, ChainView};
 pub use self::newest::RouteSource;
@@ -69,6 +75,8 @@ const TOKEN_WAIT: Duration = Duration::from_millis(tandem_model::headers::WAIT_M
 
 /// How many times the usual timeout a chain gets that was asked for by name.
 const FORCED_PATIENCE: u32 = 5;
+/// How many times the usual timeout a part of an export gets.
+const BULK_PATIENCE: u32 = 5;
 
 /// Asks the chains.
 pub(crate) struct ChainRouter {
@@ -121,11 +129,17 @@ struct Order {
     timeout: Duration,
     /// An operator named the chain.
     is_named: bool,
+    /// It is an export.
+    is_bulk: bool,
 }
 
 impl Order {
     fn purpose(&self) -> Purpose {
-        if self.is_named { Purpose::Named } else { Purpose::Read }
+        match self {
+            Self { is_named: true, .. } => Purpose::Named,
+            Self { is_bulk: true, .. } => Purpose::Bulk,
+            _ => Purpose::Read,
+        }
     }
 }
 
@@ -222,17 +236,20 @@ impl ChainRouter {
             }
         };
         let heading = self.newest.heading();
+        let is_bulk = class_of(&parts.method, parts.uri.path()) == Some(RouteClass::Export);
         let order = match forced {
             // There is nobody else to ask, so patience costs nothing.
             Some(first) => {
                 let timeout = self.upstream_timeout() * FORCED_PATIENCE;
-                Order { first, second: None, timeout, is_named: true }
+                Order { first, second: None, timeout, is_named: true, is_bulk }
             }
-            None => self.order(heading.active),
+            None => self.order(heading.active, is_bulk),
         };
-        self.hedge_budget.deposit();
+        if !is_bulk {
+            self.hedge_budget.deposit();
+        }
         let ask = Ask::new(parts, heading.signpost(), priority.deadline);
-        if forced.is_none() {
+        if forced.is_none() && !is_bulk {
             self.copy(order, &ask);
         }
         let answer = match self.round(order, &ask, Leave::None).await {
@@ -271,19 +288,19 @@ impl ChainRouter {
     }
 
     /// The route's chain first, unless its breaker is open and the other one's is not.
-    fn order(&self, active: Chain) -> Order {
-        let timeout = self.upstream_timeout();
+    fn order(&self, active: Chain, is_bulk: bool) -> Order {
+        let timeout = self.upstream_timeout() * if is_bulk { BULK_PATIENCE } else { 1 };
         // A wrong answer is worse than none: whom the group has named is not asked, not even where
         // the other one fails. Where that leaves nobody, the route is all there is.
         if let Some(first) = self.only_trusted() {
-            return Order { first, second: None, timeout, is_named: false };
+            return Order { first, second: None, timeout, is_named: false, is_bulk };
         }
         let is_rerouted = self.link(active).is_open() && !self.link(active.other()).is_open();
         if is_rerouted {
             self.counters.reads.rerouted.add_one();
         }
         let first = if is_rerouted { active.other() } else { active };
-        Order { first, second: Some(first.other()), timeout, is_named: false }
+        Order { first, second: Some(first.other()), timeout, is_named: false, is_bulk }
     }
 
     /// The chain that may be asked, where exactly one may.

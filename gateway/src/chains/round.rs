@@ -72,7 +72,7 @@ impl ChainRouter {
         let mut second = order.second;
         let mut failures = Failures::default();
         let mut hedge: Option<Chain> = None;
-        let mut may_hedge = second.is_some();
+        let mut may_hedge = second.is_some() && !order.is_bulk;
         // Held until the round is over.
         let mut failover: Option<SemaphorePermit<'_>> = None;
         let delay = tokio::time::sleep(first.hedge_delay());

@@ -28,12 +28,13 @@ fn below(rest: &str) -> RouteClass {
     let mut segments = rest.split('/');
     match (segments.next(), segments.next(), segments.next(), segments.next()) {
         (Some("log"), Some(_), None, None) => RouteClass::Operate,
-        (Some("exports"), ..) => RouteClass::Export,
-        (Some("sessions"), Some(_), Some("export"), None) => RouteClass::Export,
+        (Some("export"), Some(_), None, None) => RouteClass::Export,
         (Some("sessions"), Some(_), Some("stream"), None) => RouteClass::Stream,
-        (Some("sessions"), Some(_), Some("report" | "trend" | "compare" | "rejected"), None) => {
+        (Some("sessions"), Some(_), Some("report" | "trend" | "compare" | "explain" | "rejected"), None) => {
             RouteClass::Report
         }
+        // Whoever asks, rows of many sessions are looked at.
+        (Some("anchors" | "rankings"), Some(_), ..) => RouteClass::Report,
         _ => RouteClass::Read,
     }
 }
@@ -74,8 +75,16 @@ mod tests {
             (&get, "/v1/sessions/s1/report/x", Some(Read)),
             (&get, "/v1/sessions/s1/stream", Some(Stream)),
             (&get, "/v1/stream", Some(Stream)),
-            (&get, "/v1/sessions/s1/export", Some(Export)),
-            (&get, "/v1/exports/e1", Some(Export)),
+            (&get, "/v1/sessions/s1/explain", Some(Report)),
+            (&get, "/v1/anchors/a1", Some(Report)),
+            (&get, "/v1/anchors/a1/sessions", Some(Report)),
+            (&get, "/v1/rankings", Some(Read)),
+            (&get, "/v1/rankings/session.gmv", Some(Report)),
+            (&get, "/v1/rankings/session.gmv/subjects/s1", Some(Report)),
+            (&get, "/v1/export/dws_total", Some(Export)),
+            (&post, "/v1/export/dws_total", Some(Read)),
+            (&get, "/v1/export", Some(Read)),
+            (&get, "/v1/exports/dws_total", Some(Read)),
             (&get, "/v1/catalog/metrics", Some(Read)),
             (&get, "/wp-login.php", Some(Read)),
             (&Method::DELETE, "/v1/sessions/s1", Some(Read)),

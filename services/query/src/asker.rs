@@ -66,6 +66,28 @@ impl Asker {
         self.inner.scope.view(session.attributes.as_ref())
     }
 
+    /// Whether a whole DWS table may be read, whosoever the sessions are.
+    pub(crate) fn has_table(&self, name: &str) -> bool {
+        self.inner.scope.has_table(name)
+    }
+
+    /// The DWS tables that were granted by name.
+    pub(crate) fn tables(&self) -> Vec<&str> {
+        self.grants().into_iter().flat_map(|grants| &grants.tables).map(String::as_str).collect()
+    }
+
+    /// Whether no session at all can be seen, whatever there is.
+    pub(crate) fn sees_no_session(&self) -> bool {
+        self.grants().is_some_and(|grants| {
+            grants.anchors.is_empty() && grants.merchants.is_empty() && grants.channels.is_empty()
+        })
+    }
+
+    /// Stands for the scope in what is remembered.
+    pub(crate) fn mark(&self) -> u64 {
+        self.inner.mark
+    }
+
     /// Refuses whoever is no operator.
     pub(crate) fn check_operator(&self) -> Result<(), Problem> {
         match self.grants() {

@@ -27,6 +27,9 @@ pub(crate) const STREAM: &str = "/v1/sessions/{id}/stream";
 /// Where several reports do.
 pub(crate) const STREAMS: &str = "/v1/stream";
 
+/// Where tables are exported.
+pub(crate) const EXPORT: &str = "/v1/export/{table}";
+
 /// Whether a call is a read of figures, or of what belongs to them.
 pub(crate) fn is_read(path: &str) -> bool {
     !matches!(path, EVENTS | REPAIRS | VERDICTS | shield::PATH)

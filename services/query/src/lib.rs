@@ -17,6 +17,7 @@
 //! | boards | `rankings/` |
 //! | what was, from the log | `past/` |
 //! | anchors over days | `anchors/` |
+//! | tables for partner teams, part by part | `exports/` |
 //! | the rows of many sessions | `gathering.rs` |
 //! | figures as JSON | `figures.rs` `buckets.rs` |
 //! | what partner teams read directly | `partners/` |
@@ -34,6 +35,7 @@ mod deadline;
 mod described;
 mod docs;
 mod explain;
+mod exports;
 mod figures;
 mod gathering;
 mod health;
@@ -69,6 +71,7 @@ use utoipa_axum::routes;
 
 use crate::answer::Failure;
 use crate::asker::Askers;
+use crate::exports::Exports;
 use crate::health::Health;
 use crate::newest::Newest;
 use crate::past::Desk;
@@ -89,6 +92,7 @@ pub struct Query {
     askers: Arc<Askers>,
     rankings: Arc<Rankings>,
     desk: Arc<Desk>,
+    exports: Arc<Exports>,
 }
 
 impl Query {
@@ -106,6 +110,7 @@ impl Query {
             askers: Arc::default(),
             rankings: Arc::default(),
             desk: Arc::default(),
+            exports: Arc::default(),
         }
     }
 
@@ -172,6 +177,7 @@ fn routes() -> OpenApiRouter<Arc<Query>> {
         .routes(routes!(rankings::boards))
         .routes(routes!(rankings::ranking))
         .routes(routes!(rankings::subject))
+        .routes(routes!(exports::export))
         .routes(routes!(operator::log))
         .routes(routes!(operator::rows))
         .routes(routes!(operator::partitions))

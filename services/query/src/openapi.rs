@@ -53,6 +53,7 @@ mod problems;
         (name = "sessions", description = "Which sessions there are."),
         (name = "boards", description = "Who stands where: rankings by the hour, day, week and month."),
         (name = "anchors", description = "Whose sessions they are: anchors over days."),
+        (name = "exports", description = "Summary data (DWS) as files, for partner teams."),
         (name = "quality", description = "What was not counted, and why."),
         (name = "catalogue", description = "What the figures mean."),
         (name = "events", description = "Events in."),

@@ -2,12 +2,14 @@
 //! protocol, what parameters can be, the problems it can end in.
 
 use serde_json::{Map, Value, json};
+use tandem_exports::Dws;
 use tandem_model::catalogue::BOARDS;
 use tandem_model::id::ID_CHARS_MAX;
 use tandem_model::time::INT_MAX;
 
 use super::{events, examples, problems};
 use crate::described;
+use crate::partners::published_breakdowns;
 
 /// Adds to the document what its calls have in common.
 pub(super) fn complete(document: &mut Value) {
@@ -74,6 +76,13 @@ fn complete_parameter(path: &str, parameter: &mut Value) {
             *schema =
                 json!({"type": "string", "enum": BOARDS.iter().map(|board| board.id).collect::<Vec<_>>()});
         }
+        ("table", "path") => {
+            *schema = json!({"type": "string", "enum": Dws::ALL.map(Dws::name)});
+        }
+        ("breakdowns", _) if path == described::EXPORT => {
+            let names: Vec<_> = published_breakdowns();
+            *schema = json!({"type": "array", "items": {"type": "string", "enum": names}});
+        }
         // A category or a region is a subject too, and a label, in any script.
         ("id", "path") if path.starts_with("/v1/rankings") => {
             *schema =
@@ -89,6 +98,7 @@ fn complete_parameter(path: &str, parameter: &mut Value) {
             let list = match path {
                 "/v1/sessions" | "/v1/anchors/{id}/sessions" => "tandem-session-cursor",
                 _ if path.starts_with("/v1/rankings") => "tandem-rank-cursor",
+                described::EXPORT => "tandem-export-cursor",
                 _ => "tandem-place-cursor",
             };
             *schema = json!({"type": "string", "format": list, "pattern": "^[A-Za-z0-9_-]+$"});
@@ -116,6 +126,20 @@ fn complete_parameter(path: &str, parameter: &mut Value) {
     }
 }
 
+/// The headers of a part of an export.
+const EXPORT_HEADERS: [&str; 10] = [
+    "Tandem-Token",
+    "Tandem-Chain",
+    "ETag",
+    "Repr-Digest",
+    "Content-Disposition",
+    "Link",
+    "Tandem-Export-Next",
+    "Tandem-Export-Rows",
+    "Tandem-Export-First-Row",
+    "Tandem-Provenance",
+];
+
 /// The headers of an answer, and an example.
 fn complete_response(path: &str, status: &str, response: &mut Value) {
     let names: &[&str] = match path {
@@ -124,6 +148,7 @@ fn complete_response(path: &str, status: &str, response: &mut Value) {
         described::STREAM | described::STREAMS => &[],
         described::REPAIRS | described::VERDICTS | described::shield::PATH => &[],
         _ if described::is_public(path) => &[],
+        described::EXPORT => &EXPORT_HEADERS,
         _ => &["Tandem-Token", "Tandem-Chain", "ETag"],
     };
     for name in names.iter().chain(problems::ALWAYS) {
@@ -194,6 +219,19 @@ fn headers() -> Value {
             "schema": {"type": "string", "enum": ["true"]}, "example": "true"},
         "RateLimit-Policy": text(policies, "\"key\";q=100;w=1;tandem-burst=200"),
         "RateLimit": text(left, "\"key\";r=199;t=1"),
+        "Repr-Digest": required(text("The SHA-256 of the part (RFC 9530).", "sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:")),
+        "Content-Disposition": required(text("What to call the file.", "attachment; filename=\"dws_total.csv\"")),
+        "Link": text("The address of the next part (RFC 8288); not there on the last one.",
+            "</v1/export/dws_total?cursor=eDEu>; rel=\"next\""),
+        "Tandem-Export-Next": text("The `cursor` of the next part; not there on the last one.", "eDEu"),
+        "Tandem-Export-Rows": {"description": "How many rows are in the part.", "required": true,
+            "schema": {"type": "integer", "minimum": 0}, "example": 16_384},
+        "Tandem-Export-First-Row": {"description": "Of a piece of a session that is too large for one part: how many of its \
+            rows came in the parts before; else 0.", "required": true, "schema": {"type": "integer", "minimum": 0}, "example": 0},
+        "Tandem-Provenance": required(text("Where the rows are from (a dictionary of RFC 9651): the event log, up to which \
+            position of each partition (`\"partition:next\"`), the chain, the route's epoch, the version of the definitions, the \
+            time of the log, whether it is older than your token.",
+            "log=\"01010101010101010101010101010101\", positions=(\"0:41\"), chain=a, epoch=7, definitions=1, as-of=1732190412000, stale=?0")),
         "Retry-After": {"description": "In how many seconds to try again.", "required": true,
             "schema": {"type": "integer", "minimum": 0}, "example": 1},
         "WWW-Authenticate": required(text("Both schemes by which one can show who one is.",

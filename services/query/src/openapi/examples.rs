@@ -34,6 +34,10 @@ pub(super) fn parameter(path: &str, name: &str) -> Value {
         "cursor" if path == "/v1/sessions" || path.starts_with("/v1/anchors") => {
             json!("czEuMTczMjE5MDQwMDAwMC5zLTIwMjQxMTIxLTAwMDE")
         }
+        "cursor" if path == described::EXPORT => {
+            json!("eDEuMDAwMDAwMDAwMDAwMDAwMC4uLjE3MzIxOTA0MDAwMDAucy0x")
+        }
+        "table" => json!("dws_total"),
         "cursor" if path.starts_with("/v1/rankings") => json!("cjEuMTczMjE5MDQwNTAwMC4xMDA"),
         "cursor" => json!("cDEuMC40MQ"),
         "step" => json!("5m"),
@@ -294,6 +298,9 @@ fn tables() -> Value {
             "rules": rules("ignore what it does not know"),
         },
         "cql": null,
+        "exports": [{"name": "dws_total", "meaning": "one row per session, breakdown and key",
+            "key": ["session_id", "breakdown", "key"], "formats": ["csv", "json", "parquet"], "columns": [
+                {"name": "views", "kind": "integer", "is_nullable": false, "unit": "count", "meaning": "number of enter events"}]}],
         "meta": meta(),
     })
 }

@@ -39,6 +39,8 @@ const NO_SESSION: Ending = ending("NoSuchSession", 404, &["unknown-session", "no
 const NO_PARTITION: Ending = ending("NoSuchPartition", 404, &["not-found"]);
 const NO_BOARD: Ending = ending("NoSuchBoard", 404, &["not-found"]);
 const NO_ANCHOR: Ending = ending("NoSuchAnchor", 404, &["not-found"]);
+const NO_TABLE: Ending = ending("NoSuchTable", 404, &["not-found"]);
+const CHANGED: Ending = ending("Conflict", 409, &["conflict"]);
 const NO_VERDICT: Ending = ending("NoSuchVerdict", 404, &["not-found"]);
 /// Of bodies of events.
 const BODIES: [Ending; 4] = [
@@ -60,6 +62,7 @@ pub(super) fn of(path: &str) -> Vec<(String, &'static str)> {
     }
     match path {
         _ if path.contains("{board}") => endings.push(&NO_BOARD),
+        described::EXPORT => endings.extend([&NO_TABLE, &CHANGED]),
         _ if path.starts_with("/v1/anchors") => endings.push(&NO_ANCHOR),
         _ if path.contains("{id}") || path == described::STREAMS => endings.push(&NO_SESSION),
         described::shield::PATH => endings.push(&NO_VERDICT),
@@ -78,7 +81,7 @@ pub(super) fn of(path: &str) -> Vec<(String, &'static str)> {
 pub(super) fn responses() -> Value {
     let all =
         ANY.iter().chain(&KEYED).chain([&NO_SESSION, &NO_PARTITION, &NO_BOARD, &NO_VERDICT]).chain(&BODIES);
-    let all = all.chain([&NO_ANCHOR, &READ_LATER, &TOO_LATE, &WRITE_LATER]);
+    let all = all.chain([&NO_ANCHOR, &NO_TABLE, &READ_LATER, &TOO_LATE, &WRITE_LATER]);
     let mut responses: serde_json::Map<String, Value> =
         all.map(|ending| (ending.name.to_owned(), response(ending))).collect();
     let known = "The figures are those that you named in `If-None-Match`: there is no body.";

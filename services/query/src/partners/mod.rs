@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 
 pub use asyncapi::asyncapi;
 pub(crate) use asyncapi::document;
+pub(crate) use schemas::published_breakdowns;
 pub(crate) use tables::__path_tables;
 pub(crate) use tables::tables;
 

@@ -155,7 +155,7 @@ fn metrics() -> Value {
 }
 
 /// The breakdowns of published rows.
-pub(super) fn published_breakdowns() -> Vec<&'static str> {
+pub(crate) fn published_breakdowns() -> Vec<&'static str> {
     std::iter::once(Breakdown::Room).chain(Breakdown::PUBLIC).map(Breakdown::name).collect()
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
+use tandem_exports::{Column, Dws, Format};
 use tandem_model::catalogue::DEFINITIONS;
 use tandem_model::row::SessionState;
 use utoipa::ToSchema;
@@ -32,8 +33,59 @@ pub(crate) struct Tables<'a> {
     /// The CQL tables of the chain that answered; `null` where it has none.
     #[schema(required)]
     cql: Option<CqlTables<'a>>,
+    /// The tables that `/v1/export/{table}` gives as files.
+    exports: Vec<ExportTable>,
     /// About the answer. It depends on no figures: `as_of` is 0.
     meta: &'a Meta,
+}
+
+/// A table that can be exported.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ExportTable {
+    /// Its name.
+    name: &'static str,
+    /// What a row of it is.
+    meaning: &'static str,
+    /// The columns that no two rows have in common.
+    key: Vec<&'static str>,
+    /// The columns, in their order.
+    columns: Vec<ExportColumn>,
+    /// How rows are written.
+    formats: Vec<&'static str>,
+}
+
+/// A column of such a table.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ExportColumn {
+    /// Its name.
+    name: &'static str,
+    /// `text`, `integer` (64 bits, unsigned) or `timestamp_ms`.
+    kind: &'static str,
+    /// Whether it can be null.
+    is_nullable: bool,
+    /// What it counts in, as in the catalogue of metrics; `null` for what counts nothing.
+    #[schema(required)]
+    unit: Option<&'static str>,
+    /// What it means.
+    meaning: String,
+}
+
+fn exports() -> Vec<ExportTable> {
+    let column = |column: Column| ExportColumn {
+        name: column.name(),
+        kind: column.kind().name(),
+        is_nullable: column.is_nullable(),
+        unit: column.unit(),
+        meaning: column.meaning(),
+    };
+    let table = |table: Dws| ExportTable {
+        name: table.name(),
+        meaning: table.meaning(),
+        key: table.key(),
+        columns: table.columns().into_iter().map(column).collect(),
+        formats: Format::ALL.map(Format::name).to_vec(),
+    };
+    Dws::ALL.map(table).into()
 }
 
 /// The CQL tables of one chain.
@@ -52,7 +104,7 @@ pub(crate) struct CqlTables<'a> {
     rules: Rules,
 }
 
-/// What partner teams may read directly: the topic of summaries and the CQL tables.
+/// What partner teams may read: the topic of summaries, the CQL tables, and tables as files.
 ///
 /// Columns, units, meanings, keys, and for each what a reader must do, what may change within its
 /// version and what not, and what is not promised.
@@ -77,5 +129,5 @@ pub(crate) async fn tables(
         rules: Rules::new([CQL_READER, CQL_MAY_CHANGE, CQL_STAYS, CQL_NOT_PROMISED]),
     });
     let topic = Topic::new(partners.topic.as_deref(), query.log.partitions());
-    Ok(json(&Tables { definitions: DEFINITIONS, topic, cql, meta: &meta }, &meta))
+    Ok(json(&Tables { definitions: DEFINITIONS, topic, cql, exports: exports(), meta: &meta }, &meta))
 }
