@@ -5,7 +5,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::client::{Client, ServerUrl};
 use crate::commands::operate::{self, switch};
 use crate::commands::{
-    bench, config, drill, ingest, key, poison, repair, role, schema, shield, status, up, verify,
+    bench, config, drill, export, ingest, key, poison, repair, role, schema, shield, status, up, verify,
 };
 use crate::failure::Failure;
 use crate::key::Key;
@@ -79,6 +79,22 @@ Examples:
     Ingest(ingest::Args),
     /// Show which chain serves, how far both are and whether they agree
     Status(status::Args),
+    /// Fetch a table of summary data (DWS) as files, with a progress bar
+    #[command(long_about = "\
+Fetch a table of summary data (DWS) from a running server into a folder: CSV, JSON lines or Parquet.
+
+Each file stands for itself and holds whole sessions, newest first; manifest.json says what each is \
+and where its rows are from, SHA256SUMS lets anybody check them. Stopped in the middle, the same \
+command goes on where it was. Columns, units and meanings: /v1/catalog/tables of any server.
+
+Needs a key that was granted the table, or the operator's; any other gets its own sessions.
+
+Examples:
+
+  tandem export dws_total --into ./totals --format parquet
+  tandem export dws_trend_1m --into ./trend --breakdowns room,source --status final
+  duckdb -c \"SELECT sum(gmv_fen) FROM './totals/*.parquet' WHERE breakdown = 'room'\"")]
+    Export(export::Args),
     /// Recompute everything from the log and compare it with both chains
     #[command(long_about = "\
 Recompute every figure from the log by an independent, plain method and compare it with every row \

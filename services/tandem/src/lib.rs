@@ -8,6 +8,7 @@
 //! - [`certificates`]: what a gateway shows its clients, loaded and loaded anew
 //! - [`client`]: how the commands talk to a server
 //! - [`load`]: a file of events on its way to a server
+//! - [`export`]: tables of summary data on their way into a folder
 //! - [`verify`]: both chains against the log, recomputed plainly
 //! - [`parity`]: compares both chains all the time, and finds out which one is wrong
 //! - [`demo`]: traffic that looks like live commerce
@@ -21,6 +22,7 @@ pub mod commands;
 pub mod config;
 pub mod demo;
 pub mod drill;
+pub mod export;
 pub mod failure;
 mod fetch;
 pub mod identity;
@@ -57,6 +59,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
             Command::Up(args) => commands::up::run(args).await,
             Command::Ingest(args) => commands::ingest::run(args).await,
             Command::Status(args) => commands::status::run(args).await,
+            Command::Export(args) => commands::export::run(args).await,
             Command::Verify(args) => commands::verify::run(args).await,
             Command::Bench(args) => commands::bench::run(args).await,
             Command::Compute(args) => commands::role::run_of_chain(Role::Compute, args).await,

@@ -171,6 +171,13 @@ fn complete_response(path: &str, status: &str, response: &mut Value) {
             }
             "application/problem+json" => None,
             "text/event-stream" => Some(examples::STREAM.into()),
+            "text/csv" => Some(examples::CSV.into()),
+            "application/x-ndjson" => Some(examples::LINES.into()),
+            "application/vnd.apache.parquet" => {
+                // Bytes, as they are (OpenAPI 3.1, 4.8.14.2).
+                *content = json!({"schema": {"contentMediaType": media_type}});
+                None
+            }
             _ => examples::answer(path),
         };
         if let Some(example) = example {

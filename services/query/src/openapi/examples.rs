@@ -19,6 +19,14 @@ pub(super) const STREAM: &str = "retry: 500\n\n\
     data: {\"metrics\":{\"views\":124}}\n\n\
     :\n\n";
 
+/// The beginning of a part of an export.
+pub(super) const CSV: &str =
+    "session_id,breakdown,key,views,version,log_partition\r\ns-20241121-0001,room,room,123,41,0\r\n";
+
+/// The same as JSON lines.
+pub(super) const LINES: &str = "{\"session_id\":\"s-20241121-0001\",\"breakdown\":\"room\",\"key\":\"room\",\"views\":123,\
+    \"version\":41,\"log_partition\":0}\n";
+
 /// What a parameter may be, where its handler does not say it.
 pub(super) fn parameter(path: &str, name: &str) -> Value {
     match name {

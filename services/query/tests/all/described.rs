@@ -235,7 +235,9 @@ fn the_document_is_sound() {
                 let response = resolved(&document, response);
                 assert!(response["headers"]["Tandem-Request-Id"].is_object(), "{method} {path}: {status}");
                 let contents = response["content"].as_object().into_iter().flatten();
-                for (media_type, content) in contents.chain(bodies.clone()) {
+                // A file of Parquet is no text.
+                let is_text = |(media_type, _): &(&String, &Value)| !media_type.ends_with("parquet");
+                for (media_type, content) in contents.chain(bodies.clone()).filter(is_text) {
                     let examples = content["examples"].as_object().into_iter().flatten();
                     let examples: Vec<_> = content
                         .get("example")

@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod config;
 pub mod drill;
+pub mod export;
 pub mod ingest;
 pub mod key;
 pub mod operate;
