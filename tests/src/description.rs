@@ -38,6 +38,18 @@ impl Description {
             "application/json" => "application/json",
             "application/problem+json" => "application/problem+json",
             "text/html" if answer.status == 200 => return,
+            // Files: that there is one is described, not what is in it.
+            media @ ("text/csv" | "application/x-ndjson" | "application/vnd.apache.parquet") => {
+                let template = self.template(path).unwrap_or_default();
+                let response =
+                    &self.document["paths"][&template]["get"]["responses"][answer.status.to_string()];
+                assert!(response["content"][media].is_object(), "{path}: {media} is not described");
+                let headers = response["headers"].as_object().expect("headers are described");
+                for (name, _) in headers.iter().filter(|(_, header)| self.is_required(header)) {
+                    assert!(answer.headers.contains_key(name), "{path}: {name} is missing");
+                }
+                return;
+            }
             other => panic!("{path}: an answer of type {other}: {answer:?}"),
         };
         let method = method.as_str().to_lowercase();
@@ -69,6 +81,11 @@ impl Description {
             .map(|error| format!("{error} at {}", error.instance_path))
             .collect();
         panic!("{path}: not as described: {errors:#?}");
+    }
+
+    fn is_required(&self, header: &Value) -> bool {
+        let place = header["$ref"].as_str().and_then(|reference| reference.strip_prefix('#'));
+        place.and_then(|place| self.document.pointer(place)).unwrap_or(header)["required"] == true
     }
 
     /// Compiled once per place.

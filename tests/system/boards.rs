@@ -43,11 +43,11 @@ async fn both_chains_have_the_same_editions_and_keep_them_through_a_kill() {
         let listed = before.iter().filter(|(path, answer)| lists(path, answer)).count();
         assert!(listed > 4, "{group}: only {listed} answers have rows");
     }
-    // Older editions of the last hour, where the log has beats for them: it has none in the ten minutes after
-    // the last broadcast, and an edition is the first that was cut at or after the moment asked for.
+    // Older editions of the last hour, where the log has beats for them: it has none in the eleven minutes after
+    // the last comment, and an edition is the first that was cut at or after the moment asked for.
     let newest =
         before.values().filter_map(|answer| answer["edition"]["at"].as_u64()).max().expect("an edition");
-    for seconds in [605, 630, 700, 1_800] {
+    for seconds in [665, 700, 900, 1_800] {
         let edition = newest - seconds * 1_000;
         let at = moments[moments.len() - 1];
         let path = format!("/v1/rankings/session.views?period=day&at={at}&edition={edition}");

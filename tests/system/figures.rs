@@ -70,6 +70,14 @@ impl Session {
         sums
     }
 
+    /// The totals, by breakdown and key.
+    pub(crate) fn totals(&self) -> impl Iterator<Item = (&'static str, &str, &Values)> {
+        let split = self.breakdowns.iter().flat_map(|(breakdown, keys)| {
+            keys.iter().map(|(key, values)| (breakdown.name(), key.as_str(), values))
+        });
+        std::iter::once((Breakdown::Room.name(), Breakdown::Room.name(), &self.total)).chain(split)
+    }
+
     /// From the plain method.
     pub(crate) fn from_plain(figures: &Figures) -> Self {
         let mut session = Self { total: [0; STORED], breakdowns: BTreeMap::new(), trend_5m: BTreeMap::new() };

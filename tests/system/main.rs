@@ -12,6 +12,7 @@
 //! | pages of other origins may call where that is configured | `cors.rs` |
 //! | a client written from the pages about keys and signatures gets along | `pages.rs` |
 //! | the shield blocks scanners, disturbs nobody, and says why | `shield.rs` |
+//! | tables come as files that DuckDB and pandas open, the same from both chains | `exports.rs` |
 //! | what was read can be read again, and what changed since adds up | `past.rs` |
 //! | streams stay and go on; figures that stand still are sent once | `streams.rs` |
 //! | hundreds of streams are held, half of them WebSockets; thousands in `tests/long` | `held.rs` |
@@ -38,6 +39,7 @@ mod demo;
 mod described;
 mod drills;
 mod events;
+mod exports;
 mod figures;
 mod held;
 mod idempotency;

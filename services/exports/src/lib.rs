@@ -25,7 +25,8 @@ pub use table::{Column, Dws, Kind};
 /// How rows are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// RFC 4180, with a line of column names; `null` is an empty field.
+    /// RFC 4180, with a line of column names. `null` is an empty field, and so is empty text (a title may be):
+    /// the other formats tell them apart.
     Csv,
     /// JSON, one object per line.
     Json,

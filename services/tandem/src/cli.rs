@@ -83,8 +83,8 @@ Examples:
     #[command(long_about = "\
 Fetch a table of summary data (DWS) from a running server into a folder: CSV, JSON lines or Parquet.
 
-Each file stands for itself and holds whole sessions, newest first; manifest.json says what each is \
-and where its rows are from, SHA256SUMS lets anybody check them. Stopped in the middle, the same \
+Each file stands for itself and holds whole sessions, newest first; _manifest.json says what each is \
+and where its rows are from, _SHA256SUMS lets anybody check them. Stopped in the middle, the same \
 command goes on where it was. Columns, units and meanings: /v1/catalog/tables of any server.
 
 Needs a key that was granted the table, or the operator's; any other gets its own sessions.

@@ -30,6 +30,8 @@ CURSORS = {
     "tandem-place-cursor": [get("/v1/deadletters?limit=1")["next_cursor"]],
     # Of an edition that nobody keeps: 404. Which one is kept changes every five seconds.
     "tandem-rank-cursor": ["cjEuMS4x"],
+    # Of an export with just the same other parameters, which the description tells in words: see below.
+    "tandem-export-cursor": ["eDEu"],
 }
 assert all(sum(CURSORS.values(), [])), "there are fewer sessions or rejected events than are needed"
 TOKENS = [SESSIONS["meta"]["token"], get(f"/v1/sessions/{IDS[0]}/report")["meta"]["token"]]
@@ -126,6 +128,8 @@ def filter_case(context, case):
                     return False
         except (TypeError, ValueError):
             pass
+    if case.operation.path == "/v1/export/{table}" and query.get("cursor") in CURSORS["tandem-export-cursor"]:
+        return False
     if case.operation.path.endswith("/compare") and path.get("id") in listed(query.get("with", [])):
         return False
     return True

@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
 
-const FILE: &str = "manifest.json";
-const SUMS: &str = "SHA256SUMS";
+/// Readers of whole folders (pyarrow, Spark) leave out what begins so.
+const FILE: &str = "_manifest.json";
+const SUMS: &str = "_SHA256SUMS";
 
 /// What is exported.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,7 +1,7 @@
 //! An export on its way into a folder.
 //!
-//! Each part is a file of its own, valid alone; `manifest.json` says of each what it is and where it is
-//! from, `SHA256SUMS` lets anybody check them (`sha256sum -c`). A part is written under another name, then
+//! Each part is a file of its own, valid alone; `_manifest.json` says of each what it is and where it is
+//! from, `_SHA256SUMS` lets anybody check them (`sha256sum -c`). A part is written under another name, then
 //! renamed, then noted: whoever is stopped in between goes on where they were, and no file is half a part.
 //! The last token goes along, so no part is older than the one before, whichever chain gives it.
 
