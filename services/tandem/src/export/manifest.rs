@@ -88,7 +88,7 @@ impl Manifest {
         };
         if known.order != *order {
             return Err(Failure::usage(anyhow!(
-                "{} holds an export of {} as {} with other filters: export into another folder",
+                "{} holds another export, of {} as {}: export into another folder",
                 folder.display(),
                 known.order.table,
                 known.order.format,

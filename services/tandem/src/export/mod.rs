@@ -44,7 +44,6 @@ pub async fn export(
     folder: &Path,
     progress: &Progress,
 ) -> Result<Manifest, Failure> {
-    std::fs::create_dir_all(folder).with_context(|| format!("can't make {}", folder.display()))?;
     let mut manifest = Manifest::open(folder, order)?;
     let mut anew = 0;
     while !manifest.is_complete {
@@ -58,11 +57,13 @@ pub async fn export(
                 manifest.drop_pieces(folder)?;
                 continue;
             }
+            Err(error) if manifest.parts.is_empty() => return Err(Failure::failed(error)),
             Err(error) => {
                 return Err(Failure::failed(error)
                     .context("the export is not complete; the same command goes on where this one stopped"));
             }
         };
+        std::fs::create_dir_all(folder).with_context(|| format!("can't make {}", folder.display()))?;
         let part = keep(&answer, &manifest, folder, asked_with)?;
         if part.first_row == 0 {
             anew = 0;
