@@ -5,11 +5,13 @@
 //! - [`system`]: a whole system over HTTP: from POST to visible, reports at rising load, restart
 //! - [`backends`]: from the log to an answer, on embedded storage and on real servers, side by side
 //! - [`gateway`]: what a request costs the gateway, beside nginx and HAProxy
+//! - [`boards`]: editions, tops and own ranks from ten thousand to a million subjects, beside Redis
 //! - [`shield`]: how well the shield tells worthless traffic from people and applications
 //! - [`failover`]: drills, over and over: the worst gap any reader sees
 //! - [`events`]: writes a big, realistic, reproducible file to measure with
 
 mod backends;
+mod boards;
 mod clock;
 mod events;
 mod failover;
@@ -66,6 +68,13 @@ enum What {
         #[command(flatten)]
         output: Output,
     },
+    /// Measure boards from ten thousand to a million subjects, beside a sorted set of Redis
+    Boards {
+        #[command(flatten)]
+        boards: boards::Args,
+        #[command(flatten)]
+        output: Output,
+    },
     /// Measure how well the shield tells worthless traffic from people and applications, on made-up traffic whose
     /// truth is known
     Shield {
@@ -108,6 +117,8 @@ struct Report {
     #[serde(flatten)]
     gateway: Option<gateway::Report>,
     #[serde(flatten)]
+    boards: Option<boards::Report>,
+    #[serde(flatten)]
     shield: Option<shield::Report>,
     #[serde(skip_serializing_if = "Option::is_none")]
     backends: Option<backends::Report>,
@@ -140,6 +151,10 @@ pub async fn run(args: Args) -> Result<(), Failure> {
         Some(What::Gateway { gateway, output }) => {
             let measured = blocking(move || gateway::measure(&gateway)).await?;
             return Ok(output.print(&Report { gateway: Some(measured), ..Report::default() })?);
+        }
+        Some(What::Boards { boards, output }) => {
+            let measured = blocking(move || boards::measure(&boards)).await?;
+            return Ok(output.print(&Report { boards: Some(measured), ..Report::default() })?);
         }
         Some(What::Shield { shield, output }) => {
             let measured = blocking(move || shield::measure(&shield)).await?;
@@ -191,6 +206,7 @@ impl Output {
             report.fold.as_ref().map(|fold| fold::table(fold).to_string()),
             report.system.as_ref().map(|system| system::table(system).to_string()),
             report.gateway.as_ref().map(gateway::table),
+            report.boards.as_ref().map(|boards| boards::table(boards).to_string()),
             report.shield.as_ref().map(shield::table),
             report.backends.as_ref().map(|backends| backends::table(backends).to_string()),
         ];
