@@ -106,7 +106,7 @@ async fn screens_of_sessions_on_air_go_first_and_operators_always_pass() {
     read(&world, "/v1/sessions/old/report?metrics=views").await;
     assert_eq!(world.gateway.admission().door.admitted, [0, 1, 3, 0, 0]);
     // One is under way; of those who wait the screen is let in, whoever came first, and the rest are late.
-    let paths = ["/v1/sessions/x", "/v1/sessions/y", "/v1/sessions/live1/trend", "/v1/sessions/s/export"];
+    let paths = ["/v1/sessions/x", "/v1/sessions/y", "/v1/sessions/live1/trend", "/v1/export/dws_total"];
     let operator = format!("Bearer {KEY}");
     let (answers, operators) = tokio::join!(
         join_all(paths.map(|path| read(&world, path))),

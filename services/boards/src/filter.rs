@@ -95,13 +95,18 @@ pub(crate) struct Ready {
 }
 
 impl Ready {
+    /// Whether every session counts.
+    pub(crate) const fn is_open(&self) -> bool {
+        self.category.is_none()
+            && self.content_type.is_none()
+            && self.region.is_none()
+            && self.fan_tier.is_none()
+    }
+
     /// Whether a session counts. One that never said what it is counts where nothing is asked.
     pub(crate) fn lets(&self, known: Option<&Known>) -> bool {
         let Some(known) = known else {
-            return self.category.is_none()
-                && self.content_type.is_none()
-                && self.region.is_none()
-                && self.fan_tier.is_none();
+            return self.is_open();
         };
         self.category.is_none_or(|category| category == known.category)
             && self.content_type.is_none_or(|content_type| content_type == known.content_type)

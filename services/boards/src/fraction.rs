@@ -2,6 +2,9 @@
 
 use std::cmp::Ordering;
 
+/// Up to here every integer is a double: 2^53.
+const DOUBLE_EXACT_MAX: u128 = 1 << f64::MANTISSA_DIGITS;
+
 /// An integer fraction. The denominator is not 0.
 #[derive(Clone, Copy, Debug)]
 pub struct Fraction {
@@ -28,6 +31,11 @@ impl Fraction {
     /// As a number for people: to within the precision of a double.
     pub fn to_number(self) -> f64 {
         self.numerator as f64 / self.denominator as f64
+    }
+
+    /// Whether [`Fraction::to_number`] rounds once only: both its integers are doubles exactly.
+    pub(crate) const fn is_quotient_of_doubles(self) -> bool {
+        self.numerator.unsigned_abs() <= DOUBLE_EXACT_MAX && self.denominator <= DOUBLE_EXACT_MAX
     }
 
     /// The integer that it is; nothing where it has a fractional part.

@@ -1,6 +1,5 @@
 //! One board of one period: who stands where.
 
-use std::cmp::Ordering;
 use std::sync::Arc;
 
 use tandem_model::calendar::Period;
@@ -12,7 +11,7 @@ use crate::filter::Filter;
 use crate::fraction::Fraction;
 use crate::gather::Pairs;
 use crate::score::{Basis, When, basis};
-use crate::symbols::Symbol;
+use crate::symbols::{Symbol, Symbols};
 
 /// Everybody a board lists, in order.
 #[derive(Clone, Debug)]
@@ -87,10 +86,7 @@ impl View<'_> {
                 Some((subject, score))
             }));
         }
-        entries.sort_unstable_by(|(left, left_score), (right, right_score)| {
-            let ids = || facts.compare_ids(board.subject, *left, *right, &pairs);
-            right_score.cmp(left_score).then_with(ids)
-        });
+        let entries = sorted(entries, &facts.ranks(board.subject, &pairs));
         let mut places = Vec::new();
         for (place, (subject, _)) in (1..).zip(&entries) {
             if places.len() <= *subject as usize {
@@ -102,22 +98,55 @@ impl View<'_> {
     }
 }
 
+/// From the highest score on; of equal ones by the ranks of their ids.
+///
+/// Scores are compared as doubles first, which is quicker than as fractions by far. Where both integers of
+/// all of them are doubles exactly, the quotient is rounded once (IEEE 754), so a greater fraction never is
+/// a smaller double; where doubles are equal, the fractions decide.
+fn sorted(entries: Vec<(Symbol, Fraction)>, ranks: &[u32]) -> Vec<(Symbol, Fraction)> {
+    let is_rounded_once = entries.iter().all(|(_, score)| score.is_quotient_of_doubles());
+    let key = |index: usize, (subject, score): &(Symbol, Fraction)| {
+        (score.to_number(), ranks[*subject as usize], index as u32)
+    };
+    let mut keys: Vec<(f64, u32, u32)> =
+        entries.iter().enumerate().map(|(index, entry)| key(index, entry)).collect();
+    let exactly = |left: u32, right: u32| entries[right as usize].1.cmp(&entries[left as usize].1);
+    let are_integers = entries.iter().all(|(_, score)| score.to_integer().is_some());
+    keys.sort_unstable_by(|left, right| {
+        let by_score = match (is_rounded_once, are_integers) {
+            (false, _) => exactly(left.2, right.2),
+            (true, true) => right.0.total_cmp(&left.0),
+            (true, false) => right.0.total_cmp(&left.0).then_with(|| exactly(left.2, right.2)),
+        };
+        by_score.then(left.1.cmp(&right.1))
+    });
+    keys.into_iter().map(|(_, _, index)| entries[index as usize]).collect()
+}
+
 impl Facts {
-    fn compare_ids(&self, subject: boards::Subject, left: Symbol, right: Symbol, pairs: &Pairs) -> Ordering {
+    /// By subject: its place in the order of the ids' bytes.
+    fn ranks(&self, subject: boards::Subject, pairs: &Pairs) -> Arc<Vec<u32>> {
         match subject {
             boards::Subject::RegionCategory => {
-                self.id(subject, left, pairs).cmp(&self.id(subject, right, pairs))
+                let numbers = 0..pairs.pairs.len() as Symbol;
+                let mut ids: Vec<(String, Symbol)> =
+                    numbers.map(|number| (self.id(subject, number, pairs), number)).collect();
+                ids.sort_unstable();
+                let mut ranks = vec![0; ids.len()];
+                (0..).zip(&ids).for_each(|(rank, (_, number))| ranks[*number as usize] = rank);
+                Arc::new(ranks)
             }
-            _ => self.word(subject, left).cmp(self.word(subject, right)),
+            _ => self.names(subject).ranks(),
         }
     }
 
-    fn word(&self, subject: boards::Subject, number: Symbol) -> &Arc<str> {
+    /// The names of subjects that have one.
+    fn names(&self, subject: boards::Subject) -> &Symbols {
         match subject {
-            boards::Subject::Anchor => self.anchors.name(number),
-            boards::Subject::Session => self.sessions.name(number),
-            boards::Subject::Item => self.items.name(number),
-            _ => self.words.name(number),
+            boards::Subject::Anchor => &self.anchors,
+            boards::Subject::Session => &self.sessions,
+            boards::Subject::Item => &self.items,
+            _ => &self.words,
         }
     }
 
@@ -127,15 +156,12 @@ impl Facts {
                 let (region, category) = pairs.pairs[number as usize];
                 format!("{}:{}", self.words.name(region), self.words.name(category))
             }
-            _ => self.word(subject, number).to_string(),
+            _ => self.names(subject).name(number).to_string(),
         }
     }
 
     fn find(&self, subject: boards::Subject, id: &str, pairs: &Pairs) -> Option<Symbol> {
         match subject {
-            boards::Subject::Anchor => self.anchors.find(id),
-            boards::Subject::Session => self.sessions.find(id),
-            boards::Subject::Item => self.items.find(id),
             boards::Subject::RegionCategory => {
                 // Either name may hold a colon.
                 id.match_indices(':').find_map(|(colon, _)| {
@@ -143,7 +169,7 @@ impl Facts {
                     pairs.find((region, self.words.find(&id[colon + 1..])?))
                 })
             }
-            _ => self.words.find(id),
+            _ => self.names(subject).find(id),
         }
     }
 
