@@ -174,8 +174,11 @@ fn complete_response(path: &str, status: &str, response: &mut Value) {
             "text/csv" => Some(examples::CSV.into()),
             "application/x-ndjson" => Some(examples::LINES.into()),
             "application/vnd.apache.parquet" => {
-                // Bytes, as they are (OpenAPI 3.1, 4.8.14.2).
-                *content = json!({"schema": {"contentMediaType": media_type}});
+                // Bytes, as they are (OpenAPI 3.1, 4.8.14.2); an example of them can only stand elsewhere.
+                *content = json!({"schema": {"contentMediaType": media_type}, "examples": {"file": {
+                    "summary": "A file of Apache Parquet",
+                    "externalValue": "/v1/export/dws_session?format=parquet",
+                }}});
                 None
             }
             _ => examples::answer(path),
