@@ -71,7 +71,7 @@ async fn try_recover(context: &Context) -> Result<Result<Recovered, (Failed, Ver
         persistently(context, async || stores.rows.progress(partition).await).await?.unwrap_or_default();
     let target = cut.next;
     let written: BTreeMap<u64, Digests> =
-        persistently(context, async || stores.rows.beats(partition, 0, BEATS_KEPT).await)
+        persistently(context, async || stores.rows.beats(partition, BEATS_KEPT).await)
             .await?
             .into_iter()
             .map(|beat| (beat.offset, beat.digests))

@@ -71,7 +71,7 @@ pub(crate) async fn revise(context: &Context, cut: Cut) -> Result<Revised, Store
     // Known later than what was written on the way to the cut.
     persistently(context, async || stores.editions.keep(&anew.editions, cut.next + 1).await).await?;
     // Last: from here on the rows are what the digests say.
-    let mut beats = persistently(context, async || stores.rows.beats(partition, 0, BEATS_KEPT).await).await?;
+    let mut beats = persistently(context, async || stores.rows.beats(partition, BEATS_KEPT).await).await?;
     beats.retain(|beat| beat.offset < from);
     beats.extend(anew.beats);
     beats.drain(..beats.len().saturating_sub(BEATS_KEPT));

@@ -7,9 +7,8 @@ use axum::extract::State;
 use futures::future::try_join_all;
 use tandem_model::row::BeatDigest;
 use tandem_model::status::{self, BEATS_REPORTED, Beat, ChainStatus, PartitionStatus, RepairStatus};
-use tandem_model::time::{MINUTE_MS, SECOND_MS};
 use tandem_model::{Cut, PartitionId};
-use tandem_storage::{BEATS_KEPT, Repair, RepairState, StoreError};
+use tandem_storage::{Repair, RepairState, StoreError};
 
 use crate::Query;
 use crate::answer::Failure;
@@ -79,7 +78,7 @@ async fn look(query: &Query, id: PartitionId, log_end: u64) -> Result<Look, Stor
         malformed_events: row.malformed_events,
         ignored_beats: row.ignored_beats,
     };
-    let beats = latest_beats(query, id, row.clock).await?;
+    let beats = query.stores.rows.beats(id, BEATS_REPORTED).await?;
     Ok(Look { status, is_begun: rows.is_some(), is_repairing, repair, beats })
 }
 
@@ -120,18 +119,4 @@ async fn lag(query: &Query, id: PartitionId, next: u64, log_end: u64) -> u64 {
         }
         _ => offsets,
     }
-}
-
-/// The latest beats of a partition. The store lists them from a moment on: live there is one a
-/// second, so the first look finds them; in a replay they may be far apart.
-async fn latest_beats(query: &Query, id: PartitionId, clock: u64) -> Result<Vec<BeatDigest>, StoreError> {
-    let spans = [(BEATS_REPORTED as u64 - 1) * SECOND_MS, 10 * MINUTE_MS, u64::MAX];
-    let mut found = Vec::new();
-    for span in spans {
-        found = query.stores.rows.beats(id, clock.saturating_sub(span), BEATS_KEPT).await?;
-        if found.len() >= BEATS_REPORTED {
-            break;
-        }
-    }
-    Ok(found.split_off(found.len().saturating_sub(BEATS_REPORTED)))
 }

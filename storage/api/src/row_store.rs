@@ -50,9 +50,9 @@ pub trait RowStore: Send + Sync {
     /// The partition's own row.
     async fn partition_row(&self, partition: PartitionId) -> Result<Option<PartitionRow>>;
 
-    /// Digests at the beats of `partition` with `ts >= from_ts`, ascending, at most `limit`.
-    /// The latest [`BEATS_KEPT`] are kept.
-    async fn beats(&self, partition: PartitionId, from_ts: u64, limit: usize) -> Result<Vec<BeatDigest>>;
+    /// Digests at the latest beats of `partition`, ascending, at most `limit`: the latest
+    /// [`BEATS_KEPT`] are kept.
+    async fn beats(&self, partition: PartitionId, limit: usize) -> Result<Vec<BeatDigest>>;
 
     /// What it keeps of trends; it may free the rest at any time.
     fn retention(&self) -> Retention;

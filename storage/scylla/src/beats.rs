@@ -115,19 +115,14 @@ impl Inner {
         Ok(kept.into())
     }
 
-    pub(crate) async fn beats(
-        &self,
-        partition: PartitionId,
-        from_ts: u64,
-        limit: usize,
-    ) -> Result<Vec<BeatDigest>> {
+    pub(crate) async fn beats(&self, partition: PartitionId, limit: usize) -> Result<Vec<BeatDigest>> {
         const DOING: &str = "reading beats";
-        let Ok(from_ts) = i64::try_from(from_ts) else { return Ok(Vec::new()) };
         if limit == 0 {
             return Ok(Vec::new());
         }
         // The latest first: so the surplus is left out.
-        let values = (self.log.generation as i32, partition.0 as i32, from_ts, BEATS_KEPT as i32);
+        let limit = limit.min(BEATS_KEPT) as i32;
+        let values = (self.log.generation as i32, partition.0 as i32, limit);
         let answer = self.connection.read(DOING, &self.statements.read_beats, values).await?;
         let mut beats = each(DOING, &answer, |columns| {
             let ts = present(columns.number()?, "ts")?;
@@ -142,7 +137,6 @@ impl Inner {
             Ok(BeatDigest { partition, ts, offset, digests })
         })?;
         beats.reverse();
-        beats.truncate(limit);
         Ok(beats)
     }
 }

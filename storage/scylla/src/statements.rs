@@ -171,9 +171,7 @@ statements! {
     };
     read_beats Read |_: &Texts| {
         let columns = columns_of("beats")[2..].join(", ");
-        format!(
-            "SELECT {columns} FROM {{k}}.beats WHERE generation = ? AND log_partition = ? AND ts >= ? LIMIT ?"
-        )
+        format!("SELECT {columns} FROM {{k}}.beats WHERE generation = ? AND log_partition = ? LIMIT ?")
     };
     read_beat_times Read |_: &Texts| {
         "SELECT ts, offset FROM {k}.beats WHERE generation = ? AND log_partition = ? LIMIT ?".to_owned()

@@ -170,8 +170,8 @@ impl RowStore for ScyllaStore {
         Ok(self.0.partition(partition).await?.map(|(_, row)| row))
     }
 
-    async fn beats(&self, partition: PartitionId, from_ts: u64, limit: usize) -> Result<Vec<BeatDigest>> {
-        self.0.beats(partition, from_ts, limit).await
+    async fn beats(&self, partition: PartitionId, limit: usize) -> Result<Vec<BeatDigest>> {
+        self.0.beats(partition, limit).await
     }
 
     fn retention(&self) -> Retention {

@@ -239,7 +239,7 @@ async fn a_new_generation_replaces_the_old_log() {
     let log = LogIdentity { id: LogId([9; 16]), generation: 1, ..LOG };
     let new = ScyllaStore::note_log(&settings, log).await.expect("open");
     assert_eq!(progress(&new, 1).await, 0);
-    assert!(new.beats(PARTITION, 0, 10).await.expect("beats").is_empty());
+    assert!(new.beats(PARTITION, 10).await.expect("beats").is_empty());
     assert!(new.session_ids(None, 10).await.expect("ids").is_empty());
     assert_eq!(new.session("both", &Select::All).await.expect("read"), None);
     assert!(

@@ -133,7 +133,7 @@ impl World {
         }
         for partition in (0..PARTITIONS).map(PartitionId) {
             let [a, b] = &self.stores;
-            let [a, b] = [&a.rows, &b.rows].map(|rows| rows.beats(partition, 0, BEATS_KEPT));
+            let [a, b] = [&a.rows, &b.rows].map(|rows| rows.beats(partition, BEATS_KEPT));
             assert_eq!(a.await.expect("memory"), b.await.expect("memory"), "{context}");
         }
     }

@@ -74,7 +74,7 @@ async fn spoil(stores: &ChainStores, partition: PartitionId) {
         sessions.push((id, Some(session)));
         sessions.push((never.session_id.clone(), Some(never)));
     }
-    let mut beats = rows.beats(partition, 0, BEATS_KEPT).await.expect("memory");
+    let mut beats = rows.beats(partition, BEATS_KEPT).await.expect("memory");
     beats.iter_mut().for_each(|beat| beat.digests.0[0] ^= 1);
     let row = rows.partition_row(partition).await.expect("memory").expect("begun");
     let wrong = tandem_model::row::PartitionRow { late_events: row.late_events + 1, ..row };

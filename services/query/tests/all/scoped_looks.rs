@@ -50,8 +50,8 @@ impl RowStore for Noted {
         self.rows.partition_row(partition).await
     }
 
-    async fn beats(&self, partition: PartitionId, from_ts: u64, limit: usize) -> Result<Vec<BeatDigest>> {
-        self.rows.beats(partition, from_ts, limit).await
+    async fn beats(&self, partition: PartitionId, limit: usize) -> Result<Vec<BeatDigest>> {
+        self.rows.beats(partition, limit).await
     }
 
     fn retention(&self) -> Retention {

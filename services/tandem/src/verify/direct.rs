@@ -128,9 +128,7 @@ impl Subject for Direct {
         let rows = &self.stores(chain).rows;
         let mut beats = Vec::new();
         for id in self.ids() {
-            // The clock is the last beat's moment.
-            let clock = rows.partition_row(id).await.map_err(failed)?.unwrap_or_default().clock;
-            beats.extend(rows.beats(id, clock, 1).await.map_err(failed)?);
+            beats.extend(rows.beats(id, 1).await.map_err(failed)?);
         }
         Ok(beats)
     }

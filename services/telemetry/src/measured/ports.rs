@@ -98,8 +98,8 @@ impl<T: RowStore + ?Sized> RowStore for Measured<T> {
         self.meters.run("partition_row", self.inner.partition_row(partition), |_| Load::NONE).await
     }
 
-    async fn beats(&self, partition: PartitionId, from_ts: u64, limit: usize) -> Result<Vec<BeatDigest>> {
-        let listing = self.inner.beats(partition, from_ts, limit);
+    async fn beats(&self, partition: PartitionId, limit: usize) -> Result<Vec<BeatDigest>> {
+        let listing = self.inner.beats(partition, limit);
         self.meters.run("beats", listing, |found| Load::items(found.len())).await
     }
 

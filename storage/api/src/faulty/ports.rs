@@ -81,8 +81,8 @@ impl<T: RowStore + ?Sized> RowStore for Faulty<T> {
         self.plan.run("partition_row", self.inner.partition_row(partition)).await
     }
 
-    async fn beats(&self, partition: PartitionId, from_ts: u64, limit: usize) -> Result<Vec<BeatDigest>> {
-        self.plan.run("beats", self.inner.beats(partition, from_ts, limit)).await
+    async fn beats(&self, partition: PartitionId, limit: usize) -> Result<Vec<BeatDigest>> {
+        self.plan.run("beats", self.inner.beats(partition, limit)).await
     }
 
     fn retention(&self) -> Retention {

@@ -34,7 +34,7 @@ async fn nothing_is_there(store: &dyn RowStore) {
     assert_eq!(store.partition_row(partition).await.expect("partition row"), None);
     assert_eq!(store.session("absent", &Select::All).await.expect("session"), None);
     assert_eq!(store.session("not an id\u{0}", &Select::All).await.expect("session"), None);
-    assert!(store.beats(partition, 0, 10).await.expect("beats").is_empty());
+    assert!(store.beats(partition, 10).await.expect("beats").is_empty());
     assert!(store.session_ids(None, 10).await.expect("ids").is_empty());
 }
 

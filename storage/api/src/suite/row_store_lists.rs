@@ -123,8 +123,8 @@ async fn ids_are_paged(store: &dyn RowStore) {
 async fn beats_are_kept(store: &dyn RowStore) {
     let partition = PartitionId(PARTITION);
     let kept = BEATS_KEPT as u64;
-    let seconds = async |from_ts, limit| {
-        let beats = store.beats(partition, from_ts, limit).await.expect("beats");
+    let seconds = async |limit| {
+        let beats = store.beats(partition, limit).await.expect("beats");
         assert!(beats.iter().all(|one| *one == beat(PARTITION, one.offset)));
         beats.into_iter().map(|one| one.offset).collect::<Vec<_>>()
     };
@@ -132,17 +132,17 @@ async fn beats_are_kept(store: &dyn RowStore) {
     all.beats = (10..20).map(|second| beat(PARTITION, second)).collect();
     store.apply(&all).await.expect("apply");
     store.apply(&all).await.expect("apply");
-    assert_eq!(seconds(0, 100).await, (10..20).collect::<Vec<_>>());
-    assert_eq!(seconds(12_000, 3).await, [12, 13, 14]);
-    assert_eq!(seconds(12_001, 2).await, [13, 14]);
-    assert!(seconds(20_000, 100).await.is_empty());
-    assert!(seconds(0, 0).await.is_empty());
-    assert!(store.beats(PartitionId(PARTITION + 1), 0, 100).await.expect("beats").is_empty());
+    assert_eq!(seconds(100).await, (10..20).collect::<Vec<_>>());
+    assert_eq!(seconds(3).await, [17, 18, 19]);
+    assert_eq!(seconds(1).await, [19]);
+    assert!(seconds(0).await.is_empty());
+    assert!(store.beats(PartitionId(PARTITION + 1), 100).await.expect("beats").is_empty());
 
     let mut more = changes(PARTITION, 2_000, 2_000);
     more.beats = (20..20 + kept).map(|second| beat(PARTITION, second)).collect();
     store.apply(&more).await.expect("apply");
-    let latest = seconds(0, usize::MAX).await;
+    let latest = seconds(usize::MAX).await;
     assert!(latest.len() >= BEATS_KEPT, "{} beats are kept", latest.len());
     assert!(latest.ends_with(&(20..20 + kept).collect::<Vec<_>>()));
+    assert_eq!(seconds(2).await, [18 + kept, 19 + kept]);
 }

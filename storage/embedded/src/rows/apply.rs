@@ -153,7 +153,7 @@ impl Store {
         Ok(match writers.entry(partition) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => {
-                let beats = self.beats_of(snapshot, partition, 0, usize::MAX)?;
+                let beats = self.beats_of(snapshot, partition, usize::MAX)?;
                 entry.insert(beats.into_iter().map(|beat| beat.ts).collect())
             }
         })

@@ -164,8 +164,8 @@ impl RowStore for Rows {
         self.read(move |store| Ok(store.partition(partition)?.map(|partition| partition.row))).await
     }
 
-    async fn beats(&self, partition: PartitionId, from_ts: u64, limit: usize) -> Result<Vec<BeatDigest>> {
-        self.read(move |store| store.beats(partition, from_ts, limit)).await
+    async fn beats(&self, partition: PartitionId, limit: usize) -> Result<Vec<BeatDigest>> {
+        self.read(move |store| store.beats(partition, limit)).await
     }
 
     fn retention(&self) -> Retention {

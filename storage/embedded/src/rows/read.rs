@@ -115,32 +115,24 @@ impl Store {
         Ok(found)
     }
 
-    pub(super) fn beats(
-        &self,
-        partition: PartitionId,
-        from_ts: u64,
-        limit: usize,
-    ) -> Result<Vec<BeatDigest>> {
-        self.beats_of(&self.tables.database.snapshot(), partition, from_ts, limit)
+    pub(super) fn beats(&self, partition: PartitionId, limit: usize) -> Result<Vec<BeatDigest>> {
+        self.beats_of(&self.tables.database.snapshot(), partition, limit)
     }
 
+    /// The latest beats, ascending, at most `limit`.
     pub(super) fn beats_of(
         &self,
         snapshot: &Snapshot,
         partition: PartitionId,
-        from_ts: u64,
         limit: usize,
     ) -> Result<Vec<BeatDigest>> {
-        let start = Bound::Included(beat_key(partition, from_ts).to_vec());
-        let end = Bound::Included(beat_key(partition, u64::MAX).to_vec());
+        let keys = beat_key(partition, 0)..=beat_key(partition, u64::MAX);
         let mut found = Vec::new();
-        self.scan(snapshot, &self.beats, (start, end), |key, value| {
-            if found.len() >= limit {
-                return Ok(false);
-            }
-            found.push(self.decode(&self.beats, key, codec::decode(value))?);
-            Ok(true)
-        })?;
+        for entry in snapshot.range(&self.beats, keys).rev().take(limit) {
+            let (key, value) = entry.into_inner().map_err(|error| self.tables.error(&error))?;
+            found.push(self.decode(&self.beats, &key, codec::decode(&value))?);
+        }
+        found.reverse();
         Ok(found)
     }
 

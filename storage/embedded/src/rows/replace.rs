@@ -126,7 +126,7 @@ impl Store {
         beats: &[BeatDigest],
     ) -> Result<()> {
         let kept: BTreeSet<u64> = beats.iter().map(|beat| beat.ts).collect();
-        for beat in self.beats_of(snapshot, partition, 0, usize::MAX)? {
+        for beat in self.beats_of(snapshot, partition, usize::MAX)? {
             if !kept.contains(&beat.ts) {
                 batch.remove(&self.beats, beat_key(partition, beat.ts));
             }

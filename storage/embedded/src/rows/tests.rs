@@ -37,13 +37,13 @@ async fn everything_is_there_after_reopening() {
     let read = rows.session("s-1", &Select::All).await.expect("session").expect("present");
     assert_eq!(read.rows, changes.sessions[0].rows);
     assert_eq!(rows.progress(PartitionId(3)).await.expect("progress"), Some(changes.cut));
-    let beats = rows.beats(PartitionId(3), 0, usize::MAX).await.expect("beats");
+    let beats = rows.beats(PartitionId(3), usize::MAX).await.expect("beats");
     assert_eq!(beats, changes.beats[10..]);
     // The list of kept beats is read back, and goes on.
     let mut next = fixtures::changes(3, 51, 9_001);
     next.beats = vec![fixtures::beat(3, 10_000)];
     rows.apply(&next).await.expect("apply");
-    let beats = rows.beats(PartitionId(3), 0, usize::MAX).await.expect("beats");
+    let beats = rows.beats(PartitionId(3), usize::MAX).await.expect("beats");
     assert_eq!((beats.len(), beats[0]), (tandem_storage::BEATS_KEPT, changes.beats[11]));
 }
 
