@@ -2,12 +2,14 @@
 //!
 //! Key: partition, step, slot. Value: the offset at which the part was known, and the part.
 
+use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use fjall::{Keyspace, OwnedWriteBatch, PersistMode, Readable, Snapshot};
+use parking_lot::Mutex;
 use tandem_model::{EditionPart, LogId, PartitionId, Step};
 use tandem_storage::{Editions, Result, codec};
 
@@ -25,7 +27,12 @@ pub struct EditionParts(Arc<Store>);
 struct Store {
     tables: Tables,
     parts: Keyspace,
+    /// By partition and step: below this slot nothing stands, as far as we know. Removed entries stay as marks
+    /// for long, and who looks for others from the beginning goes over all of them.
+    pruned: Mutex<Pruned>,
 }
+
+type Pruned = BTreeMap<[u8; 5], u64>;
 
 impl EditionParts {
     /// Opens or creates the store in `folder`, for editions of `log`.
@@ -35,7 +42,7 @@ impl EditionParts {
 
     pub(crate) fn new(tables: &Tables) -> Result<Self> {
         let parts = tables.keyspace("editions", BUFFER_BYTES)?;
-        Ok(Self(Arc::new(Store { parts, tables: tables.clone() })))
+        Ok(Self(Arc::new(Store { parts, tables: tables.clone(), pruned: Mutex::default() })))
     }
 }
 
@@ -80,14 +87,21 @@ impl Place {
         Self { partition: part.partition, step: part.step, slot: part.slot }
     }
 
-    fn key(self) -> [u8; 13] {
-        let mut key = [0; 13];
-        key[..4].copy_from_slice(&self.partition.0.to_be_bytes());
-        key[4] = match self.step {
+    /// What the keys of this partition and step begin with.
+    fn prefix(self) -> [u8; 5] {
+        let mut prefix = [0; 5];
+        prefix[..4].copy_from_slice(&self.partition.0.to_be_bytes());
+        prefix[4] = match self.step {
             Step::Sessions => 0,
             Step::FiveSeconds => 1,
             Step::Minute => 2,
         };
+        prefix
+    }
+
+    fn key(self) -> [u8; 13] {
+        let mut key = [0; 13];
+        key[..5].copy_from_slice(&self.prefix());
         key[5..].copy_from_slice(&self.slot.to_be_bytes());
         key
     }
@@ -97,6 +111,9 @@ impl Store {
     fn keep(&self, parts: &[(Place, Vec<u8>)], at: u64) -> Result<()> {
         let snapshot = self.tables.database.snapshot();
         let mut batch = self.tables.database.batch().durability(Some(PersistMode::Buffer));
+        let mut known_pruned = self.pruned.lock();
+        // Only true once the batch is written.
+        let mut pruned = known_pruned.clone();
         for (place, bytes) in parts {
             let key = place.key();
             let known = snapshot.get(&self.parts, key).map_err(|error| self.tables.error(&error))?;
@@ -107,20 +124,42 @@ impl Store {
             }
             // Once a minute is often enough.
             if place.step == Step::Minute {
-                self.prune(&snapshot, &mut batch, *place)?;
+                self.prune(&snapshot, &mut batch, &mut pruned, *place)?;
             }
         }
-        batch.commit().map_err(|error| self.tables.error(&error))
+        // Parts that are computed again may stand below what is gone; the snapshot does not have them.
+        for (place, _) in parts {
+            pruned.entry(place.prefix()).and_modify(|to| *to = (*to).min(place.slot));
+        }
+        batch.commit().map_err(|error| self.tables.error(&error))?;
+        *known_pruned = pruned;
+        Ok(())
     }
 
     /// Removes what is of no use any more at the cut of `newest`.
-    fn prune(&self, snapshot: &Snapshot, batch: &mut OwnedWriteBatch, newest: Place) -> Result<()> {
+    fn prune(
+        &self,
+        snapshot: &Snapshot,
+        batch: &mut OwnedWriteBatch,
+        pruned: &mut Pruned,
+        newest: Place,
+    ) -> Result<()> {
         for step in Step::ALL {
             let Some(kept) = step.parts_kept_ms() else { continue };
-            let first = newest.slot.saturating_sub(kept);
-            let keys = Place { step, slot: 0, ..newest }.key()..Place { step, slot: first, ..newest }.key();
-            for entry in snapshot.range(&self.parts, keys).take(PRUNED_AT_ONCE) {
+            let newest = Place { step, ..newest };
+            let to = newest.slot.saturating_sub(kept);
+            let from = pruned.entry(newest.prefix()).or_default();
+            if *from >= to {
+                continue;
+            }
+            let keys = Place { slot: *from, ..newest }.key()..Place { slot: to, ..newest }.key();
+            *from = to;
+            for (index, entry) in snapshot.range(&self.parts, keys).enumerate() {
                 let key = entry.key().map_err(|error| self.tables.error(&error))?;
+                if index == PRUNED_AT_ONCE {
+                    *from = slot_of(&key);
+                    break;
+                }
                 batch.remove(&self.parts, key);
             }
         }
@@ -144,13 +183,18 @@ impl Store {
 
     fn part(&self, partition: PartitionId, step: Step, entry: fjall::Guard) -> Result<EditionPart> {
         let (key, value) = entry.into_inner().map_err(|error| self.tables.error(&error))?;
-        let slot = key.last_chunk().map_or(0, |slot| u64::from_be_bytes(*slot));
+        let slot = slot_of(&key);
         let bytes = value.get(8..).unwrap_or_default();
         codec::decode_edition(bytes, partition, step, slot).map_err(|why| {
             self.tables
                 .damaged(&format!("the part of an edition at {} can't be read: {why}", key.escape_ascii()))
         })
     }
+}
+
+/// The slot that a key ends with.
+fn slot_of(key: &[u8]) -> u64 {
+    key.last_chunk().map_or(0, |slot| u64::from_be_bytes(*slot))
 }
 
 #[cfg(test)]
@@ -176,22 +220,36 @@ mod tests {
         let store = EditionParts::open(folder.path(), LogId([1; 16])).expect("opened");
         let minutes = 60 * 60;
         for minute in 1..=minutes {
-            let part = |step| EditionPart {
-                partition: PartitionId(0),
-                step,
-                slot: minute * MINUTE_MS,
-                ts: minute * MINUTE_MS,
-                from: minute - 1,
-                next: minute,
-                sessions: Vec::new(),
-            };
-            store.keep(&Step::ALL.map(part), minute).await.expect("kept");
+            store.keep(&Step::ALL.map(|step| part(step, minute)), minute).await.expect("kept");
         }
         for step in Step::ALL {
             let parts = store.parts(PartitionId(0), step, 0, usize::MAX).await.expect("parts");
             let first = step.parts_kept_ms().map_or(1, |kept| minutes - kept / MINUTE_MS);
             assert_eq!(parts.first().map(|part| part.slot), Some(first * MINUTE_MS), "{step:?}");
             assert_eq!(parts.len() as u64, minutes - first + 1);
+        }
+        // What is computed again below goes with the next minute, too.
+        let old = part(Step::FiveSeconds, 1);
+        store.keep(&[old], minutes + 1).await.expect("kept");
+        assert_eq!(first_slot(&store, Step::FiveSeconds).await, Some(MINUTE_MS));
+        store.keep(&[part(Step::Minute, minutes + 1)], minutes + 1).await.expect("kept");
+        assert!(first_slot(&store, Step::FiveSeconds).await.is_some_and(|slot| slot > MINUTE_MS));
+    }
+
+    async fn first_slot(store: &EditionParts, step: Step) -> Option<u64> {
+        store.parts(PartitionId(0), step, 0, 1).await.expect("parts").first().map(|part| part.slot)
+    }
+
+    /// A part that is cut in this minute.
+    fn part(step: Step, minute: u64) -> EditionPart {
+        EditionPart {
+            partition: PartitionId(0),
+            step,
+            slot: minute * MINUTE_MS,
+            ts: minute * MINUTE_MS,
+            from: minute - 1,
+            next: minute,
+            sessions: Vec::new(),
         }
     }
 }
