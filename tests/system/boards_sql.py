@@ -1,7 +1,8 @@
 """Boards once more, in SQL over raw events: an independent second opinion.
 
-    boards_sql.py make FILE          writes made-up events of every kind, in order, none late or doubled
-    boards_sql.py check FILE URL KEY  works out every board in DuckDB and holds the server's answers against it
+    boards_sql.py make FILE                writes made-up events of every kind, in order, none late or doubled
+    boards_sql.py check FILE URL KEY MOST  works out every board in DuckDB and holds the server's answers against it,
+                                           for at most MOST hours, days, weeks and months each
 
 Events are attributed, counted and split as the contract says (rules 6 to 11), without the program's own rows.
 Left out: `session.online_peak`, which depends on where beats stand in the log, and `anchor.influence`, which
@@ -41,7 +42,8 @@ def make(file):
         at = [start]
         users = [f"u{chance.randrange(900)}" for _ in range(170)]
         for user in dict.fromkeys(users):
-            ts = start + chance.randrange(2_400_000)
+            # Steps of five seconds, mostly: each second of the log is a beat, and beats take their time.
+            ts = start + chance.randrange(480) * 5_000
             enter = dict(type="enter", user_id=user)
             if chance.random() < 0.8:
                 enter["region"] = chance.choice(REGIONS[:3])
@@ -64,7 +66,7 @@ def make(file):
             for action in actions:
                 lines.append(dict(user_id=user) | action)
                 at.append(ts)
-                ts += chance.choice([0, 1_000, 20_000, 90_000, 90_001, 400_000])
+                ts += chance.choice([0, 5_000, 20_000, 90_000, 90_001, 400_000])
         lines.append(dict(type="session_end"))
         at.append(max(at) + 1)
         events += [dict(ts=ts, session_id=session, event_id=str(index)) | line for index, (ts, line) in enumerate(zip(at, lines))]
@@ -250,9 +252,27 @@ def condition(chosen):
     return " AND ".join(terms)
 
 
-def check(file, url, key):
+def filters(db):
+    """Single filters and all kinds of combinations, such as list something and such as hardly do."""
+    tier = " ".join(f"WHEN fans < {end} THEN '{name}'" for name, (_, end) in TIERS.items())
+    values = {name: [row[0] for row in db.execute(f"SELECT {of} FROM sessions GROUP BY 1 ORDER BY count(*) DESC, 1").fetchall()]
+              for name, of in (("category", "category"), ("content_type", "content_type"), ("region", "region"),
+                               ("fan_tier", f"CASE {tier} END"))}
+    for number in range(1, len(values) + 1):
+        for index, names in enumerate(itertools.combinations(values, number)):
+            yield {name: values[name][index % len(values[name])] for name in names}
+
+
+def spread(starts, most):
+    """At most so many of them, from the first to the last."""
+    most = min(most, len(starts))
+    return [starts[index * (len(starts) - 1) // max(1, most - 1)] for index in range(most)]
+
+
+def check(file, url, key, most):
     db = prepare(file)
     moments = [row[0] for row in db.execute(f"SELECT DISTINCT ts - ts % {HOUR} FROM raw ORDER BY 1").fetchall()]
+    narrow = list(filters(db))
 
     def ask(path, chain):
         headers = {"Authorization": f"Bearer {key}", "Tandem-Chain": chain}
@@ -261,15 +281,12 @@ def check(file, url, key):
         del found["meta"]
         return found
 
-    plain = [{}]
-    narrow = [{"category": CATEGORIES[0]}, {"content_type": "talk"}, {"region": "四川"}, {"fan_tier": "mid"},
-              {"category": "food", "fan_tier": "micro"}, {"content_type": "sale", "region": "zj", "category": "beauty"}]
     answers = rows = 0
     for period in ("hour", "day", "week", "month"):
-        starts = sorted({start_of(period, moment)[0] for moment in moments})
-        filtered = set(starts[:: max(1, len(starts) // 4)])
+        starts = spread(sorted({start_of(period, moment)[0] for moment in moments}), int(most))
+        filtered = set(spread(starts, 3))
         for start, board in itertools.product(starts, BOARDS):
-            for chosen in plain + (narrow if start in filtered else []):
+            for chosen in [{}] + (narrow if start in filtered else []):
                 query = urllib.parse.urlencode({"period": period, "at": start, "limit": 1000} | chosen)
                 path = f"/v1/rankings/{board}?{query}"
                 answer, other = ask(path, "a"), ask(path, "b")
@@ -280,8 +297,15 @@ def check(file, url, key):
                 moment = end if edition["state"] == "closed" else edition["at"]
                 where = condition(chosen)
                 found = listed(scores(db, board, period, start, end, moment, where))
-                expected = [(rank, key, float(score)) for rank, key, score in found]
-                got = [(row["rank"], row["subject"]["id"], float(row["score"])) for row in answer["rows"]]
+                before = {}
+                # That edition is closed, and so counts, ten minutes after the period's end.
+                if start in filtered and edition["at"] >= start + 600_000:
+                    first = start_of(period, start - 1)[0]
+                    before = {key: rank for rank, key, _ in listed(scores(db, board, period, first, start, start, where))}
+                looks_back = start in filtered
+                expected = [(rank, before.get(key), key, float(score)) for rank, key, score in found]
+                got = [(row["rank"], row["previous_rank"] if looks_back else None, row["subject"]["id"], float(row["score"]))
+                       for row in answer["rows"]]
                 assert got == expected[:1000] and answer["listed"] == len(expected), f"{path}\nserver {got[:5]}\nSQL    {expected[:5]}"
                 answers, rows = answers + 1, rows + len(got)
     print(f"{answers} answers of {len(BOARDS)} boards with {rows} rows are as SQL says, on both chains")

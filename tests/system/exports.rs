@@ -11,15 +11,14 @@ use tandem_model::Stored;
 use tandem_model::route::Chain;
 
 use crate::api::{Api, CHAINS, Call};
+use crate::duckdb::python;
 use crate::input::{Input, Packing};
 use crate::program::run;
 use crate::server::{Kind, Server, text};
-use crate::virtualenv::python;
 
 const TABLES: [&str; 7] =
     ["dws_session", "dws_total", "dws_trend_10s", "dws_trend_1m", "dws_trend_5m", "dws_hour", "dws_day"];
 const FORMATS: [&str; 3] = ["csv", "json", "parquet"];
-const PACKAGES: [&str; 3] = ["duckdb==1.4.1", "pandas==2.3.3", "pyarrow==21.0.0"];
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/system/exports.py");
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -135,7 +134,7 @@ fn write_expected(input: &Input, file: &Path) {
 
 /// With DuckDB and pandas: see the script.
 fn open(folder: &Path) {
-    let python = match python("duckdb-1.4.1-pandas-2.3.3", &PACKAGES) {
+    let python = match python() {
         Ok(python) => python,
         Err(why) => return println!("left out: no DuckDB and pandas: {why}"),
     };

@@ -63,6 +63,11 @@ impl Input {
         }
     }
 
+    /// The file of the recorded broadcasts, where they are at hand.
+    pub(crate) fn recorded() -> Option<PathBuf> {
+        Some(Path::new(REAL).join("events.ndjson.zst")).filter(|file| file.is_file())
+    }
+
     /// Events of every kind, good and bad, from a seed.
     pub(crate) fn generated(packing: Packing) -> Self {
         let run = Run {

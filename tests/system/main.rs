@@ -5,6 +5,7 @@
 //! |---|---|
 //! | real broadcasts give the expected figures on both chains, also through five kills | `real_input.rs` |
 //! | boards over real broadcasts, the same on both chains and after a kill | `boards.rs` |
+//! | boards over made-up events are what SQL says of the events themselves | `boards_sql.rs` |
 //! | nasty events give the plain method's figures on both chains | `nasty_input.rs` |
 //! | `tandem verify` finds a row that was changed behind a chain's back | `verify.rs` |
 //! | the contract's answers, good and bad | `contract.rs`, `events.rs`, `idempotency.rs` |
@@ -33,11 +34,13 @@
 use tandem_tests::{api, program};
 
 mod boards;
+mod boards_sql;
 mod contract;
 mod cors;
 mod demo;
 mod described;
 mod drills;
+mod duckdb;
 mod events;
 mod exports;
 mod figures;

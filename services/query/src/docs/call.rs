@@ -177,7 +177,9 @@ pub(super) fn answer(page: &mut String, document: &Value, anchor: &str, status: 
         if !content["example"].is_null() {
             sample(page, "answer", &pretty(&content["example"]));
         }
-        for (_, example) in members(&content["examples"]) {
+        // One that stands elsewhere has no value here.
+        let here = members(&content["examples"]).filter(|(_, example)| !example["value"].is_null());
+        for (_, example) in here {
             sample(page, "answer", &pretty(&example["value"]));
         }
     }
