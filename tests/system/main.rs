@@ -5,7 +5,7 @@
 //! |---|---|
 //! | real broadcasts give the expected figures on both chains, also through five kills | `real_input.rs` |
 //! | boards over real broadcasts, the same on both chains and after a kill | `boards.rs` |
-//! | boards over made-up events are what SQL says of the events themselves | `boards_sql.rs` |
+//! | boards and comparisons are what SQL says of the events themselves | `sql.rs` |
 //! | nasty events give the plain method's figures on both chains | `nasty_input.rs` |
 //! | `tandem verify` finds a row that was changed behind a chain's back | `verify.rs` |
 //! | the contract's answers, good and bad | `contract.rs`, `events.rs`, `idempotency.rs` |
@@ -34,7 +34,6 @@
 use tandem_tests::{api, program};
 
 mod boards;
-mod boards_sql;
 mod contract;
 mod cors;
 mod demo;
@@ -56,6 +55,7 @@ mod proxy;
 mod real_input;
 mod server;
 mod shield;
+mod sql;
 mod streams;
 mod tokens;
 mod verify;

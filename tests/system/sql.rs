@@ -1,5 +1,8 @@
-//! A second opinion: boards worked out by DuckDB from the events themselves are what both chains answer, also
-//! after a kill. Over made-up events of every kind, recorded broadcasts, and six years of ten sellers. Where Python or DuckDB can't be had, the test says so.
+//! A second opinion: boards and comparisons worked out by DuckDB from the events themselves are what both chains
+//! answer, also after a kill. Over made-up events of every kind, recorded broadcasts, and six years of ten sellers.
+//! Where Python or DuckDB can't be had, the test says so.
+//!
+//! Environment: `TANDEM_BOARDS_EACH` and `TANDEM_BOARDS_MOST`, instead of [`EACH`] and [`MOST`].
 
 use std::path::Path;
 use std::process::Command;
@@ -9,23 +12,24 @@ use crate::input::Input;
 use crate::program::{KEY, run};
 use crate::server::{Kind, Server, text};
 
-const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/system/boards_sql.py");
+const BOARDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/system/sql_boards.py");
+const COMPARISONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/system/sql_comparisons.py");
 const LIVE_SELLERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/live-sellers");
 
-/// So many comments, shares and reactions of the live sellers are one event, where `TANDEM_BOARDS_EACH` does not say.
+/// So many comments, shares and reactions of the live sellers are one event.
 const EACH: &str = "50";
-/// So many hours, days, weeks and months each are asked for before a kill, where `TANDEM_BOARDS_MOST` does not say.
+/// So many hours, days, weeks, months and sessions each are asked for before the kill.
 const MOST: &str = "6";
 /// And after it.
 const MOST_AFTERWARDS: &str = "2";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn boards_over_events_of_every_kind_are_what_sql_says() {
+async fn events_of_every_kind_come_to_what_sql_says() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let events = folder.path().join("events.ndjson");
     match python() {
         Ok(python) => {
-            run_script(&python, &[SCRIPT, "make", text(&events)]);
+            run_script(&python, &[BOARDS, "make", text(&events)]);
             check(&python, &events).await;
         }
         Err(why) => println!("left out: no DuckDB: {why}"),
@@ -33,21 +37,14 @@ async fn boards_over_events_of_every_kind_are_what_sql_says() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn boards_over_ten_live_sellers_are_what_sql_says() {
+async fn ten_live_sellers_come_to_what_sql_says() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let events = folder.path().join("events.ndjson");
     let of = |name| format!("{LIVE_SELLERS}/{name}");
     match python() {
         Ok(python) => {
-            run_script(
-                &python,
-                &[
-                    &of("events.py"),
-                    &of("posts.csv.zst"),
-                    text(&events),
-                    &variable("TANDEM_BOARDS_EACH", EACH),
-                ],
-            );
+            let each = variable("TANDEM_BOARDS_EACH", EACH);
+            run_script(&python, &[&of("events.py"), &of("posts.csv.zst"), text(&events), &each]);
             check(&python, &events).await;
         }
         Err(why) => println!("left out: no DuckDB: {why}"),
@@ -55,7 +52,7 @@ async fn boards_over_ten_live_sellers_are_what_sql_says() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn boards_over_recorded_broadcasts_are_what_sql_says() {
+async fn recorded_broadcasts_come_to_what_sql_says() {
     let Some(events) = Input::recorded() else { return println!("left out: they are not there") };
     match python() {
         Ok(python) => check(&python, &events).await,
@@ -67,18 +64,21 @@ async fn check(python: &Path, events: &Path) {
     let mut server = Server::start(Kind::Replay);
     let loaded = run(&["ingest", text(events), "--replay", "--to", &server.url()]).await;
     assert_eq!(loaded.code, Some(0), "{loaded:?}");
-    run_script(
-        python,
-        &[SCRIPT, "check", text(events), &server.url(), KEY, &variable("TANDEM_BOARDS_MOST", MOST)],
-    );
+    check_once(python, events, &server, &variable("TANDEM_BOARDS_MOST", MOST));
     server.kill();
     server.start_again();
     server.api().newest_token().await;
-    run_script(python, &[SCRIPT, "check", text(events), &server.url(), KEY, MOST_AFTERWARDS]);
+    check_once(python, events, &server, MOST_AFTERWARDS);
+}
+
+fn check_once(python: &Path, events: &Path, server: &Server, most: &str) {
+    run_script(python, &[BOARDS, "check", text(events), &server.url(), KEY, most]);
+    run_script(python, &[COMPARISONS, text(events), &server.url(), KEY, most]);
 }
 
 fn run_script(python: &Path, arguments: &[&str]) {
-    let output = Command::new(python).args(arguments).output().expect("Python runs");
+    // -B: nothing is left beside the scripts.
+    let output = Command::new(python).arg("-B").args(arguments).output().expect("Python runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     print!("{}", String::from_utf8_lossy(&output.stdout));
 }

@@ -1,7 +1,7 @@
 """Boards once more, in SQL over raw events: an independent second opinion.
 
-    boards_sql.py make FILE                writes made-up events of every kind, in order, none late or doubled
-    boards_sql.py check FILE URL KEY MOST  works out every board in DuckDB and holds the server's answers against it,
+    sql_boards.py make FILE                writes made-up events of every kind, in order, none late or doubled
+    sql_boards.py check FILE URL KEY MOST  works out every board in DuckDB and holds the server's answers against it,
                                            for at most MOST hours, days, weeks and months each
 
 Events are attributed, counted and split as the contract says (rules 6 to 11), without the program's own rows.
@@ -284,7 +284,7 @@ def check(file, url, key, most):
     answers = rows = 0
     for period in ("hour", "day", "week", "month"):
         starts = spread(sorted({start_of(period, moment)[0] for moment in moments}), int(most))
-        filtered = set(spread(starts, 3))
+        filtered = set(spread(starts, max(1, min(3, int(most) // 6))))
         for start, board in itertools.product(starts, BOARDS):
             for chosen in [{}] + (narrow if start in filtered else []):
                 query = urllib.parse.urlencode({"period": period, "at": start, "limit": 1000} | chosen)
