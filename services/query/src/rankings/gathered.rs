@@ -13,9 +13,12 @@ use tandem_model::problem::Problem;
 use tandem_model::time::MINUTE_MS;
 use tandem_model::{Breakdown, Cut as Prefix, EditionPart, PartitionId, SessionId, Step, Table};
 use tandem_storage::{ChainStores, Part, Select, StoreError};
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{Mutex, MutexGuard};
+use tokio::task::block_in_place;
 use tokio::time::timeout;
 
+use super::edition::Cut;
 use super::past::Pasts;
 use super::standings::{Asked, Standings};
 use crate::answer::Failure;
@@ -226,8 +229,19 @@ impl Gathered {
         standings.get_or(asked, |asked| {
             let view =
                 facts.at(asked.cut.slot, asked.cut.is_past.then(|| pasts.get(asked.cut.slot)).flatten());
-            view.standing(asked.board, asked.cut.period, asked.cut.from, asked.cut.moment(), &asked.filter)
+            let Cut { period, from, .. } = asked.cut;
+            at_length(|| view.standing(asked.board, period, from, asked.cut.moment(), &asked.filter))
         })
+    }
+}
+
+/// Works something out that may take long (over a second for a million subjects), without holding up the other
+/// tasks of this thread.
+fn at_length<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => block_in_place(work),
+        // On a runtime of one thread nobody can take over.
+        _ => work(),
     }
 }
 
