@@ -178,16 +178,25 @@ impl Status {
         client.get_json(PATH, &[]).await
     }
 
-    /// Whether both chains have read everything `token` stands for.
-    pub fn has_reached(&self, token: &Token) -> bool {
-        self.chains.len() == Chain::ALL.len()
-            && self.chains.iter().all(|chain| token.next.iter().all(|(id, next)| chain.has_read(*id, *next)))
+    /// How many offsets of what `token` stands for the chains have still to read, together: 0 once both have
+    /// read all of it. A chain that does not answer has read nothing.
+    pub fn left(&self, token: &Token) -> u64 {
+        let of = |chain: Chain| {
+            let found = self.chains.iter().find(|found| found.chain == chain);
+            let left = |(id, next): (&PartitionId, &u64)| {
+                next.saturating_sub(found.map_or(0, |found| found.next(*id)))
+            };
+            token.next.iter().map(left).sum::<u64>()
+        };
+        Chain::ALL.into_iter().map(of).sum()
     }
 }
 
 impl ChainStatus {
-    fn has_read(&self, id: PartitionId, next: u64) -> bool {
-        self.partitions.iter().any(|partition| partition.partition == id.0 && partition.next >= next)
+    /// The first offset of a partition that it has not read.
+    fn next(&self, id: PartitionId) -> u64 {
+        let found = self.partitions.iter().find(|partition| partition.partition == id.0);
+        found.map_or(0, |partition| partition.next)
     }
 
     /// Records it has still to read, over all partitions.
@@ -221,9 +230,12 @@ mod tests {
     fn both_chains_must_have_read_it() {
         let mut token = Token::new(LogId([0; 16]));
         token.advance(PartitionId(1), 7);
-        assert!(status([7, 8]).has_reached(&token));
-        assert!(!status([7, 6]).has_reached(&token));
+        assert_eq!(status([7, 8]).left(&token), 0);
+        assert_eq!(status([5, 6]).left(&token), 3);
         token.advance(PartitionId(5), 1);
-        assert!(!status([7, 8]).has_reached(&token));
+        assert_eq!(status([7, 8]).left(&token), 2, "no chain knows partition 5");
+        let mut alone = status([7, 8]);
+        alone.chains.pop();
+        assert_eq!(alone.left(&token), 9, "the other does not answer");
     }
 }

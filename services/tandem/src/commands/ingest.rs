@@ -14,7 +14,7 @@ use crate::progress::Progress;
 use crate::status::Status;
 use crate::terminal::{counted, remark, say, thousands};
 
-/// How long both chains may take to read what was loaded.
+/// How long both chains may take to read anything of what was loaded.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 const READ_POLL: Duration = Duration::from_millis(100);
 const PAUSE: Duration = Duration::from_secs(1);
@@ -117,20 +117,30 @@ fn beats(replay: bool, live: bool, server_clock: &str) -> Result<Beats, Failure>
     }
 }
 
-/// Waits until both chains have read everything up to `token`.
+/// Waits until both chains have read everything up to `token`, as long as they go on.
 async fn wait_until_read(client: &Client, token: &Token) -> Result<(), Failure> {
-    let deadline = Instant::now() + READ_TIMEOUT;
+    let mut deadline = Instant::now() + READ_TIMEOUT;
+    let mut least = u64::MAX;
     loop {
         let error: Option<ClientError> = match Status::read(client).await {
-            Ok(status) if status.has_reached(token) => return Ok(()),
-            Ok(_) => None,
+            Ok(status) => {
+                let left = status.left(token);
+                if left == 0 {
+                    return Ok(());
+                }
+                if left < least {
+                    (least, deadline) = (left, Instant::now() + READ_TIMEOUT);
+                }
+                None
+            }
             Err(error) if error.is_retryable() => Some(error),
             Err(error) => return Err(Failure::failed(error)),
         };
         if Instant::now() >= deadline {
             let reason = error.map(|error| format!(" ({error})")).unwrap_or_default();
             return Err(Failure::failed(anyhow!(
-                "everything is in the log, but after {} s not both chains have read it{reason}: see `tandem status`",
+                "everything is in the log, but in {} s no chain has read any of what is left of it{reason}: see \
+                 `tandem status`",
                 READ_TIMEOUT.as_secs()
             )));
         }

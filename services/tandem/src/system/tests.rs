@@ -38,7 +38,7 @@ fn source() -> Source {
 
 async fn until_read(client: &Client, token: &Token) {
     let reading = async {
-        while !Status::read(client).await.is_ok_and(|status| status.has_reached(token)) {
+        while !Status::read(client).await.is_ok_and(|status| status.left(token) == 0) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
