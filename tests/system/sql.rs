@@ -23,6 +23,14 @@ const MOST: &str = "6";
 /// And after it.
 const MOST_AFTERWARDS: &str = "2";
 
+/// The zone of a server's boards, and how many minutes it is ahead of UTC all the year round.
+struct Zone(&'static str, &'static str);
+
+const SHANGHAI: Zone = Zone("Asia/Shanghai", "480");
+const BANGKOK: Zone = Zone("Asia/Bangkok", "420");
+/// Its hours begin in the middle of other people's.
+const KOLKATA: Zone = Zone("Asia/Kolkata", "330");
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn events_of_every_kind_come_to_what_sql_says() {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -30,7 +38,7 @@ async fn events_of_every_kind_come_to_what_sql_says() {
     match python() {
         Ok(python) => {
             run_script(&python, &[BOARDS, "make", text(&events)]);
-            check(&python, &events).await;
+            check(&python, &events, SHANGHAI).await;
         }
         Err(why) => println!("left out: no DuckDB: {why}"),
     }
@@ -45,7 +53,7 @@ async fn ten_live_sellers_come_to_what_sql_says() {
         Ok(python) => {
             let each = variable("TANDEM_BOARDS_EACH", EACH);
             run_script(&python, &[&of("events.py"), &of("posts.csv.zst"), text(&events), &each]);
-            check(&python, &events).await;
+            check(&python, &events, BANGKOK).await;
         }
         Err(why) => println!("left out: no DuckDB: {why}"),
     }
@@ -55,24 +63,27 @@ async fn ten_live_sellers_come_to_what_sql_says() {
 async fn recorded_broadcasts_come_to_what_sql_says() {
     let Some(events) = Input::recorded() else { return println!("left out: they are not there") };
     match python() {
-        Ok(python) => check(&python, &events).await,
+        Ok(python) => check(&python, &events, KOLKATA).await,
         Err(why) => println!("left out: no DuckDB: {why}"),
     }
 }
 
-async fn check(python: &Path, events: &Path) {
-    let mut server = Server::start(Kind::Replay);
+async fn check(python: &Path, events: &Path, zone: Zone) {
+    let mut server = Server::start_with(Kind::Replay, &["--time-zone", zone.0]);
     let loaded = run(&["ingest", text(events), "--replay", "--to", &server.url()]).await;
     assert_eq!(loaded.code, Some(0), "{loaded:?}");
-    check_once(python, events, &server, &variable("TANDEM_BOARDS_MOST", MOST));
+    check_once(python, events, &server, &zone, &variable("TANDEM_BOARDS_MOST", MOST));
     server.kill();
     server.start_again();
     server.api().newest_token().await;
-    check_once(python, events, &server, MOST_AFTERWARDS);
+    check_once(python, events, &server, &zone, MOST_AFTERWARDS);
+    // Every row, those of the zone's hours and days among them.
+    let verified = run(&["verify", "--to", &server.url()]).await;
+    assert_eq!(verified.code, Some(0), "{verified:?}");
 }
 
-fn check_once(python: &Path, events: &Path, server: &Server, most: &str) {
-    run_script(python, &[BOARDS, "check", text(events), &server.url(), KEY, most]);
+fn check_once(python: &Path, events: &Path, server: &Server, zone: &Zone, most: &str) {
+    run_script(python, &[BOARDS, "check", text(events), &server.url(), KEY, most, zone.1]);
     run_script(python, &[COMPARISONS, text(events), &server.url(), KEY, most]);
 }
 

@@ -1,8 +1,10 @@
 """Boards once more, in SQL over raw events: an independent second opinion.
 
-    sql_boards.py make FILE                writes made-up events of every kind, in order, none late or doubled
-    sql_boards.py check FILE URL KEY MOST  works out every board in DuckDB and holds the server's answers against it,
-                                           for at most MOST hours, days, weeks and months each
+    sql_boards.py make FILE
+        writes made-up events of every kind, in order, none late or doubled
+    sql_boards.py check FILE URL KEY MOST AHEAD
+        works out every board in DuckDB and holds the server's answers against it, for at most MOST hours, days, weeks
+        and months each, in a zone that is AHEAD minutes ahead of UTC the whole year
 
 Events are attributed, counted and split as the contract says (rules 6 to 11), without the program's own rows.
 Left out: `session.online_peak`, which depends on where beats stand in the log, and `anchor.influence`, which
@@ -20,7 +22,6 @@ from fractions import Fraction
 import duckdb
 
 HOUR, DAY = 3_600_000, 86_400_000
-ZONE = 8 * HOUR  # Asia/Shanghai, since 1992 without summer time
 BEGIN = 1_732_190_400_000
 CATEGORIES, CONTENT, REGIONS = ["服饰", "food", "beauty"], ["sale", "talk"], ["zj", "四川", "gd", "unknown"]
 FANS = [900, 9_999, 10_000, 150_000, 3_000_000, 20_000_000]
@@ -76,25 +77,26 @@ def make(file):
         out.writelines(json.dumps(event, ensure_ascii=False) + "\n" for event in events)
 
 
-def start_of(period, ts):
-    """The first millisecond of the period that `ts` lies in, and the first after it."""
+def start_of(period, ts, zone):
+    """The first millisecond of the period that `ts` lies in, and the first after it; `zone` is ahead of UTC."""
     if period == "hour":
-        return ts - ts % HOUR, ts - ts % HOUR + HOUR
-    day = (ts + ZONE) // DAY
+        start = ts - (ts + zone) % HOUR
+        return start, start + HOUR
+    day = (ts + zone) // DAY
     if period == "day":
-        return day * DAY - ZONE, (day + 1) * DAY - ZONE
+        return day * DAY - zone, (day + 1) * DAY - zone
     if period == "week":  # 1970-01-01 was a Thursday
         monday = day - (day + 3) % 7
-        return monday * DAY - ZONE, (monday + 7) * DAY - ZONE
+        return monday * DAY - zone, (monday + 7) * DAY - zone
     first, after = duckdb.execute(
         "SELECT date_diff('day', DATE '1970-01-01', date_trunc('month', DATE '1970-01-01' + $1::INTEGER)::DATE), "
         "date_diff('day', DATE '1970-01-01', (date_trunc('month', DATE '1970-01-01' + $1::INTEGER) + INTERVAL 1 MONTH)::DATE)",
         [day],
     ).fetchone()
-    return first * DAY - ZONE, after * DAY - ZONE
+    return first * DAY - zone, after * DAY - zone
 
 
-def prepare(file):
+def prepare(file, zone=0):
     """Raw events with what viewers' events inherit, and cells: figures by session, stretch and key."""
     db = duckdb.connect()
     columns = dict(event_id="VARCHAR", type="VARCHAR", ts="BIGINT", session_id="VARCHAR", user_id="VARCHAR", item_id="VARCHAR",
@@ -136,7 +138,7 @@ def prepare(file):
         coalesce(sum(amount_fen) FILTER (type = 'presale_deposit'), 0)::BIGINT AS deposit_fen
     """
     # Distinct users are counted by session and day (by session and hour for hours), then added up.
-    for span, start in (("hour", f"ts - ts % {HOUR}"), ("day", f"ts - (ts + {ZONE}) % {DAY}")):
+    for span, start in (("hour", f"ts - (ts + {zone}) % {HOUR}"), ("day", f"ts - (ts + {zone}) % {DAY}")):
         for split, key, only in (("room", "''", "true"), ("region", "region", "true"),
                                  ("item", "item_id", "item_id IS NOT NULL AND type IN ('item_exposure', 'item_click', 'cart_add', "
                                   "'order_paid', 'order_refunded', 'presale_deposit', 'presale_balance')")):
@@ -176,7 +178,7 @@ def grouped(db, split, span, subject, figures, where, start, end):
     return {row[0]: tuple(map(int, row[1:])) for row in db.execute(query).fetchall()}
 
 
-def scores(db, board, period, start, end, moment, where):
+def scores(db, board, period, start, end, moment, where, zone):
     """By subject the exact score."""
     span = "hour" if period == "hour" else "day"
     if board in SUMS:
@@ -191,7 +193,7 @@ def scores(db, board, period, start, end, moment, where):
         found = grouped(db, "room", span, "anchor", "sum(gmv_fen)", where, start, end)
         return {key: Fraction(of) for key, (of,) in found.items() if first[key] + 30 * DAY >= moment}
     if board.startswith("growth."):
-        midnight = start_of("day", moment)[0]
+        midnight = start_of("day", moment, zone)[0]
         figures = "sum(viewers), sum(gmv_fen), sum(new_fans)"
         last, before = (grouped(db, "room", "day", "anchor", figures, where, midnight - days * DAY, midnight - (days - 7) * DAY)
                         for days in (7, 14))
@@ -210,7 +212,7 @@ def scores(db, board, period, start, end, moment, where):
     if board == "anchor.fans":
         latest = db.execute(f"""SELECT anchor, last(session_id ORDER BY started_at, session_id), last(fans ORDER BY started_at, session_id)
             FROM sessions WHERE started_at < {end} AND {where} GROUP BY 1""").fetchall()
-        day = start_of("day", end - 1)[0]
+        day = start_of("day", end - 1, zone)[0]
         found = {}
         for anchor, session, fans in latest:
             one = f"session_id = '{session}'"
@@ -269,9 +271,10 @@ def spread(starts, most):
     return [starts[index * (len(starts) - 1) // max(1, most - 1)] for index in range(most)]
 
 
-def check(file, url, key, most):
-    db = prepare(file)
-    moments = [row[0] for row in db.execute(f"SELECT DISTINCT ts - ts % {HOUR} FROM raw ORDER BY 1").fetchall()]
+def check(file, url, key, most, ahead):
+    zone = int(ahead) * 60_000
+    db = prepare(file, zone)
+    moments = [row[0] for row in db.execute(f"SELECT DISTINCT ts - (ts + {zone}) % {HOUR} FROM raw ORDER BY 1").fetchall()]
     narrow = list(filters(db))
 
     def ask(path, chain):
@@ -283,7 +286,7 @@ def check(file, url, key, most):
 
     answers = rows = 0
     for period in ("hour", "day", "week", "month"):
-        starts = spread(sorted({start_of(period, moment)[0] for moment in moments}), int(most))
+        starts = spread(sorted({start_of(period, moment, zone)[0] for moment in moments}), int(most))
         filtered = set(spread(starts, max(1, min(3, int(most) // 6))))
         for start, board in itertools.product(starts, BOARDS):
             for chosen in [{}] + (narrow if start in filtered else []):
@@ -291,17 +294,18 @@ def check(file, url, key, most):
                 path = f"/v1/rankings/{board}?{query}"
                 answer, other = ask(path, "a"), ask(path, "b")
                 assert answer == other, f"the chains differ: {path}\n{answer}\n{other}"
-                end = start_of(period, start)[1]
+                end = start_of(period, start, zone)[1]
                 assert (answer["from"], answer["to"]) == (start, end), path
                 edition = answer["edition"]
                 moment = end if edition["state"] == "closed" else edition["at"]
                 where = condition(chosen)
-                found = listed(scores(db, board, period, start, end, moment, where))
+                found = listed(scores(db, board, period, start, end, moment, where, zone))
                 before = {}
                 # That edition is closed, and so counts, ten minutes after the period's end.
                 if start in filtered and edition["at"] >= start + 600_000:
-                    first = start_of(period, start - 1)[0]
-                    before = {key: rank for rank, key, _ in listed(scores(db, board, period, first, start, start, where))}
+                    first = start_of(period, start - 1, zone)[0]
+                    ranked = listed(scores(db, board, period, first, start, start, where, zone))
+                    before = {key: rank for rank, key, _ in ranked}
                 looks_back = start in filtered
                 expected = [(rank, before.get(key), key, float(score)) for rank, key, score in found]
                 got = [(row["rank"], row["previous_rank"] if looks_back else None, row["subject"]["id"], float(row["score"]))

@@ -7,12 +7,13 @@
 
 use std::collections::BTreeMap;
 
+use tandem_model::calendar::Calendar;
 use tandem_model::decode::decode;
 use tandem_model::digest::TABLES;
 use tandem_model::event::Line;
 use tandem_model::route::Chain;
 use tandem_model::row::BeatDigest;
-use tandem_model::{PartitionId, PseudonymKey, Record, SessionId, Stored, Values, Verdicts};
+use tandem_model::{PartitionId, PseudonymKey, Record, Rules, SessionId, Stored, Values, Verdicts};
 use tandem_plain::Plain;
 
 use crate::claim::{Claim, OFFSET, Place, Store, against_log, text};
@@ -81,7 +82,8 @@ pub struct Wrong {
 }
 
 impl Vote {
-    /// A vote about these copies and digests, all of one `partition` of `partitions`.
+    /// A vote about these copies and digests, all of one `partition` of `partitions`, whose rows are in
+    /// `calendar`.
     ///
     /// None where something was said about a record (`verdicts`, all that the log holds) that some
     /// of them have counted and can't have heard of: they go back for it, and then it can be told
@@ -89,6 +91,7 @@ impl Vote {
     pub fn new(
         partition: PartitionId,
         partitions: u32,
+        calendar: &Calendar,
         claims: Vec<Claim>,
         beats: Vec<BeatClaim>,
         verdicts: Verdicts,
@@ -107,7 +110,8 @@ impl Vote {
         let mut due: Vec<(u64, Due)> = claims.chain(beats).collect();
         due.sort_by_key(|(position, _)| std::cmp::Reverse(*position));
         // No rejected events are compared, and nothing else shows a pseudonym.
-        let plain = Plain::new(partition, partitions, PseudonymKey::new([0; 16])).without_rejected();
+        let rules = Rules { key: PseudonymKey::new([0; 16]), calendar: calendar.clone() };
+        let plain = Plain::new(partition, partitions, rules).without_rejected();
         let plain = plain.with_verdicts(verdicts.clone());
         Some(Self { plain, verdicts, sessions, is_about_all, due, outcome: Outcome::default() })
     }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use tandem_model::calendar::Calendar;
 use tandem_model::retention::Retention;
 use tandem_model::route::Chain;
 use tandem_model::row::BeatDigest;
@@ -65,8 +66,8 @@ fn copies(log: &[(u64, Record)], seed: u64) -> BTreeMap<SessionId, Vec<Claim>> {
 }
 
 fn outcome(log: &[(u64, Record)], claims: Vec<Claim>, beats: Vec<BeatClaim>) -> tandem_parity::Outcome {
-    let mut vote =
-        Vote::new(PARTITION, PARTITIONS, claims, beats, Verdicts::default()).expect("nothing was said");
+    let mut vote = Vote::new(PARTITION, PARTITIONS, &Calendar::default(), claims, beats, Verdicts::default())
+        .expect("nothing was said");
     let mut next = 0;
     for (offset, record) in log {
         vote.apply(*offset, record);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tandem_model::PseudonymKey;
+use tandem_model::Rules;
 use tandem_storage::{ChainStores, EventLog, Ownership};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -23,7 +23,7 @@ pub(crate) struct Chain {
     pub(crate) settings: Settings,
     pub(crate) log: Arc<dyn EventLog>,
     pub(crate) stores: ChainStores,
-    pub(crate) key: PseudonymKey,
+    pub(crate) rules: Rules,
 }
 
 impl Compute {
@@ -38,11 +38,11 @@ impl Compute {
         settings: Settings,
         log: Arc<dyn EventLog>,
         stores: ChainStores,
-        key: PseudonymKey,
+        rules: impl Into<Rules>,
         ownership: Arc<dyn Ownership>,
     ) -> std::io::Result<Self> {
         let (stop, stopped) = watch::channel(false);
-        let mut crew = Crew::new(Chain { settings, log, stores, key }, ownership, stopped);
+        let mut crew = Crew::new(Chain { settings, log, stores, rules: rules.into() }, ownership, stopped);
         let statuses = crew.statuses();
         // On an error the crew is dropped, and with it what keeps its threads going.
         crew.arrange()?;

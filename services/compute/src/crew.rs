@@ -237,7 +237,7 @@ impl Part {
             settings: chain.settings.clone(),
             log: Arc::clone(&chain.log),
             stores: chain.stores.clone(),
-            key: chain.key,
+            rules: chain.rules.clone(),
             partition: self.id,
             status: self.status.clone(),
             stopped,

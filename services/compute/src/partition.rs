@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tandem_model::{PartitionId, PseudonymKey, Record};
+use tandem_model::{PartitionId, Record, Rules};
 use tandem_storage::{ChainStores, EventLog, StoreError};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -29,7 +29,7 @@ pub(crate) struct Context {
     pub(crate) settings: Settings,
     pub(crate) log: Arc<dyn EventLog>,
     pub(crate) stores: ChainStores,
-    pub(crate) key: PseudonymKey,
+    pub(crate) rules: Rules,
     pub(crate) partition: PartitionId,
     pub(crate) status: watch::Sender<Status>,
     pub(crate) stopped: watch::Receiver<bool>,

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use tandem_fold::Fold;
 use tandem_model::digest::Digests;
 use tandem_model::row::BeatDigest;
-use tandem_model::{Cut, PartitionId, PseudonymKey, Verdicts};
+use tandem_model::{Cut, PartitionId, Rules, Verdicts};
 use tandem_storage::{BEATS_KEPT, Snapshot, StoreError};
 
 use crate::partition::{Context, persistently};
@@ -96,7 +96,7 @@ async fn try_recover(context: &Context) -> Result<Result<Recovered, (Failed, Ver
             }
         }
     }
-    let fold = Fold::new(partition, context.log.partitions(), context.key);
+    let fold = Fold::new(partition, context.log.partitions(), context.rules.clone());
     let fold = match knowing(context, fold, target).await? {
         Known::Fold(fold) => fold,
         Known::Otherwise(_) | Known::Unheard => return compute_again(context, cut).await,
@@ -158,7 +158,7 @@ pub(crate) async fn restore(context: &Context, next: u64) -> Result<Option<Fold>
         }
         Err(error) => return Err(error),
     };
-    Ok(unpack(&snapshot, partition, context.log.partitions(), context.key))
+    Ok(unpack(&snapshot, partition, context.log.partitions(), context.rules.clone()))
 }
 
 /// The fold that wrote `snapshot`, if it can be had.
@@ -166,10 +166,10 @@ pub(crate) fn unpack(
     snapshot: &Snapshot,
     partition: PartitionId,
     partitions: u32,
-    key: PseudonymKey,
+    rules: Rules,
 ) -> Option<Fold> {
     let next = snapshot.next;
-    match Fold::restore(&snapshot.bytes, partition, partitions, key) {
+    match Fold::restore(&snapshot.bytes, partition, partitions, rules) {
         Ok(fold) if fold.cut().next == next => return Some(fold),
         Ok(_) => tracing::error!(%partition, next, "snapshot left out: it ends elsewhere"),
         Err(error) => tracing::warn!(%partition, next, %error, "snapshot left out"),

@@ -235,7 +235,7 @@ impl Pass {
         known: &Verdicts,
     ) -> Result<Result<(Self, Fold), Failed>, StoreError> {
         let partition = context.partition;
-        let fold = Fold::new(partition, context.log.partitions(), context.key);
+        let fold = Fold::new(partition, context.log.partitions(), context.rules.clone());
         let mut fold = fold.knowing(known).expect("a fold that has applied nothing contradicts nothing");
         let mut pass = Self {
             judged: judged(partition, known, cut),

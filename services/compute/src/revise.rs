@@ -97,7 +97,7 @@ async fn base(context: &Context, cut: Cut) -> Result<(Fold, Verdicts), StoreErro
             return Ok((fold, known));
         }
     }
-    let fold = Fold::new(partition, context.log.partitions(), context.key);
+    let fold = Fold::new(partition, context.log.partitions(), context.rules.clone());
     let known = look_ahead(context, &fold).await?;
     let fold = fold.knowing(&known).expect("a fold that has applied nothing contradicts nothing");
     Ok((fold, known))

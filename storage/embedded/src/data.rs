@@ -17,11 +17,12 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tandem_model::PseudonymKey;
+use tandem_model::calendar::Calendar;
+use tandem_model::{PseudonymKey, Rules};
 use tandem_storage::memory::MemoryHotStore;
 use tandem_storage::{ChainStores, EventLog, Result, StoreError};
 
-use crate::{Chain, Log};
+use crate::{Chain, Log, zone};
 
 /// How many sessions each chain keeps in memory.
 pub const HOT_SESSIONS_MAX: usize = 2_000;
@@ -37,6 +38,8 @@ pub struct Data {
     pub chains: Chains,
     /// The key of the viewers' pseudonyms, the same for both chains.
     pub pseudonym_key: PseudonymKey,
+    /// The calendar of the rows, the same for both chains.
+    pub calendar: Calendar,
     /// Where it is.
     pub folder: PathBuf,
     _lock: File,
@@ -79,6 +82,24 @@ impl Data {
         create_folder(&folder).map_err(io_error(&folder))?;
         open(&folder, Some(partitions), Some(Temporary(folder.clone())))
     }
+
+    /// The same in this calendar: new data takes it and keeps it; data that is there must be in it, since
+    /// its rows are of that calendar's hours and days.
+    ///
+    /// # Errors
+    ///
+    /// When the data is in another calendar; when the folder can't be written.
+    pub fn within(mut self, calendar: Calendar) -> Result<Self> {
+        let is_new = self.log.ends().borrow().iter().all(|end| *end == 0);
+        zone::settle(&self.folder, &self.calendar, &calendar, is_new)?;
+        self.calendar = calendar;
+        Ok(self)
+    }
+
+    /// What figures depend on besides the log.
+    pub fn rules(&self) -> Rules {
+        Rules { key: self.pseudonym_key, calendar: self.calendar.clone() }
+    }
 }
 
 fn open(folder: &Path, partitions: Option<u32>, temporary: Option<Temporary>) -> Result<Data> {
@@ -87,6 +108,7 @@ fn open(folder: &Path, partitions: Option<u32>, temporary: Option<Temporary>) ->
     // The key comes first: where there is a log, there was a key.
     let is_new = !log_folder.exists();
     let pseudonym_key = pseudonym_key(folder, is_new)?;
+    let calendar = zone::read(folder)?;
     let log = Arc::new(match partitions {
         Some(partitions) => Log::open(&log_folder, partitions)?,
         None => Log::open_existing(&log_folder)?,
@@ -109,7 +131,15 @@ fn open(folder: &Path, partitions: Option<u32>, temporary: Option<Temporary>) ->
     });
     let b = b.unwrap_or_else(|_| Err(StoreError::Damaged(format!("{}: chain-b", folder.display()))));
     let chains = Chains { a: a?, b: b? };
-    Ok(Data { log, chains, pseudonym_key, folder: folder.to_owned(), _lock: lock, _temporary: temporary })
+    Ok(Data {
+        log,
+        chains,
+        pseudonym_key,
+        calendar,
+        folder: folder.to_owned(),
+        _lock: lock,
+        _temporary: temporary,
+    })
 }
 
 fn lock(folder: &Path) -> Result<File> {
@@ -142,7 +172,7 @@ fn pseudonym_key(folder: &Path, is_new: bool) -> Result<PseudonymKey> {
             }
             let mut secret = [0; 16];
             getrandom::fill(&mut secret).map_err(|error| StoreError::Unavailable(error.to_string()))?;
-            write_secret(folder, &path, &secret).map_err(io_error(&path))?;
+            write_whole(folder, &path, &secret).map_err(io_error(&path))?;
             Ok(PseudonymKey::new(secret))
         }
         Err(error) => Err(io_error(&path)(error)),
@@ -150,11 +180,11 @@ fn pseudonym_key(folder: &Path, is_new: bool) -> Result<PseudonymKey> {
 }
 
 /// Writes a file that is there whole or not at all, for the owner's eyes only.
-fn write_secret(folder: &Path, path: &Path, secret: &[u8]) -> io::Result<()> {
+pub(crate) fn write_whole(folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let unfinished = path.with_extension("unfinished");
     let mut file =
         OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
-    file.write_all(secret)?;
+    file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&unfinished, path)?;
     File::open(folder)?.sync_all()
@@ -165,7 +195,7 @@ fn create_folder(folder: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
-fn io_error(path: &Path) -> impl Fn(io::Error) -> StoreError {
+pub(crate) fn io_error(path: &Path) -> impl Fn(io::Error) -> StoreError {
     move |error| StoreError::Unavailable(format!("{}: {error}", path.display()))
 }
 
@@ -219,11 +249,36 @@ mod tests {
             matches!(&refused, StoreError::Refused(text) if text.contains("4 partitions, not 5")),
             "{refused}"
         );
+        // Older data has no zone of its own, and is in the default one.
+        let within = |zone: &str| {
+            let data = Data::open(&folder, 4).expect("open");
+            data.within(Calendar::new(zone).expect("a zone")).map(|data| data.calendar.zone().to_owned())
+        };
+        assert_eq!(within("Asia/Shanghai").expect("its own"), "Asia/Shanghai");
+        let refused = within("Asia/Kolkata").expect_err("rows of another calendar");
+        assert!(refused.to_string().contains("Asia/Shanghai"), "{refused}");
         fs::remove_file(folder.join(KEY_FILE)).expect("remove");
         assert!(matches!(Data::open(&folder, 4).map(|_| ()), Err(StoreError::Damaged(_))));
         let absent = root.path().join("absent");
         assert!(matches!(Data::open_existing(&absent).map(|_| ()), Err(StoreError::Refused(_))));
         assert!(!absent.exists());
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn new_data_keeps_the_calendar_it_was_begun_in() {
+        let root = tempfile::tempdir().expect("folder");
+        let kolkata = || Calendar::new("Asia/Kolkata").expect("a zone");
+        let data = Data::open(root.path(), 1).expect("open").within(kolkata()).expect("it is new");
+        let records = vec![(PartitionId(0), Record::beat(5))];
+        data.log.append(Append { records, receipt: None }).await.expect("append");
+        drop(data);
+        let again = Data::open_existing(root.path()).expect("open");
+        assert_eq!(again.calendar.zone(), "Asia/Kolkata");
+        assert_eq!(again.rules().calendar.zone(), "Asia/Kolkata");
+        let refused = again.within(Calendar::default()).map(|_| ()).expect_err("another one");
+        assert!(refused.to_string().contains("Asia/Kolkata, not Asia/Shanghai"), "{refused}");
+        fs::write(root.path().join(zone::FILE), "Atlantis").expect("written");
+        assert!(matches!(Data::open_existing(root.path()).map(|_| ()), Err(StoreError::Damaged(_))));
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod letters;
 mod log;
 mod rows;
 mod snapshots;
+mod zone;
 
 pub use chain::Chain;
 pub use data::{Chains, Data, HOT_SESSIONS_MAX};

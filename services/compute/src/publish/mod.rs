@@ -38,7 +38,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use tandem_model::route::Chain;
-use tandem_model::{PartitionId, PseudonymKey};
+use tandem_model::{PartitionId, Rules};
 use tandem_storage::{EventLog, Ownership, SnapshotStore, SummaryTopic};
 use tokio::runtime::Handle;
 
@@ -66,8 +66,8 @@ pub struct Parts {
     pub routes: Arc<dyn Routes>,
     /// Which partitions this process works on: the same as for its compute.
     pub ownership: Arc<dyn Ownership>,
-    /// The key of pseudonyms, the same for both chains.
-    pub key: PseudonymKey,
+    /// What figures depend on besides the log, the same for both chains.
+    pub rules: Rules,
     /// Tells compute which snapshots are still needed: the same as in its settings.
     pub pins: Pins,
     /// A fault that is put into the fold on purpose, for drills: the same as for compute.

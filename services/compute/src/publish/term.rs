@@ -166,7 +166,9 @@ async fn restore(context: &Context, base: Cut) -> Result<Follower, End> {
     for next in places {
         match parts.snapshots.load(partition, next).await {
             Ok(Some(snapshot)) => {
-                let Some(fold) = unpack(&snapshot, partition, partitions, parts.key) else { continue };
+                let Some(fold) = unpack(&snapshot, partition, partitions, parts.rules.clone()) else {
+                    continue;
+                };
                 let known = ahead(&fold).await?;
                 let is_early = known.unheard(base.next).is_none_or(|first| first >= next);
                 if is_early && let Some(follower) = follower(context, fold, &known, base).await? {
@@ -180,7 +182,7 @@ async fn restore(context: &Context, base: Cut) -> Result<Follower, End> {
             Err(error) => return Err(again(error)),
         }
     }
-    let fold = Fold::new(partition, partitions, parts.key);
+    let fold = Fold::new(partition, partitions, parts.rules.clone());
     let known = ahead(&fold).await?;
     let follower = follower(context, fold, &known, base).await?;
     follower.ok_or_else(|| End::Again("a verdict came just now".to_owned()))
@@ -216,7 +218,7 @@ async fn published(
         return Ok(published);
     }
     let heard = known.heard(base.next);
-    let copy = Fold::restore(&from.snapshot(), partition, parts.log.partitions(), parts.key);
+    let copy = Fold::restore(&from.snapshot(), partition, parts.log.partitions(), parts.rules.clone());
     let Some(mut fold) = copy.ok().and_then(|copy| copy.knowing(&heard).ok()) else { return Ok(published) };
     while fold.cut().next < base.next {
         let records = read(context, fold.cut().next, context.settings.batch_bytes).await?;

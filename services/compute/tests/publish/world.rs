@@ -177,7 +177,7 @@ impl World {
             topic: Arc::new(Faulty::new(self.topic.clone(), plan.clone())),
             routes: Arc::new(Heard { group: self.group.clone(), chain }),
             ownership: owned.clone(),
-            key: KEY,
+            rules: KEY.into(),
             pins: pins.clone(),
             seeded_fault: self.seeded_fault[chain as usize].clone(),
         };

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::anyhow;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use tandem_gateway::{ClockMode, ShieldMode};
+use tandem_model::calendar::Calendar;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::KeyOption;
@@ -80,6 +81,10 @@ pub struct Args {
     /// Partitions of a new log, fixed from then on; leave it out for data that is there [default: 4]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=PARTITIONS_MAX))]
     partitions: Option<u32>,
+    /// Time zone of the boards' hours, days, weeks and months, fixed from then on; leave it out for data that
+    /// is there [default: Asia/Shanghai]
+    #[arg(long, value_name = "ZONE", value_parser = Calendar::new)]
+    time_zone: Option<Calendar>,
 }
 
 /// What moves time.
@@ -172,6 +177,7 @@ fn options(args: &Args, key: Key) -> Options {
     Options {
         data: args.data.clone(),
         partitions: args.partitions,
+        calendar: args.time_zone.clone(),
         listen: SocketAddr::new(args.listen, args.port),
         admin: args.admin_port.map(|port| SocketAddr::new(args.listen, port)),
         control_ports: match args.control_port {

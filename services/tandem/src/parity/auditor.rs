@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tandem_model::calendar::Calendar;
 use tandem_model::partition::partition_of;
 use tandem_model::route::Chain;
 use tandem_model::status::{Beat, ChainStatus};
@@ -55,6 +56,7 @@ pub struct Auditor {
     views: [Box<dyn ChainView>; 2],
     log: Arc<dyn EventLog>,
     settings: AuditorSettings,
+    calendar: Calendar,
     now_ms: fn() -> u64,
     report: watch::Sender<ParityReport>,
     stopped: watch::Receiver<bool>,
@@ -79,6 +81,7 @@ impl Auditor {
                 views,
                 log,
                 settings,
+                calendar: Calendar::default(),
                 now_ms,
                 report,
                 stopped,
@@ -87,6 +90,12 @@ impl Auditor {
             },
             reports,
         )
+    }
+
+    /// The same, of chains whose rows are in this calendar.
+    #[must_use]
+    pub fn within(self, calendar: Calendar) -> Self {
+        Self { calendar, ..self }
     }
 
     /// Compares.
@@ -339,7 +348,8 @@ impl Auditor {
         beats: Vec<BeatClaim>,
     ) -> Result<Option<Outcome>, StoreError> {
         let verdicts = tandem_storage::verdicts(&*self.log, partition, Verdicts::default(), 0).await?;
-        let Some(mut vote) = Vote::new(partition, self.log.partitions(), claims, beats, verdicts) else {
+        let vote = Vote::new(partition, self.log.partitions(), &self.calendar, claims, beats, verdicts);
+        let Some(mut vote) = vote else {
             tracing::info!(%partition, "a verdict came just now: who is wrong can be told once it is heard");
             return Ok(None);
         };

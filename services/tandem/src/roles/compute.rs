@@ -102,7 +102,7 @@ async fn start(stage: &Stage, config: ComputeConfig) -> Result<Running, Ending> 
             topic,
             routes: Arc::new(Followed(Arc::clone(&control))),
             ownership: Arc::clone(&ownership),
-            key: config.pseudonym_key,
+            rules: config.pseudonym_key.into(),
             pins,
             seeded_fault,
         };

@@ -21,7 +21,8 @@ use tandem_embedded::Data;
 use tandem_failover::DigestVerdict;
 use tandem_gateway::{ClockMode, Drained, Gateway, GatewayConfig, ShieldMode};
 use tandem_ingest::{Ingest, MetronomeCounts, forget_receipts, metronome_counted, wall_ms};
-use tandem_model::PseudonymKey;
+use tandem_model::Rules;
+use tandem_model::calendar::Calendar;
 use tandem_model::route::Chain;
 use tandem_parity::ParityReport;
 use tandem_query::Query;
@@ -53,6 +54,8 @@ pub struct Options {
     /// Partitions of the log. A new one has [`PARTITIONS`] where absent; one that is there keeps
     /// its own, and refuses another number.
     pub partitions: Option<u32>,
+    /// The calendar of boards; that of the data, or the default one, where absent.
+    pub calendar: Option<Calendar>,
     /// Where the gateway listens; port 0 takes a free one.
     pub listen: SocketAddr,
     /// Where metrics and health are served; nowhere where absent. Port 0 takes a free one.
@@ -87,6 +90,7 @@ impl Options {
         Self {
             data: None,
             partitions: None,
+            calendar: None,
             listen,
             admin: None,
             control_ports: ControlPorts::Any,
@@ -168,7 +172,9 @@ impl System {
         let ingest = Arc::new(Ingest::new(log(User::Everybody)));
         let services = Chain::ALL.map(|chain| {
             let stores = stores[chain as usize].clone();
-            let router = tandem_query::router(Query::new(chain, log(User::Query(chain)), stores));
+            let router = tandem_query::router(
+                Query::new(chain, log(User::Query(chain)), stores).within(data.calendar.clone()),
+            );
             let service = match telemetry {
                 Some(telemetry) => chain::service(router.layer(RequestsLayer::new(telemetry, chain))),
                 None => chain::service(router),
@@ -194,16 +200,17 @@ impl System {
         let settings = identity::Settings { keys: options.keys.clone(), tokens: None };
         let callers = Follower::start(settings, &gateway).await.map_err(StartError::Keys)?;
         let [of_a, of_b] = stores;
-        let key = data.pseudonym_key;
+        let rules = || data.rules();
         let [fault_a, fault_b] = &options.seeded_faults;
         let computes = [
-            compute(Chain::A, log(User::Compute(Chain::A)), of_a, key, fault_a.clone())?,
-            compute(Chain::B, log(User::Compute(Chain::B)), of_b, key, fault_b.clone())?,
+            compute(Chain::A, log(User::Compute(Chain::A)), of_a, rules(), fault_a.clone())?,
+            compute(Chain::B, log(User::Compute(Chain::B)), of_b, rules(), fault_b.clone())?,
         ];
 
         let (stop_tasks, stopped) = watch::channel(false);
         let (auditor, parity) =
             Auditor::new(views, log(User::Everybody), AuditorSettings::default(), wall_ms, stopped.clone());
+        let auditor = auditor.within(data.calendar.clone());
         gateway.show_parity(parity.clone());
         let mut tasks = vec![
             tokio::spawn(forget_receipts(log(User::Everybody), stopped.clone(), wall_ms)),
@@ -371,13 +378,19 @@ pub struct Stopped {
 }
 
 async fn open(options: &Options) -> Result<Data, StartError> {
-    let (folder, partitions) = (options.data.clone(), options.partitions);
+    let (folder, partitions, calendar) = (options.data.clone(), options.partitions, options.calendar.clone());
     // Opening checks the log as a whole, which takes its time.
-    let opened = tokio::task::spawn_blocking(move || match (folder, partitions) {
-        (None, partitions) => Data::temporary(partitions.unwrap_or(PARTITIONS)),
-        // One that is there knows its partitions.
-        (Some(folder), None) if folder.join("log").exists() => Data::open_existing(&folder),
-        (Some(folder), partitions) => Data::open(&folder, partitions.unwrap_or(PARTITIONS)),
+    let opened = tokio::task::spawn_blocking(move || {
+        let data = match (folder, partitions) {
+            (None, partitions) => Data::temporary(partitions.unwrap_or(PARTITIONS)),
+            // One that is there knows its partitions.
+            (Some(folder), None) if folder.join("log").exists() => Data::open_existing(&folder),
+            (Some(folder), partitions) => Data::open(&folder, partitions.unwrap_or(PARTITIONS)),
+        }?;
+        match calendar {
+            Some(calendar) => data.within(calendar),
+            None => Ok(data),
+        }
     });
     match opened.await {
         Ok(opened) => opened.map_err(StartError::Data),
@@ -389,13 +402,13 @@ fn compute(
     chain: Chain,
     log: Arc<dyn EventLog>,
     stores: ChainStores,
-    key: PseudonymKey,
+    rules: Rules,
     seeded_fault: SeededFault,
 ) -> Result<Compute, StartError> {
     // One process has them all.
     let ownership = Arc::new(All::of(log.partitions()));
     let settings = Settings { seeded_fault, ..Settings::of(chain) };
-    Compute::start(settings, log, stores, key, ownership).map_err(StartError::Compute)
+    Compute::start(settings, log, stores, rules, ownership).map_err(StartError::Compute)
 }
 
 /// The stores of `chain`.

@@ -10,11 +10,12 @@ use std::sync::Arc;
 use anyhow::anyhow;
 use tandem_embedded::Data;
 use tandem_kafka::{KafkaLog, Purpose};
+use tandem_model::calendar::Calendar;
 use tandem_model::rejected::Rejected;
 use tandem_model::retention::Retention;
 use tandem_model::route::Chain;
 use tandem_model::row::BeatDigest;
-use tandem_model::{PartitionId, PseudonymKey, Record, SessionId};
+use tandem_model::{PartitionId, PseudonymKey, Record, Rules, SessionId};
 use tandem_scylla::ScyllaStore;
 use tandem_storage::{
     ChainStores, DeadLetterQuery, DeadLetters, EventLog, Place, RowStore, Select, StoreError,
@@ -37,6 +38,7 @@ pub struct Direct {
     log: Arc<dyn EventLog>,
     chains: [Rows; 2],
     key: Option<PseudonymKey>,
+    calendar: Calendar,
     /// Holds the folder's lock.
     _data: Option<Data>,
 }
@@ -67,12 +69,14 @@ impl Direct {
             .map_err(|error| Failure::configuration(anyhow!(error).context("can't open the data")))?;
         let chains = Chain::ALL.map(|chain| system::stores(&data, chain).clone().into());
         let log = data.log.clone();
-        Ok(Self { log, chains, key: Some(data.pseudonym_key), _data: Some(data) })
+        let Rules { key, calendar } = data.rules();
+        Ok(Self { log, chains, key: Some(key), calendar, _data: Some(data) })
     }
 
     /// A log with the stores of chains a and b.
-    pub fn new(log: Arc<dyn EventLog>, chains: [ChainStores; 2], key: PseudonymKey) -> Self {
-        Self { log, chains: chains.map(Rows::from), key: Some(key), _data: None }
+    pub fn new(log: Arc<dyn EventLog>, chains: [ChainStores; 2], rules: impl Into<Rules>) -> Self {
+        let Rules { key, calendar } = rules.into();
+        Self { log, chains: chains.map(Rows::from), key: Some(key), calendar, _data: None }
     }
 
     /// Connects to Kafka and to the row stores of both chains.
@@ -89,7 +93,8 @@ impl Direct {
         let [a, b] = &config.rows;
         let a = rows_of(Chain::A, a, &log).await?;
         let b = rows_of(Chain::B, b, &log).await?;
-        Ok(Self { log: Arc::new(log), chains: [a, b], key: config.pseudonym_key, _data: None })
+        let (key, calendar) = (config.pseudonym_key, Calendar::default());
+        Ok(Self { log: Arc::new(log), chains: [a, b], key, calendar, _data: None })
     }
 
     /// About how many records there are to read.
@@ -109,6 +114,10 @@ impl Direct {
 impl Subject for Direct {
     fn partitions(&self) -> u32 {
         self.log.partitions()
+    }
+
+    fn calendar(&self) -> &Calendar {
+        &self.calendar
     }
 
     fn pseudonym_key(&self) -> Option<PseudonymKey> {

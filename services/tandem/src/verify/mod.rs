@@ -63,7 +63,8 @@ pub async fn verify(subject: &impl Subject, progress: &Progress) -> Result<Repor
     let claims: [Claims; 2] =
         claims.try_into().map_err(|_| anyhow::anyhow!("there are not two chains: a bug of ours"))?;
     for partition in (0..subject.partitions()).map(PartitionId) {
-        let walk = Walk::new(partition, subject.partitions(), &claims, &mut spool, subject.pseudonym_key());
+        let rules = (subject.pseudonym_key(), subject.calendar());
+        let walk = Walk::new(partition, subject.partitions(), &claims, &mut spool, rules);
         walk.run(subject, &mut report, progress).await?;
         report.partitions += 1;
     }

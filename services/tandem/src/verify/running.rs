@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 use http::HeaderValue;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use tandem_model::calendar::Calendar;
 use tandem_model::rejected::Rejected;
 use tandem_model::retention::Retention;
 use tandem_model::route::Chain;
@@ -29,6 +31,13 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub struct Running {
     client: Client,
     partitions: u32,
+    calendar: Calendar,
+}
+
+/// What is read of the list of boards.
+#[derive(Deserialize)]
+struct Boards {
+    time_zone: String,
 }
 
 impl Running {
@@ -45,7 +54,11 @@ impl Running {
             )));
         }
         let status = Status::read(&client).await.map_err(Failure::failed)?;
-        Ok(Self { client, partitions: status.log.partitions })
+        let Boards { time_zone } = client.get_json("/v1/rankings", &[]).await.map_err(Failure::failed)?;
+        let calendar = Calendar::new(&time_zone).map_err(|error| {
+            Failure::failed(anyhow!("the server's boards are in a time zone that is not known here: {error}"))
+        })?;
+        Ok(Self { client, partitions: status.log.partitions, calendar })
     }
 
     /// About how many records there are to read.
@@ -79,6 +92,10 @@ impl Running {
 impl Subject for Running {
     fn partitions(&self) -> u32 {
         self.partitions
+    }
+
+    fn calendar(&self) -> &Calendar {
+        &self.calendar
     }
 
     /// Not given out by any server.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use tandem_model::calendar::Calendar;
 use tandem_model::rejected::Rejected;
 use tandem_model::retention::Retention;
 use tandem_model::route::Chain;
@@ -14,6 +15,9 @@ use crate::failure::Failure;
 pub(super) trait Subject {
     /// How many partitions its log has.
     fn partitions(&self) -> u32;
+
+    /// The calendar of its rows.
+    fn calendar(&self) -> &Calendar;
 
     /// The key of the pseudonyms, where it is known: rejected events can be compared with it.
     fn pseudonym_key(&self) -> Option<PseudonymKey>;

@@ -1,9 +1,10 @@
 //! One partition of the log from its beginning, and the claims along it.
 
 use anyhow::{Context, anyhow};
+use tandem_model::calendar::Calendar;
 use tandem_model::rejected::Rejected;
 use tandem_model::route::Chain;
-use tandem_model::{PartitionId, PseudonymKey, Verdict, Verdicts};
+use tandem_model::{PartitionId, PseudonymKey, Rules, Verdict, Verdicts};
 use tandem_plain::Plain;
 
 use super::compare::{self, Found};
@@ -43,9 +44,10 @@ impl<'a> Walk<'a> {
         partitions: u32,
         claims: &'a [Claims; 2],
         spool: &'a mut Spool,
-        key: Option<PseudonymKey>,
+        (key, calendar): (Option<PseudonymKey>, &Calendar),
     ) -> Self {
-        let plain = Plain::new(partition, partitions, key.unwrap_or(PseudonymKey::new([0; 16])));
+        let rules = Rules { key: key.unwrap_or(PseudonymKey::new([0; 16])), calendar: calendar.clone() };
+        let plain = Plain::new(partition, partitions, rules);
         let has_rejected = key.is_some();
         let plain = if has_rejected { plain } else { plain.without_rejected() };
         let mut walk = Self { partition, claims, spool, plain, has_rejected, checks: Vec::new() };
