@@ -54,11 +54,12 @@ impl Running {
             )));
         }
         let status = Status::read(&client).await.map_err(Failure::failed)?;
-        let Boards { time_zone } = client.get_json("/v1/rankings", &[]).await.map_err(Failure::failed)?;
-        let calendar = Calendar::new(&time_zone).map_err(|error| {
+        let mut running = Self { client, partitions: status.log.partitions, calendar: Calendar::default() };
+        let Boards { time_zone } = running.read("/v1/rankings", None).await?;
+        running.calendar = Calendar::new(&time_zone).map_err(|error| {
             Failure::failed(anyhow!("the server's boards are in a time zone that is not known here: {error}"))
         })?;
-        Ok(Self { client, partitions: status.log.partitions, calendar })
+        Ok(running)
     }
 
     /// About how many records there are to read.
