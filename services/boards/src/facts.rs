@@ -9,6 +9,7 @@ use tandem_model::row::Attributes;
 use tandem_model::time::{FUTURE_MS, LATENESS_MS};
 use tandem_model::{Breakdown, Calendar, Row, Table};
 
+use crate::Map;
 use crate::stretch::{Kind, Layout, Stretch};
 use crate::symbols::{Symbol, Symbols};
 
@@ -63,7 +64,8 @@ impl Facts {
     /// come in order; the same once more changes nothing.
     pub fn note(&mut self, slot: u64, session_id: &str, attributes: &Attributes) {
         let session = self.claim(session_id) as usize;
-        let known = self.know(slot, attributes);
+        let known = self.know(attributes);
+        self.note_name(slot, known.anchor, attributes);
         let history = &mut self.known[session];
         let is_new = history.last().is_none_or(|(since, last)| *since <= slot && *last != known);
         if is_new {
@@ -95,9 +97,29 @@ impl Facts {
         }
     }
 
+    /// A session as it was at another time: what it said of itself then, if it did, and all its rows of hours
+    /// and days, which stand for those there are.
+    pub fn replace(
+        &mut self,
+        replaced: &mut Replaced,
+        session_id: &str,
+        attributes: Option<&Attributes>,
+        rows: &[Row],
+    ) {
+        let session = self.claim(session_id);
+        let known = attributes.map(|attributes| self.know(attributes));
+        replaced.sessions.insert(session, known);
+        for row in rows {
+            if let Some((span, kind, key)) = self.place(row) {
+                let stretch = replaced.stretches[span as usize].entry(row.key.bucket).or_default();
+                stretch.rows[kind as usize].set(session, key, &row.values, &self.layouts[kind as usize]);
+            }
+        }
+    }
+
     /// As it was at the newest cut, of `slot`; or, with `past`, at that one.
     pub const fn at<'f>(&'f self, slot: u64, past: Option<&'f Past>) -> View<'f> {
-        View { facts: self, slot, past }
+        View { facts: self, slot, past, replaced: None }
     }
 
     fn claim(&mut self, session_id: &str) -> Symbol {
@@ -108,8 +130,8 @@ impl Facts {
         session
     }
 
-    fn know(&mut self, slot: u64, attributes: &Attributes) -> Known {
-        let anchor = self.anchors.claim(&attributes.anchor_id);
+    /// An anchor is called so since the cut of `slot`.
+    fn note_name(&mut self, slot: u64, anchor: Symbol, attributes: &Attributes) {
         if self.anchor_names.len() <= anchor as usize {
             self.anchor_names.resize(anchor as usize + 1, Vec::new());
         }
@@ -121,6 +143,10 @@ impl Facts {
         if names.last().is_none_or(is_new) {
             names.push(Named { since: slot, started_at: attributes.started_at, name: name.into() });
         }
+    }
+
+    fn know(&mut self, attributes: &Attributes) -> Known {
+        let anchor = self.anchors.claim(&attributes.anchor_id);
         Known {
             anchor,
             category: self.words.claim(&attributes.category),
@@ -200,22 +226,47 @@ impl Past {
     }
 }
 
+/// Some sessions as they were at another time.
+#[derive(Clone, Debug, Default)]
+pub struct Replaced {
+    /// With what they said of themselves.
+    sessions: Map<Symbol, Option<Known>>,
+    stretches: [BTreeMap<u64, Stretch>; Span::ALL.len()],
+}
+
 /// What boards are made of, as it was at one cut.
 #[derive(Clone, Copy)]
 pub struct View<'f> {
     pub(crate) facts: &'f Facts,
     pub(crate) slot: u64,
     past: Option<&'f Past>,
+    replaced: Option<&'f Replaced>,
+}
+
+/// The rows of one hour or day, as far as they count.
+#[derive(Clone, Copy)]
+pub(crate) struct Layer<'f> {
+    pub(crate) stretch: &'f Stretch,
+    /// Whose rows stand in another layer.
+    hidden: Option<&'f Map<Symbol, Option<Known>>>,
+}
+
+impl Layer<'_> {
+    /// Whether rows of this session count.
+    pub(crate) fn shows(&self, session: Symbol) -> bool {
+        self.hidden.is_none_or(|hidden| !hidden.contains_key(&session))
+    }
 }
 
 impl<'f> View<'f> {
+    /// The same with these sessions as they were at another time.
+    #[must_use]
+    pub const fn with(self, replaced: Option<&'f Replaced>) -> Self {
+        Self { replaced, ..self }
+    }
+
     /// The hours or days from `from` to `to`, each of which lies whole within.
-    pub(crate) fn stretches(
-        &self,
-        span: Span,
-        from: u64,
-        to: u64,
-    ) -> impl Iterator<Item = &'f Stretch> + use<'f> {
+    pub(crate) fn layers(&self, span: Span, from: u64, to: u64) -> impl Iterator<Item = Layer<'f>> + use<'f> {
         let change = self.past.map_or(u64::MAX, |past| past.from[span as usize]);
         let range = |stretches: &'f BTreeMap<u64, Stretch>, from: u64, to: u64| {
             let range = (from < to).then(|| stretches.range(from..to));
@@ -223,12 +274,19 @@ impl<'f> View<'f> {
         };
         let settled = range(&self.facts.stretches[span as usize], from, to.min(change));
         let past = self.past.map(|past| range(&past.stretches[span as usize], from.max(change), to));
-        settled.chain(past.into_iter().flatten())
+        let hidden = self.replaced.map(|replaced| &replaced.sessions);
+        let usual = settled.chain(past.into_iter().flatten());
+        let usual = usual.map(move |stretch| Layer { stretch, hidden });
+        let replaced = self.replaced.map(|replaced| range(&replaced.stretches[span as usize], from, to));
+        usual.chain(replaced.into_iter().flatten().map(|stretch| Layer { stretch, hidden: None }))
     }
 
     /// The session with this number, if it had told what it is.
     pub(crate) fn known(&self, session: Symbol) -> Option<&'f Known> {
-        self.facts.known(session, self.slot)
+        match self.replaced.and_then(|replaced| replaced.sessions.get(&session)) {
+            Some(known) => known.as_ref(),
+            None => self.facts.known(session, self.slot),
+        }
     }
 
     /// All sessions that had.

@@ -121,9 +121,12 @@ pub(crate) fn gather(
     // Whoever counts whatever their session says need not be looked up: at a million, that is what takes long.
     let is_told_by_row = matches!(subject, Subject::Session | Subject::Item | Subject::Region);
     let needs_known = !is_told_by_row || !asked.filter.is_open();
-    for stretch in view.stretches(asked.span, asked.from, asked.to) {
-        let Rows { owners, figures, .. } = &stretch.rows[kind as usize];
+    for layer in view.layers(asked.span, asked.from, asked.to) {
+        let Rows { owners, figures, .. } = &layer.stretch.rows[kind as usize];
         for ((session, key), figures) in owners.iter().zip(figures.chunks_exact(layout.width())) {
+            if !layer.shows(*session) {
+                continue;
+            }
             let known = if needs_known { view.known(*session) } else { None };
             if needs_known && !asked.filter.lets(known) {
                 continue;

@@ -18,14 +18,16 @@ mod facts;
 mod filter;
 mod fraction;
 mod gather;
+mod moved;
 mod score;
 mod standing;
 mod stretch;
 mod symbols;
 
-pub use facts::{Facts, Past, View};
+pub use facts::{Facts, Past, Replaced, View};
 pub use filter::{FanTier, Filter};
 pub use fraction::Fraction;
+pub use moved::Moved;
 pub use standing::{Own, Place, Standing, Subject};
 
 /// Hash maps with a fixed state: nothing may depend on a random seed.

@@ -105,8 +105,9 @@ fn fans(view: &View<'_>, period: Period, to: u64, filter: &Ready) -> Vec<Option<
         let layout = &view.facts.layouts[Kind::Room as usize];
         let place = layout.place(column);
         let sum = |span, from, to| {
-            view.stretches(span, from, to)
-                .filter_map(|stretch| stretch.rows[Kind::Room as usize].of_room(session, layout))
+            view.layers(span, from, to)
+                .filter(|layer| layer.shows(session))
+                .filter_map(|layer| layer.stretch.rows[Kind::Room as usize].of_room(session, layout))
                 .fold(0_u64, |sum, figures| sum.saturating_add(figures[place]))
         };
         match period {

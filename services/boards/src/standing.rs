@@ -10,7 +10,7 @@ use crate::facts::{Facts, View};
 use crate::filter::Filter;
 use crate::fraction::Fraction;
 use crate::gather::Pairs;
-use crate::score::{Basis, When, basis};
+use crate::score::{Basis, Parts, When, basis};
 use crate::symbols::{Symbol, Symbols};
 
 /// Everybody a board lists, in order.
@@ -225,24 +225,47 @@ impl Standing {
     }
 
     fn find(&self, facts: &Facts, id: &str) -> Option<usize> {
-        let number = facts.find(self.board.subject, id, &self.pairs)?;
+        self.place_of_number(facts.find(self.board.subject, id, &self.pairs)?)
+    }
+
+    pub(crate) fn place_of_number(&self, number: Symbol) -> Option<usize> {
         (*self.places.get(number as usize)? as usize).checked_sub(1)
     }
 
-    fn rank_of(&self, place: usize) -> u64 {
+    pub(crate) const fn board(&self) -> &'static Board {
+        self.board
+    }
+
+    pub(crate) const fn pairs(&self) -> &Pairs {
+        &self.pairs
+    }
+
+    /// Who stands at this place.
+    pub(crate) fn number(&self, place: usize) -> Symbol {
+        self.entries[place].0
+    }
+
+    pub(crate) fn score_at(&self, place: usize) -> Fraction {
+        self.entries[place].1
+    }
+
+    pub(crate) fn parts_at(&self, place: usize) -> Parts {
+        let parts = self.basis.as_ref().map(|basis| basis.parts(self.board, self.number(place), &self.pairs));
+        parts.unwrap_or_default()
+    }
+
+    pub(crate) fn rank_of(&self, place: usize) -> u64 {
         let score = self.entries[place].1;
         // Everybody before the first of the same score stands higher.
         self.entries[..place].partition_point(|(_, other)| *other > score) as u64 + 1
     }
 
-    fn place(&self, facts: &Facts, place: usize) -> Place {
-        let (number, score) = self.entries[place];
-        let parts = self.basis.as_ref().map(|basis| basis.parts(self.board, number, &self.pairs));
+    pub(crate) fn place(&self, facts: &Facts, place: usize) -> Place {
         Place {
             rank: self.rank_of(place),
-            subject: facts.subject(self, number),
-            score,
-            parts: parts.unwrap_or_default(),
+            subject: facts.subject(self, self.number(place)),
+            score: self.score_at(place),
+            parts: self.parts_at(place),
         }
     }
 }

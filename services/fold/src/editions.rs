@@ -19,6 +19,9 @@ pub(crate) struct Editions {
     minute: LastCut,
     /// What left the working set since the minute's cut.
     parted: Vec<Parted>,
+    /// Sessions of records that a verdict is about, with the offset of the verdict: those that lie
+    /// beyond the last cut.
+    judged: Vec<(u64, SessionId)>,
 }
 
 /// Where the last cut of a step was.
@@ -55,6 +58,11 @@ impl Editions {
     /// Where what leaves the working set goes.
     pub(crate) const fn parted(&mut self) -> &mut Vec<Parted> {
         &mut self.parted
+    }
+
+    /// Takes note of a session that the verdict at offset `at` is about, which may still be to come.
+    pub(crate) fn note_judged(&mut self, at: u64, session_id: SessionId) {
+        self.judged.push((at, session_id));
     }
 
     /// The parts that are cut at the beat at `offset`, if it is a cut; `sessions` are those that
@@ -101,6 +109,13 @@ impl Editions {
         let mut parts = Vec::new();
         if !said.is_empty() {
             parts.push(part(Step::Sessions, since, said));
+        }
+        let judged = self.judged.extract_if(.., |(at, _)| *at < offset);
+        let judged: Vec<_> = judged
+            .map(|(_, session_id)| EditionSession { session_id, attributes: None, rows: Vec::new() })
+            .collect();
+        if !judged.is_empty() {
+            parts.push(part(Step::Judged, since, judged));
         }
         if is_minute {
             let mut recent = changed.clone();

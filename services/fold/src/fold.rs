@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use hashbrown::hash_map::EntryRef;
 use serde::{Deserialize, Serialize};
-use tandem_model::decode::decode;
+use tandem_model::decode::{decode, session_of};
 use tandem_model::digest::Digests;
 use tandem_model::event::{Event, Line};
 use tandem_model::malformed::{Malformed, Problem};
@@ -163,6 +163,14 @@ impl Fold {
     pub fn apply(&mut self, offset: u64, record: &Record) {
         assert!(offset >= self.state.next, "offset {offset} was applied before");
         self.state.next = offset + 1;
+        if let Some(known) = self.state.verdicts.get(offset) {
+            // Asked without decoding it: that is what may fail.
+            let named = known.quarantine.as_ref().map(|quarantine| quarantine.session_id.clone());
+            let session_id = named.unwrap_or_else(|| session_of(&record.value));
+            if let Some(session_id) = session_id {
+                self.state.editions.note_judged(known.at, session_id);
+            }
+        }
         if let Some(quarantine) = self.state.verdicts.quarantine(offset) {
             let session_id = quarantine.session_id.clone();
             let malformed = Malformed { problem: Problem::Quarantined, field: None, session_id };

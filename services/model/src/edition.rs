@@ -19,6 +19,10 @@ pub const EDITION_MS: u64 = 5 * SECOND_MS;
 pub enum Step {
     /// What sessions said of themselves since the cut before. Only where one did.
     Sessions,
+    /// Sessions about whose records a verdict stands between the cut before and this one: their rows,
+    /// also of what was closed by then, may be others since. Only where there is one, and only their
+    /// ids.
+    Judged,
     /// Rows since the cut before.
     FiveSeconds,
     /// Rows since the first cut of the minute before.
@@ -52,18 +56,19 @@ pub struct EditionSession {
     pub session_id: SessionId,
     /// What it says of itself now; only in [`Step::Sessions`].
     pub attributes: Option<Attributes>,
-    /// Its rows of hours and days that changed, absolute; none in [`Step::Sessions`].
+    /// Its rows of hours and days that changed, absolute; none in [`Step::Sessions`] and
+    /// [`Step::Judged`].
     pub rows: Vec<Row>,
 }
 
 impl Step {
     /// All of them.
-    pub const ALL: [Step; 3] = [Step::Sessions, Step::FiveSeconds, Step::Minute];
+    pub const ALL: [Step; 4] = [Step::Sessions, Step::Judged, Step::FiveSeconds, Step::Minute];
 
     /// From one cut to the next, in milliseconds.
     pub const fn length_ms(self) -> u64 {
         match self {
-            Step::Sessions | Step::FiveSeconds => EDITION_MS,
+            Step::Sessions | Step::Judged | Step::FiveSeconds => EDITION_MS,
             Step::Minute => MINUTE_MS,
         }
     }
@@ -77,7 +82,7 @@ impl Step {
     /// where absent.
     pub const fn kept_ms(self) -> Option<u64> {
         match self {
-            Step::Sessions => None,
+            Step::Sessions | Step::Judged => None,
             Step::FiveSeconds => Some(60 * MINUTE_MS),
             Step::Minute => Some(DAY_MS),
         }
@@ -88,7 +93,7 @@ impl Step {
     /// hours, and events that lie ahead), one within a minute from those since the minute began.
     pub const fn parts_kept_ms(self) -> Option<u64> {
         match self {
-            Step::Sessions => None,
+            Step::Sessions | Step::Judged => None,
             Step::FiveSeconds => Some(2 * 60 * MINUTE_MS),
             Step::Minute => Some(2 * DAY_MS + 2 * 60 * MINUTE_MS),
         }
@@ -98,6 +103,7 @@ impl Step {
     pub const fn name(self) -> &'static str {
         match self {
             Step::Sessions => "sessions",
+            Step::Judged => "judged",
             Step::FiveSeconds => "5s",
             Step::Minute => "1m",
         }

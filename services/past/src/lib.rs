@@ -6,7 +6,7 @@
 //! session, and gives what a chain held that had read as far.
 //!
 //! - [`Survey`] looks where to begin, where a moment's cut lies, and which verdicts were heard by then.
-//! - [`Replay`] gives the session at a cut: its own row and its totals.
+//! - [`Replay`] gives the session at a cut: its own row and its totals, or its hours and days.
 //! - [`Explaining`] goes from one cut to another, one record at a time, and says which of them the
 //!   difference is made of.
 //!
@@ -18,4 +18,4 @@ mod survey;
 
 pub use explain::{Cause, Explaining, Explanation, Part, SAMPLES_MAX, Sample};
 pub use replay::{Replay, Then};
-pub use survey::Survey;
+pub use survey::{Moment, Survey};

@@ -22,7 +22,7 @@ pub struct Then {
     pub cut: Cut,
     /// Its own row.
     pub session: SessionRow,
-    /// Its totals, in the order of their keys.
+    /// Its totals, in the order of their keys; or its hours and days ([`Replay::of_hours_and_days`]).
     pub rows: Vec<Row>,
 }
 
@@ -63,6 +63,7 @@ pub struct Replay {
     session: Option<SessionRow>,
     rows: BTreeMap<RowKey, (Values, u64)>,
     room: Values,
+    keeps: fn(&RowKey) -> bool,
 }
 
 impl Replay {
@@ -84,7 +85,14 @@ impl Replay {
             session: None,
             rows: BTreeMap::new(),
             room: [0; STORED],
+            keeps: |key| key.table == Table::Total,
         }
+    }
+
+    /// The same, which gives the session's rows of hours and days in the place of its totals.
+    #[must_use]
+    pub fn of_hours_and_days(self) -> Self {
+        Self { keeps: |key| matches!(key.table, Table::Calendar(_)), ..self }
     }
 
     /// Applies the record at `offset`, if it concerns the session. In the order of the log, from a place
@@ -161,9 +169,12 @@ impl Replay {
             if change.session.is_some() {
                 self.session = change.session;
             }
-            for row in change.rows.into_iter().filter(|row| row.key.table == Table::Total) {
+            for row in change.rows {
                 if is_room(&row.key) {
                     self.room = row.values;
+                }
+                if !(self.keeps)(&row.key) {
+                    continue;
                 }
                 self.rows.insert(row.key, (row.values, row.offset));
             }

@@ -6,13 +6,14 @@ use tandem_model::{Record, SessionId, Verdict, Verdicts};
 
 /// A look at the records of a partition, from some place on.
 ///
-/// Where a moment is asked for, its cut lies right behind the newest beat that is not later. That is
-/// told by the beats as they stand in the log: whether one of them was put into quarantine
-/// afterwards changes what is counted at the cut, not where it lies.
+/// Where a moment is asked for, its cut lies right behind the newest beat that is not later, or, of an
+/// edition, behind the first that is not earlier. That is told by the beats as they stand in the log:
+/// whether one of them was put into quarantine afterwards changes what is counted at the cut, not
+/// where it lies.
 #[derive(Clone, Debug)]
 pub struct Survey {
     session_id: SessionId,
-    moments: Vec<Moment>,
+    moments: Vec<Looked>,
     clock: u64,
     /// Where the newest beat that counts stands.
     beat_at: Option<u64>,
@@ -20,16 +21,45 @@ pub struct Survey {
     verdicts: Vec<(u64, Verdict)>,
 }
 
+/// A moment, in milliseconds, that a cut is looked for at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// Behind the newest beat that is not later.
+    UpTo(u64),
+    /// Behind the first beat that is not earlier: so editions are cut.
+    Edition(u64),
+}
+
 #[derive(Clone, Copy, Debug)]
-struct Moment {
-    ms: u64,
+struct Looked {
+    moment: Moment,
+    /// Where its cut lies, as far as was looked.
     next: Option<u64>,
 }
 
+impl Looked {
+    fn beat(&mut self, offset: u64, ts: u64) {
+        let is_its = match self.moment {
+            Moment::UpTo(ms) => ts <= ms,
+            Moment::Edition(ms) => ts >= ms && self.next.is_none(),
+        };
+        if is_its {
+            self.next = Some(offset + 1);
+        }
+    }
+
+    fn is_decided(&self, clock: u64) -> bool {
+        match self.moment {
+            Moment::UpTo(ms) => ms < clock,
+            Moment::Edition(_) => self.next.is_some(),
+        }
+    }
+}
+
 impl Survey {
-    /// A look for `session_id`, and for the cuts of these moments (milliseconds).
-    pub fn new(session_id: SessionId, moments: impl IntoIterator<Item = u64>) -> Self {
-        let moments = moments.into_iter().map(|ms| Moment { ms, next: None }).collect();
+    /// A look for `session_id`, and for the cuts of these moments.
+    pub fn new(session_id: SessionId, moments: impl IntoIterator<Item = Moment>) -> Self {
+        let moments = moments.into_iter().map(|moment| Looked { moment, next: None }).collect();
         Self { session_id, moments, clock: 0, beat_at: None, start: None, verdicts: Vec::new() }
     }
 
@@ -62,18 +92,16 @@ impl Survey {
         }
         self.clock = ts;
         self.beat_at = Some(offset);
-        for moment in self.moments.iter_mut().filter(|moment| ts <= moment.ms) {
-            moment.next = Some(offset + 1);
-        }
+        self.moments.iter_mut().for_each(|moment| moment.beat(offset, ts));
     }
 
-    /// Whether all moments lie before the newest beat: later records don't change their cuts.
+    /// Whether no later record changes the cuts of the moments.
     pub fn is_decided(&self) -> bool {
-        self.moments.iter().all(|moment| moment.ms < self.clock)
+        self.moments.iter().all(|moment| moment.is_decided(self.clock))
     }
 
     /// The cuts of the moments, in the order in which they were asked for: the offset after the beat;
-    /// none before the first beat.
+    /// none where there was no such beat.
     pub fn cuts(&self) -> impl Iterator<Item = Option<u64>> {
         self.moments.iter().map(|moment| moment.next)
     }

@@ -109,7 +109,7 @@ impl Query {
             newest: Arc::default(),
             askers: Arc::default(),
             rankings: Arc::default(),
-            desk: Arc::default(),
+            desk: Arc::new(Desk::within(Calendar::default())),
             exports: Arc::default(),
         }
     }
@@ -117,7 +117,8 @@ impl Query {
     /// The same in another calendar than the default one: that in which the chain folds.
     #[must_use]
     pub fn within(self, calendar: Calendar) -> Self {
-        Self { rankings: Arc::new(Rankings::within(calendar)), ..self }
+        let desk = Arc::new(Desk::within(calendar.clone()));
+        Self { rankings: Arc::new(Rankings::within(calendar)), desk, ..self }
     }
 
     /// The same, which describes what there is for partner teams to read directly.

@@ -95,6 +95,7 @@ impl Place {
             Step::Sessions => 0,
             Step::FiveSeconds => 1,
             Step::Minute => 2,
+            Step::Judged => 3,
         };
         prefix
     }

@@ -1,13 +1,16 @@
 //! Every board, under every filter, in every kind of period.
 
-use tandem_boards::{Facts, FanTier, Filter, Past};
+use std::collections::BTreeMap;
+
+use tandem_boards::{Facts, FanTier, Filter, Fraction, Moved, Past, Place, Replaced, Standing};
 use tandem_fold::Fold;
 use tandem_model::calendar::Period;
 use tandem_model::catalogue::BOARDS;
+use tandem_model::row::Attributes;
 use tandem_model::time::{DAY_MS, MINUTE_MS};
-use tandem_model::{Calendar, EditionPart, PartitionId, PseudonymKey, Record, Step};
+use tandem_model::{Calendar, EditionPart, PartitionId, PseudonymKey, Record, Row, Step};
 
-use crate::events::{DAYS, START, World, world};
+use crate::events::{DAYS, Event, START, World, world};
 use crate::oracle::Question;
 
 fn facts(world: &World) -> Facts {
@@ -122,6 +125,103 @@ fn who_is_not_listed_has_no_place_and_the_first_has_nobody_above() {
     assert_eq!(standing.rows(&facts, standing.listed(), 10), []);
 }
 
+/// A world in which something of some sessions never happened: events of one, all of another, what a third said of
+/// itself.
+fn otherwise(world: &World) -> World {
+    let mut number = 0;
+    let happened = |event: &&Event| match event.session % 9 {
+        0 => {
+            number += 1;
+            number % 3 != 0
+        }
+        4 => false,
+        _ => true,
+    };
+    let events = world.events.iter().filter(happened).cloned().collect();
+    let mut sessions = world.sessions.clone();
+    sessions.iter_mut().step_by(11).for_each(|session| session.attributes = None);
+    World { sessions, events }
+}
+
+/// Boards where some sessions are replaced by what they were are those of a world where they are that; and what moved
+/// is what differs.
+#[test]
+fn replaced_sessions_stand_in_for_what_is_known_of_them() {
+    let mut moves = 0;
+    for seed in 0..3 {
+        let world = world(seed);
+        let other = otherwise(&world);
+        let mut facts = facts(&world);
+        let other_facts = self::facts(&other);
+        let mut replaced = Replaced::default();
+        let mut rows = rows(&other);
+        for session in &world.sessions {
+            // Most of them say the same; no harm in that.
+            let (attributes, rows) = rows.remove(&session.id).unwrap_or_default();
+            facts.replace(&mut replaced, &session.id, attributes.as_ref(), &rows);
+        }
+        for period in Period::ALL {
+            for board in BOARDS {
+                for (day, filter) in filters().iter().enumerate() {
+                    let ts = START + (9 + day as u64) * DAY_MS + 21 * 60 * MINUTE_MS;
+                    let expected = other_facts.at(0, None).standing(board, period, ts, ts, filter);
+                    let found =
+                        facts.at(0, None).with(Some(&replaced)).standing(board, period, ts, ts, filter);
+                    let context = format!("seed {seed}, {} by {} on day {day}", board.id, period.name());
+                    let spelt = |standing: &Standing, facts: &Facts| {
+                        let rows = standing.rows(facts, 0, usize::MAX).into_iter();
+                        rows.map(|row| (row.rank, row.subject.id, row.score, row.parts)).collect::<Vec<_>>()
+                    };
+                    let was = spelt(&found, &facts);
+                    assert_eq!(was, spelt(&expected, &other_facts), "{context}");
+                    let now = facts.at(0, None).standing(board, period, ts, ts, filter);
+                    assert_eq!(now.moved(&now, &facts), [], "{context}");
+                    let moved = now.moved(&found, &facts);
+                    check_moved(&context, &moved, &spelt(&now, &facts), &was);
+                    moves += moved.len();
+                }
+            }
+        }
+    }
+    assert!(moves > 1_000, "only {moves} moved");
+}
+
+/// One row: rank, id, score, parts.
+type Spelt = (u64, String, Fraction, Vec<(String, i128)>);
+
+fn check_moved(context: &str, moved: &[Moved], now: &[Spelt], was: &[Spelt]) {
+    let spelt = |place: &Option<Place>| {
+        let place = place.clone()?;
+        Some((place.rank, place.subject.id, place.score, place.parts))
+    };
+    let mut of: BTreeMap<String, (Option<Spelt>, Option<Spelt>)> = BTreeMap::new();
+    was.iter().for_each(|row| of.entry(row.1.clone()).or_default().0 = Some(row.clone()));
+    now.iter().for_each(|row| of.entry(row.1.clone()).or_default().1 = Some(row.clone()));
+    of.retain(|_, (before, after)| before != after);
+    assert_eq!(moved.len(), of.len(), "{context}");
+    for one in moved {
+        let pair = (spelt(&one.before), spelt(&one.after));
+        let id = pair.1.as_ref().or(pair.0.as_ref()).map(|row| row.1.clone()).expect("somebody");
+        assert_eq!(of.get(&id), Some(&pair), "{context}");
+    }
+    assert!(moved.is_sorted_by_key(Moved::is_pushed), "{context}");
+}
+
+/// What each session says of itself in the end, and its rows.
+fn rows(world: &World) -> BTreeMap<String, (Option<Attributes>, Vec<Row>)> {
+    let mut fold = Fold::new(PartitionId(0), 1, PseudonymKey::new([1; 16]));
+    let mut rows = BTreeMap::<String, (Option<Attributes>, Vec<Row>)>::new();
+    for (offset, line) in (0..).zip(world.lines()) {
+        fold.apply(offset, &Record::line(line.into_bytes().into()));
+    }
+    for change in fold.take_changes().sessions {
+        let entry = rows.entry(change.session_id.to_string()).or_default();
+        entry.0 = change.session.and_then(|session| session.attributes);
+        entry.1.extend(change.rows);
+    }
+    rows
+}
+
 /// The parts of all cuts of a world.
 fn parts(world: &World) -> Vec<EditionPart> {
     let mut fold = Fold::new(PartitionId(0), 1, PseudonymKey::new([1; 16]));
@@ -162,7 +262,7 @@ fn the_past_is_as_it_was() {
             let mut past = Past::at(&Calendar::default(), slot);
             let minute = Step::Minute.slot(slot);
             let is_needed = |part: &&EditionPart| match part.step {
-                Step::Sessions => false,
+                Step::Sessions | Step::Judged => false,
                 Step::Minute => (past.begins_at()..=minute).contains(&part.slot),
                 Step::FiveSeconds => (minute + 1..=slot).contains(&part.slot),
             };

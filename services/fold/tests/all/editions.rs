@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use tandem_fold::Fold;
 use tandem_model::row::Attributes;
-use tandem_model::{EditionPart, PartitionId, RowKey, SessionId, Step, Table, Values};
+use tandem_model::{
+    EditionPart, PartitionId, Record, RowKey, SessionId, Step, Table, Values, Verdict, Verdicts,
+};
 
 use crate::table::{KEY, Log, PARTITIONS, Stored, fold, logs};
 
@@ -95,6 +97,7 @@ fn parts_lead_to_the_rows_at_each_cut() {
                                 said.insert(session.session_id.clone(), session.attributes.clone().unwrap());
                             }
                         }
+                        Step::Judged => panic!("there is no verdict: {part:?}"),
                     }
                 }
                 if is_due {
@@ -109,6 +112,57 @@ fn parts_lead_to_the_rows_at_each_cut() {
         }
     }
     assert!(minutes > 300, "only {minutes} cuts of a minute");
+}
+
+/// Whom a verdict is about is told at the first cut behind it, whatever it says; and once.
+#[test]
+fn sessions_that_were_judged_are_told_at_the_cut_behind_the_verdict() {
+    let event = |id: &str, session: &str| {
+        Record::line(
+            format!(
+                r#"{{"event_id":"{id}","type":"like","ts":1000,"session_id":"{session}","user_id":"u"}}"#
+            )
+            .into(),
+        )
+    };
+    let session = |id: &str| SessionId::new(id).expect("an id");
+    let partition = tandem_model::partition::partition_of(b"s1", PARTITIONS);
+    let log: Vec<Record> = vec![
+        Record::beat(1),
+        event("e1", "s1"),
+        event("e2", "s1"),
+        Record::beat(6),
+        Verdict::quarantine(1, Some(session("s1")), "").to_record(),
+        Verdict::quarantine(2, Some(session("s9")), "").to_record(),
+        Record::beat(7),
+        Record::beat(11),
+        Verdict::release(1, "").to_record(),
+        Record::beat(12),
+        Record::beat(20),
+    ];
+    let mut known = Verdicts::default();
+    for (offset, record) in (0..).zip(&log) {
+        Verdict::of(record).map(|verdict| known.note(offset, &verdict));
+    }
+    let judged = |batch: usize| {
+        let mut fold = fold(partition).knowing(&known).expect("it has applied nothing");
+        let mut judged = Vec::new();
+        for records in log.iter().zip(0..).collect::<Vec<_>>().chunks(batch) {
+            records.iter().for_each(|(record, offset)| fold.apply(*offset, record));
+            judged.extend(fold.take_changes().editions.into_iter().filter(|part| part.step == Step::Judged));
+            fold = Fold::restore(&fold.snapshot(), partition, PARTITIONS, KEY).expect("its own snapshot");
+        }
+        let told = judged.iter().map(|part| {
+            let ids = part.sessions.iter().map(|one| one.session_id.to_string());
+            (part.slot, part.ts, part.next, ids.collect::<Vec<_>>())
+        });
+        told.collect::<Vec<_>>()
+    };
+    // Of two verdicts about one record the later one holds, and is told.
+    let expected = [(10_000, 11_000, 8, vec!["s9".to_owned()]), (20_000, 20_000, 11, vec!["s1".to_owned()])];
+    assert_eq!(judged(usize::MAX), expected);
+    assert_eq!(judged(1), expected);
+    assert_eq!(judged(4), expected);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use rand::{Rng, SeedableRng};
 use tandem_model::decode::decode;
 use tandem_model::event::Line;
 use tandem_model::{PartitionId, SessionId, Stored};
-use tandem_past::{Cause, Explaining, Explanation, Replay, SAMPLES_MAX, Survey, Then};
+use tandem_past::{Cause, Explaining, Explanation, Moment, Replay, SAMPLES_MAX, Survey, Then};
 
 use crate::table::{KEY, Live, Log, PARTITIONS, logs};
 
@@ -20,7 +20,7 @@ fn seeds() -> u64 {
 }
 
 fn survey(session: &SessionId, log: &Log, moments: &[u64]) -> Survey {
-    let mut survey = Survey::new(session.clone(), moments.iter().copied());
+    let mut survey = Survey::new(session.clone(), moments.iter().copied().map(Moment::UpTo));
     log.iter().for_each(|(offset, record)| survey.apply(*offset, record));
     survey
 }

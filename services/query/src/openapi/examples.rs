@@ -207,11 +207,13 @@ pub(super) fn answer(path: &str) -> Option<Value> {
             "rows": [{"rank": 1, "previous_rank": 3, "subject": {"id": "s-20241121-0001", "name": "Winter coats"},
                 "score": 990_000, "parts": {"gmv_fen": 990_000}}],
             "next_cursor": "cjEuMTczMjE5MDQwNTAwMC4x",
+            "moved_count": null,
+            "moved": null,
         })),
         "/v1/rankings/{board}/subjects/{id}" => ranking(json!({
             "listed": true, "of": 1_204, "rank": 17, "previous_rank": null,
             "subject": {"id": "s-20241121-0001", "name": "Winter coats"}, "score": 990_000,
-            "parts": {"gmv_fen": 990_000}, "percentile": 0.986_710_963, "to_next": 1_200.0,
+            "parts": {"gmv_fen": 990_000}, "percentile": 0.986_710_963, "to_next": 1_200.0, "moved": null,
         })),
         "/v1/anchors/{id}" => anchor(),
         "/v1/anchors/{id}/sessions" => json!({

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tandem_model::problem::Problem;
-use tandem_model::{PartitionId, SessionId};
+use tandem_model::{Calendar, PartitionId, SessionId};
 use tandem_past::Explanation;
 use tandem_storage::{EventLog, SessionRows};
 use tokio::sync::{Semaphore, watch};
@@ -38,10 +38,20 @@ pub(crate) struct Question {
     pub(crate) session_id: SessionId,
     /// Where it lives.
     pub(crate) partition: PartitionId,
-    /// The reading that is compared with: none where there is only one.
-    pub(crate) from: Option<At>,
-    /// The reading.
-    pub(crate) to: At,
+    /// What of it.
+    pub(crate) what: What,
+}
+
+/// What of a session's past.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum What {
+    /// Its totals at a reading.
+    Reading(At),
+    /// Why two readings differ.
+    Difference { from: At, to: At },
+    /// Its hours and days at the edition of slot `at`, by what was heard of verdicts up to the one of slot
+    /// `heard`, which is no earlier; both in milliseconds.
+    Edition { at: u64, heard: u64 },
 }
 
 /// What the log says.
@@ -49,7 +59,7 @@ pub(crate) struct Question {
 pub(crate) enum Answer {
     /// The session was not there yet.
     Unknown,
-    /// The session with all its totals.
+    /// The session with all its totals, or with its hours and days.
     Session(Arc<SessionRows>),
     /// Why two readings differ. `None` where the first one is farther than the second.
     Explained(Option<Arc<Explanation>>),
@@ -75,6 +85,8 @@ pub(super) type Outcome = Result<Answer, Problem>;
 pub(crate) struct Desk {
     open: Arc<Mutex<Open>>,
     permits: Arc<Semaphore>,
+    /// The chain's.
+    calendar: Calendar,
 }
 
 #[derive(Default)]
@@ -91,13 +103,12 @@ struct Entry {
     rows: usize,
 }
 
-impl Default for Desk {
-    fn default() -> Self {
-        Self { open: Arc::default(), permits: Arc::new(Semaphore::new(AT_ONCE)) }
-    }
-}
-
 impl Desk {
+    /// Nothing yet, of a chain with this calendar.
+    pub(crate) fn within(calendar: Calendar) -> Self {
+        Self { open: Arc::default(), permits: Arc::new(Semaphore::new(AT_ONCE)), calendar }
+    }
+
     /// The answer, if it comes within [`WAIT`]. What the log holds below `limit` is enough for it.
     ///
     /// # Errors
@@ -137,8 +148,13 @@ impl Desk {
         let entry = Entry { outcome: receiver.clone(), asked: Instant::now(), rows: 0 };
         open.entries.insert(question.clone(), entry);
         drop(open);
-        let order =
-            Order { log: Arc::clone(log), question: question.clone(), limit, open: Arc::clone(&self.open) };
+        let order = Order {
+            log: Arc::clone(log),
+            question: question.clone(),
+            limit,
+            calendar: self.calendar.clone(),
+            open: Arc::clone(&self.open),
+        };
         tokio::spawn(order.carry_out(Arc::clone(&self.permits), sender));
         Ok(receiver)
     }
@@ -153,6 +169,7 @@ pub(super) struct Order {
     pub(super) log: Arc<dyn EventLog>,
     pub(super) question: Question,
     pub(super) limit: u64,
+    pub(super) calendar: Calendar,
     open: Arc<Mutex<Open>>,
 }
 

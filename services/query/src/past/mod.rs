@@ -24,7 +24,7 @@ use crate::request::{Call, Given};
 use crate::{Query, sight};
 
 pub(crate) use at::At;
-pub(crate) use desk::{Answer, Desk};
+pub(crate) use desk::{Answer, Desk, Question, What};
 
 impl Query {
     /// What a parameter says about the partition of session `id`.
@@ -44,7 +44,11 @@ impl Query {
     /// When it takes long, or the log can't be read that far back.
     pub(crate) async fn past(&self, live: &Reading, from: Option<At>, to: At) -> Result<Answer, Problem> {
         let (session_id, partition) = (live.rows.session_id.clone(), live.rows.partition);
-        let question = desk::Question { session_id, partition, from, to };
+        let what = match from {
+            None => What::Reading(to),
+            Some(from) => What::Difference { from, to },
+        };
+        let question = Question { session_id, partition, what };
         self.desk.ask(&self.log, &question, live.cut.next).await
     }
 

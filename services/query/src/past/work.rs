@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use tandem_model::problem::Problem;
 use tandem_model::{PseudonymKey, Record, Rules};
-use tandem_past::{Explaining, Replay, Survey};
+use tandem_past::{Explaining, Moment, Replay, Survey};
 use tandem_storage::{SessionRows, StoreError};
 
-use super::At;
 use super::desk::{Answer, Order, Outcome};
+use super::{At, What};
 
 /// How many bytes of the log are worked on before others have their turn.
 const LOG_BYTES: usize = 256 * 1024;
@@ -38,15 +38,22 @@ pub(super) async fn work(order: &Order) -> Option<Outcome> {
 
 async fn answer(order: &Order) -> Result<Outcome, Stop> {
     let question = &order.question;
-    let asked = [question.from, Some(question.to)];
-    let moments = asked.iter().flatten().filter_map(|at| match at {
-        At::Moment(ms) => Some(*ms),
-        At::Position(_) => None,
+    let (first, last) = match question.what {
+        What::Reading(at) => (None, place(at)),
+        What::Difference { from, to } => (Some(place(from)), place(to)),
+        What::Edition { at, heard } => {
+            (Some(Place::Cut(Moment::Edition(at))), Place::Cut(Moment::Edition(heard)))
+        }
+    };
+    let places = || [first, Some(last)].into_iter().flatten();
+    let moments = places().filter_map(|place| match place {
+        Place::Cut(moment) => Some(moment),
+        Place::Position(_) => None,
     });
     let mut survey = Survey::new(question.session_id.clone(), moments);
-    let positions = asked.iter().flatten().filter_map(|at| match at {
-        At::Position(next) => Some(*next),
-        At::Moment(_) => None,
+    let positions = places().filter_map(|place| match place {
+        Place::Position(next) => Some(next),
+        Place::Cut(_) => None,
     });
     let farthest = positions.max().unwrap_or(0);
     read(order, 0, order.limit, |offset, record| {
@@ -58,32 +65,51 @@ async fn answer(order: &Order) -> Result<Outcome, Stop> {
     })
     .await?;
     let mut cuts = survey.cuts();
-    let mut position = |at: At| match at {
-        At::Position(next) => Some(next),
-        At::Moment(_) => cuts.next().flatten(),
+    let mut position = |place: Place| match place {
+        Place::Position(next) => Some(next),
+        Place::Cut(_) => cuts.next().flatten(),
     };
-    let from = question.from.map(&mut position);
-    let to = position(question.to);
+    let first = first.map(&mut position);
+    let last = position(last);
     drop(cuts);
-    let Some(to) = to else { return Ok(Ok(Answer::Unknown)) };
-    match from {
-        Some(None) => Ok(Ok(Answer::Unknown)),
-        Some(Some(from)) if from > to => Ok(Ok(Answer::Explained(None))),
-        Some(Some(from)) => explain(order, &survey, from, to).await,
-        None => report(order, &survey, to).await,
+    let Some(last) = last else { return Ok(Ok(Answer::Unknown)) };
+    let Some(first) = first else { return standing(order, &survey, last, last).await };
+    let Some(first) = first else { return Ok(Ok(Answer::Unknown)) };
+    match question.what {
+        What::Edition { .. } => standing(order, &survey, first, last).await,
+        _ if first > last => Ok(Ok(Answer::Explained(None))),
+        _ => explain(order, &survey, first, last).await,
     }
 }
 
-async fn report(order: &Order, survey: &Survey, to: u64) -> Result<Outcome, Stop> {
+/// Where a reading ends: an offset, or a cut that has to be looked for.
+#[derive(Clone, Copy)]
+enum Place {
+    Position(u64),
+    Cut(Moment),
+}
+
+const fn place(at: At) -> Place {
+    match at {
+        At::Position(next) => Place::Position(next),
+        At::Moment(ms) => Place::Cut(Moment::UpTo(ms)),
+    }
+}
+
+/// The session at the cut that ends at `to`, by what was known of records at the one that ends at `heard`.
+async fn standing(order: &Order, survey: &Survey, to: u64, heard: u64) -> Result<Outcome, Stop> {
     let question = &order.question;
     let Some(start) = start(survey) else { return Ok(Ok(Answer::Unknown)) };
     let mut replay = Replay::new(
         question.session_id.clone(),
         question.partition,
         order.log.partitions(),
-        rules(),
-        survey.verdicts(to),
+        rules(order),
+        survey.verdicts(heard),
     );
+    if let What::Edition { .. } = question.what {
+        replay = replay.of_hours_and_days();
+    }
     let mut has_failed = false;
     read(order, start, to, |offset, record| {
         has_failed = has_failed || fails(|| replay.apply(offset, record));
@@ -113,7 +139,7 @@ async fn explain(order: &Order, survey: &Survey, from: u64, to: u64) -> Result<O
         &question.session_id,
         question.partition,
         order.log.partitions(),
-        rules(),
+        rules(order),
         from,
         &heard,
         &verdicts,
@@ -170,9 +196,10 @@ fn start(survey: &Survey) -> Option<u64> {
 
 /// No pseudonym is shown, and figures don't depend on their key: one that nobody knows is as good, and
 /// nobody can make ids that collide under it.
-fn rules() -> Rules {
+fn rules(order: &Order) -> Rules {
     let secret = ring::rand::generate(&ring::rand::SystemRandom::new());
-    Rules::from(PseudonymKey::new(secret.map_or([0; 16], |secret| secret.expose())))
+    let key = PseudonymKey::new(secret.map_or([0; 16], |secret| secret.expose()));
+    Rules { key, calendar: order.calendar.clone() }
 }
 
 /// Whether `work` panics: at a record that was put into quarantine later, for that very reason.

@@ -1,7 +1,7 @@
 //! Boards as JSON.
 
 use serde::{Serialize, Serializer};
-use tandem_boards::{Fraction, Place, Subject};
+use tandem_boards::{Fraction, Moved, Place, Subject};
 use tandem_model::catalogue::boards::Board;
 use tandem_model::time::DAY_MS;
 use utoipa::ToSchema;
@@ -103,9 +103,44 @@ pub(crate) struct Ranking<'a> {
     /// The `cursor` of the next page; `null` on the last one.
     #[schema(required)]
     pub(super) next_cursor: Option<String>,
+    /// How many a correction moved; `null` where there is none, or where it can't be told (the log does not
+    /// reach back to the beginning of a session, say).
+    #[schema(required)]
+    pub(super) moved_count: Option<usize>,
+    /// Whom a correction moved since the edition was closed, at most 1,000: first those whose own figures it
+    /// changed, then those who were pushed, in the order of their ranks. `null` as above.
+    #[schema(required)]
+    pub(super) moved: Option<Vec<MovedSubject>>,
     /// About the answer.
     pub(super) meta: &'a Meta,
 }
+
+/// Whom a correction moved.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct MovedSubject {
+    subject: RankedSubject,
+    /// Where it stood when the edition was closed; `null` if not listed there.
+    #[schema(required)]
+    before: Option<Stood>,
+    /// Where it stands; `null` if not listed any more.
+    #[schema(required)]
+    after: Option<Stood>,
+}
+
+/// Where somebody stood.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Stood {
+    /// 1 is the highest.
+    rank: u64,
+    #[schema(value_type = f64)]
+    score: Score,
+    /// The integers that the score is made of.
+    #[schema(value_type = std::collections::BTreeMap<String, i64>)]
+    parts: Parts,
+}
+
+/// How many of those who were moved an answer lists.
+pub(super) const MOVED_MAX: usize = 1_000;
 
 /// One row of a board.
 #[derive(Debug, Serialize, ToSchema)]
@@ -165,6 +200,9 @@ pub(crate) struct Standing<'a> {
     /// How far the score of the rank above is; `null` at the top.
     #[schema(required)]
     pub(super) to_next: Option<f64>,
+    /// How a correction moved this one since the edition was closed; `null` where it did not.
+    #[schema(required)]
+    pub(super) moved: Option<MovedSubject>,
     /// About the answer.
     pub(super) meta: &'a Meta,
 }
@@ -201,6 +239,28 @@ impl RankingRow {
             score: Score(place.score),
             parts: Parts(place.parts),
         }
+    }
+}
+
+impl MovedSubject {
+    /// Of somebody who stands somewhere before or after.
+    pub(super) fn new(moved: &Moved) -> Option<Self> {
+        let subject = moved.after.as_ref().or(moved.before.as_ref())?.subject.clone().into();
+        let stood = |place: &Place| Stood {
+            rank: place.rank,
+            score: Score(place.score),
+            parts: Parts(place.parts.clone()),
+        };
+        Some(Self {
+            subject,
+            before: moved.before.as_ref().map(stood),
+            after: moved.after.as_ref().map(stood),
+        })
+    }
+
+    /// Whether it is about the subject of this id.
+    pub(super) fn is_of(&self, id: &str) -> bool {
+        self.subject.id == id
     }
 }
 

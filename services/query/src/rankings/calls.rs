@@ -5,20 +5,23 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Path, State};
 use axum::response::Response;
+use http::StatusCode;
 use http::request::Parts as RequestParts;
 use serde::Deserialize;
-use tandem_boards::{FanTier, Filter, Standing as Worked};
-use tandem_model::Cut as Prefix;
-use tandem_model::calendar::{Calendar, Period};
+use tandem_boards::{FanTier, Filter, Moved, Standing as Worked};
+use tandem_model::calendar::Period;
 use tandem_model::catalogue::{BOARDS, Board};
 use tandem_model::problem::Problem;
 use tandem_model::row::SessionState;
+use tandem_model::{Cut as Prefix, Step};
 use tokio::sync::MutexGuard;
 use utoipa::IntoParams;
 
-use super::answers::{AT_MAX, Boards, Parts, RankedSubject, Ranking, RankingRow, Score, Standing};
-use super::edition::{Cut, Moment, State as EditionState};
-use super::gathered::{Gathered, cut_at, prefixes as prefixes_of};
+use super::answers::{
+    AT_MAX, Boards, MOVED_MAX, MovedSubject, Parts, RankedSubject, Ranking, RankingRow, Score, Standing,
+};
+use super::edition::{Cut, Edition, Moment, State as EditionState};
+use super::gathered::{Gathered, at_length, cut_at, prefixes as prefixes_of};
 use super::standings::Asked;
 use crate::answer::{Failure, json};
 use crate::reading::numbered;
@@ -158,7 +161,7 @@ pub(crate) async fn ranking(
         Some((edition, place)) => (Some(edition), place as usize),
     };
     let mut look = wanted.look(&query, &call, edition).await?;
-    let (standing, before) = look.standings(query.rankings.calendar(), board, &wanted.filter);
+    let Stands { standing, before, moved } = look.standings(&query, board, &wanted.filter).await?;
     let Look { gathered, cut, .. } = &look;
     let facts = &gathered.facts;
     let rows: Vec<_> = standing
@@ -180,6 +183,8 @@ pub(crate) async fn ranking(
         listed: standing.listed(),
         next_cursor: (next < standing.listed()).then(|| cursor::after_rank(cut.edition.at, next as u64)),
         rows,
+        moved_count: moved.as_ref().map(Vec::len),
+        moved: moved.map(|moved| moved.iter().take(MOVED_MAX).filter_map(MovedSubject::new).collect()),
         meta: &meta,
     };
     Ok(json(&answer, &meta))
@@ -210,7 +215,7 @@ pub(crate) async fn subject(
     let SubjectParameters { period, at, edition, category, fan_tier, content_type, region } = &parameters;
     let wanted = Wanted::of([period, at, edition, category, fan_tier, content_type, region])?;
     let mut look = wanted.look(&query, &call, wanted.edition).await?;
-    let (standing, before) = look.standings(query.rankings.calendar(), board, &wanted.filter);
+    let Stands { standing, before, moved } = look.standings(&query, board, &wanted.filter).await?;
     let Look { gathered, cut, .. } = &look;
     let own = standing.own(&gathered.facts, &id);
     let meta = look.meta(&query, &call);
@@ -235,6 +240,7 @@ pub(crate) async fn subject(
         parts,
         percentile: own.percentile,
         to_next: own.to_next,
+        moved: moved.iter().flatten().filter_map(MovedSubject::new).find(|one| one.is_of(&id)),
         meta: &meta,
     };
     Ok(json(&answer, &meta))
@@ -288,16 +294,18 @@ impl Wanted {
         };
         let mut cut = of(newest);
         let mut cuts = gathered.cuts.clone();
-        // What is closed needs no look back: later editions of it are the same one.
-        if let Some(edition) = edition.filter(|edition| *edition != cut.edition.at) {
-            let is_after = cut.edition.state == EditionState::Closed && edition >= cut.edition.at;
-            if !is_after {
+        let mut heard = newest.slot;
+        // What is closed needs no look back for its rows: later editions of it hold the same ones.
+        if let Some(edition) = edition.filter(|edition| cut.is_closed() || *edition != cut.edition.at) {
+            if cut.is_closed() && edition >= cut.edition.at {
+                heard = Step::FiveSeconds.slot(edition).min(heard);
+            } else {
                 cuts = gathered.edition(&query.stores, calendar, edition).await?;
-                let slot = cuts.iter().map(|cut| cut.slot).min().unwrap_or(0);
-                cut = of(Moment { at: cut_at(&cuts), slot, is_past: slot < newest.slot });
+                heard = cuts.iter().map(|cut| cut.slot).min().unwrap_or(0);
+                cut = of(Moment { at: cut_at(&cuts), slot: heard, is_past: heard < newest.slot });
             }
         }
-        Ok(Look { gathered, cut, prefixes: prefixes_of(&cuts), is_stale })
+        Ok(Look { gathered, cut, heard, prefixes: prefixes_of(&cuts), is_stale })
     }
 }
 
@@ -305,27 +313,70 @@ impl Wanted {
 struct Look<'q> {
     gathered: MutexGuard<'q, Gathered>,
     cut: Cut,
+    /// The slot of the edition up to which verdicts count that are about what was closed before.
+    heard: u64,
     prefixes: Vec<Prefix>,
     is_stale: bool,
 }
 
+/// A board in one edition.
+struct Stands {
+    standing: Arc<Worked>,
+    /// That of the closed edition of the period before.
+    before: Option<Arc<Worked>>,
+    /// Whom a correction moved, where there is one and that can be told.
+    moved: Option<Vec<Moved>>,
+}
+
 impl Look<'_> {
-    /// The board, and that of the closed edition of the period before.
-    fn standings(
+    /// The board. From here on the edition says whether it was corrected.
+    async fn standings(
         &mut self,
-        calendar: &Calendar,
+        query: &Query,
         board: &'static Board,
         filter: &Filter,
-    ) -> (Arc<Worked>, Option<Arc<Worked>>) {
-        let cut = self.cut;
-        let mut standing = |cut| self.gathered.standing(Asked { board, cut, filter: filter.clone() });
-        (standing(cut), cut.before(calendar).map(standing))
+    ) -> Result<Stands, Failure> {
+        let Self { gathered, cut, heard, .. } = self;
+        let asked = |cut: Cut, heard| Asked { board, cut, filter: filter.clone(), heard };
+        let before = cut.before(query.rankings.calendar());
+        let before = before.map(|before| gathered.standing(asked(before, None)));
+        let (closed, heard) = (cut.slot, *heard);
+        if !cut.is_closed() || !gathered.corrections.has_since(closed) {
+            let standing = gathered.standing(asked(*cut, None));
+            return Ok(Stands { standing, before, moved: None });
+        }
+        let mut as_of = None;
+        if gathered.corrections.has_since(heard) {
+            gathered.look_back(&query.desk, &query.log, closed, heard).await?;
+            as_of = Some(heard);
+        }
+        let standing = gathered.standing(asked(*cut, as_of));
+        let Some(corrected_at) = gathered.corrections.last(closed, heard) else {
+            return Ok(Stands { standing, before, moved: None });
+        };
+        let corrected = Edition { at: corrected_at, state: EditionState::Corrected };
+        let moved = match gathered.look_back(&query.desk, &query.log, closed, closed).await {
+            Ok(()) => {
+                let first = gathered.standing(asked(*cut, Some(closed)));
+                Some(at_length(|| standing.moved(&first, &gathered.facts)))
+            }
+            // There is no way to know what it was.
+            Err(problem) if problem.status == StatusCode::NOT_FOUND => None,
+            Err(problem) => return Err(problem.into()),
+        };
+        if moved.as_ref().is_some_and(Vec::is_empty) {
+            // What was judged counts for nothing here.
+            return Ok(Stands { standing, before, moved: None });
+        }
+        cut.edition = corrected;
+        Ok(Stands { standing, before, moved })
     }
 
     fn meta(&self, query: &Query, call: &Call) -> Meta {
         let state = match self.cut.edition.state {
             EditionState::Live => SessionState::Live,
             EditionState::Closed => SessionState::Final,
+            EditionState::Corrected => SessionState::Corrected,
         };
         query.meta(call, &numbered(&self.prefixes), state, self.is_stale)
     }

@@ -14,12 +14,15 @@ pub(crate) enum State {
     Live,
     /// The period is over, and so is the time in which late events of it still count.
     Closed,
+    /// Closed, and a verdict that came after that changed something.
+    Corrected,
 }
 
 /// An edition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Edition {
-    /// When it was cut: by the clock of the log, in milliseconds.
+    /// When it was cut, by the clock of the log, in milliseconds; of a corrected one, when the last verdict about
+    /// it was heard.
     pub(crate) at: u64,
     /// What may still change.
     pub(crate) state: State,
@@ -68,15 +71,20 @@ impl Cut {
     pub(crate) const fn moment(&self) -> u64 {
         match self.edition.state {
             State::Live => self.edition.at,
-            State::Closed => self.to,
+            State::Closed | State::Corrected => self.to,
         }
+    }
+
+    /// Whether nothing but a verdict changes it any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.edition.state != State::Live
     }
 
     /// The closed edition of the period before, if there was one by then.
     pub(crate) fn before(&self, calendar: &Calendar) -> Option<Self> {
         let moment = Moment { at: self.edition.at, slot: self.slot, is_past: self.is_past };
         let before = Self::new(calendar, self.period, self.from.checked_sub(1)?, moment);
-        (before.edition.state == State::Closed).then_some(before)
+        before.is_closed().then_some(before)
     }
 }
 

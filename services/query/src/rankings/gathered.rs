@@ -12,12 +12,13 @@ use tandem_model::calendar::{Calendar, Span};
 use tandem_model::problem::Problem;
 use tandem_model::time::MINUTE_MS;
 use tandem_model::{Breakdown, Cut as Prefix, EditionPart, PartitionId, SessionId, Step, Table};
-use tandem_storage::{ChainStores, Part, Select, StoreError};
+use tandem_storage::{ChainStores, Part, RepairState, Select, StoreError};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::block_in_place;
 use tokio::time::timeout;
 
+use super::corrections::Corrections;
 use super::edition::Cut;
 use super::past::Pasts;
 use super::standings::{Asked, Standings};
@@ -48,6 +49,9 @@ pub(crate) struct Gathered {
     phase: Phase,
     pub(super) standings: Standings,
     pub(super) pasts: Pasts,
+    pub(super) corrections: Corrections,
+    /// Of each partition the last repair that had ended when its rows were read.
+    repaired: Vec<Option<u64>>,
 }
 
 /// Where a partition is cut.
@@ -107,11 +111,17 @@ impl Rankings {
     ) -> Result<MutexGuard<'_, Gathered>, Failure> {
         patiently(async {
             let mut gathered = self.gathered.lock().await;
-            if gathered.bring_to(stores, prefixes).await? == Come::FromTooFar {
-                *gathered = Gathered::new(&self.calendar);
-                gathered.bring_to(stores, prefixes).await?;
+            if gathered.bring_to(stores, prefixes).await? == Come::There {
+                return Ok(gathered);
             }
-            Ok(gathered)
+            *gathered = Gathered::new(&self.calendar);
+            match gathered.bring_to(stores, prefixes).await? {
+                Come::There => Ok(gathered),
+                Come::Anew => {
+                    let why = "rows change while they are read: try again in a second";
+                    Err(StoreError::Unavailable(why.to_owned()))
+                }
+            }
         })
         .await
     }
@@ -128,12 +138,12 @@ pub(super) async fn patiently<T>(work: impl Future<Output = Result<T, StoreError
     }
 }
 
-/// Whether the parts from where we were were all there.
+/// Where the way to an edition has led.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Come {
     There,
-    /// Those next to us are gone.
-    FromTooFar,
+    /// To a new beginning: parts next to us are gone, or rows that we have were computed again since.
+    Anew,
 }
 
 impl Gathered {
@@ -144,6 +154,8 @@ impl Gathered {
             phase: Phase::Nothing,
             standings: Standings::default(),
             pasts: Pasts::default(),
+            corrections: Corrections::default(),
+            repaired: Vec::new(),
         }
     }
 
@@ -163,7 +175,15 @@ impl Gathered {
         if clock == 0 || (matches!(self.phase, Phase::Whole) && self.slot() >= slot) {
             return Ok(Come::There);
         }
-        self.begin(stores, prefixes.len() as u32, slot).await?;
+        let partitions = prefixes.len() as u32;
+        let judged = self.corrections.news(stores, partitions, slot).await?;
+        let repaired = ended_repairs(stores, partitions, &self.repaired).await?;
+        if !matches!(self.phase, Phase::Nothing) && (!judged.is_empty() || repaired != self.repaired) {
+            return Ok(Come::Anew);
+        }
+        self.corrections.note(judged, slot);
+        self.repaired = repaired;
+        self.begin(stores, partitions, slot).await?;
         let from = match &self.phase {
             Phase::Reading { bases, .. } => bases.clone(),
             _ => self.cuts.clone(),
@@ -173,7 +193,7 @@ impl Gathered {
         let mut cuts = Vec::new();
         for (partition, cut) in (0..).map(PartitionId).zip(from) {
             let Some(cut) = follow(stores, partition, cut, slot, &mut parts).await? else {
-                return Ok(Come::FromTooFar);
+                return Ok(Come::Anew);
             };
             cuts.push(cut);
         }
@@ -225,11 +245,12 @@ impl Gathered {
 
     /// A board in an edition of `slot`.
     pub(super) fn standing(&mut self, asked: Asked) -> Arc<Standing> {
-        let Self { facts, standings, pasts, .. } = self;
+        let Self { facts, standings, pasts, corrections, .. } = self;
         standings.get_or(asked, |asked| {
-            let view =
-                facts.at(asked.cut.slot, asked.cut.is_past.then(|| pasts.get(asked.cut.slot)).flatten());
-            let Cut { period, from, .. } = asked.cut;
+            let Cut { period, from, slot, is_past, .. } = asked.cut;
+            let past = is_past.then(|| pasts.get(slot)).flatten();
+            let then = asked.heard.and_then(|heard| corrections.then(slot, heard));
+            let view = facts.at(slot, past).with(then);
             at_length(|| view.standing(asked.board, period, from, asked.cut.moment(), &asked.filter))
         })
     }
@@ -237,7 +258,7 @@ impl Gathered {
 
 /// Works something out that may take long (over a second for a million subjects), without holding up the other
 /// tasks of this thread.
-fn at_length<T>(work: impl FnOnce() -> T) -> T {
+pub(super) fn at_length<T>(work: impl FnOnce() -> T) -> T {
     match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
         Ok(RuntimeFlavor::MultiThread) => block_in_place(work),
         // On a runtime of one thread nobody can take over.
@@ -308,6 +329,24 @@ async fn said(
             return Ok(());
         }
     }
+}
+
+/// Of each partition the last repair that has ended, by its name; what was known where one is under way.
+async fn ended_repairs(
+    stores: &ChainStores,
+    partitions: u32,
+    known: &[Option<u64>],
+) -> Result<Vec<Option<u64>>, StoreError> {
+    let mut ended = Vec::new();
+    for partition in 0..partitions {
+        let known = known.get(partition as usize).copied().flatten();
+        let repair = stores.rows.repair(PartitionId(partition)).await?;
+        ended.push(match repair {
+            Some(repair) if repair.state != RepairState::Ordered => Some(repair.order.ordered_ms),
+            _ => known,
+        });
+    }
+    Ok(ended)
 }
 
 fn no_parts(partition: PartitionId) -> StoreError {

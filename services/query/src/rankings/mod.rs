@@ -8,12 +8,14 @@
 //! |---|---|
 //! | the newest edition, brought from cut to cut | `gathered.rs` |
 //! | older editions | `past.rs` |
+//! | closed ones, after a verdict about what they count | `corrections.rs` |
 //! | which edition of which period | `edition.rs` |
 //! | what was worked out, kept | `standings.rs` |
 //! | the calls | `calls.rs`, their answers `answers.rs` |
 
 mod answers;
 mod calls;
+mod corrections;
 mod edition;
 mod gathered;
 mod past;

@@ -19,6 +19,8 @@ pub(crate) struct Asked {
     pub(super) board: &'static Board,
     pub(super) cut: Cut,
     pub(super) filter: Filter,
+    /// As it was known at the edition of this slot, in milliseconds; where absent, now.
+    pub(super) heard: Option<u64>,
 }
 
 /// Standings by what was asked.
@@ -30,8 +32,9 @@ pub(super) struct Standings {
     listed: usize,
 }
 
-/// What tells standings apart: board, period and its start, the slot and moment of the edition, filter.
-type Key = (&'static str, &'static str, u64, u64, u64, Filter);
+/// What tells standings apart: board, period and its start, the slot and moment of the edition, as of which
+/// slot it was known, filter.
+type Key = (&'static str, &'static str, u64, u64, u64, Option<u64>, Filter);
 
 impl Standings {
     pub(super) fn get_or(
@@ -39,8 +42,8 @@ impl Standings {
         asked: Asked,
         work_out: impl FnOnce(&Asked) -> Standing,
     ) -> Arc<Standing> {
-        let Asked { board, cut, filter } = &asked;
-        let key = (board.id, cut.period.name(), cut.from, cut.slot, cut.moment(), filter.clone());
+        let Asked { board, cut, filter, heard } = &asked;
+        let key = (board.id, cut.period.name(), cut.from, cut.slot, cut.moment(), *heard, filter.clone());
         if let Some(known) = self.known.get(&key) {
             return Arc::clone(known);
         }

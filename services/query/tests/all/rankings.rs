@@ -1,10 +1,13 @@
 //! Boards over HTTP. That the scores are right is tested where they are worked out.
 
 use serde_json::{Value, json};
+use tandem_model::partition::partition_of;
 use tandem_model::scope::{Grants, Scope};
 use tandem_model::time::MINUTE_MS;
+use tandem_model::{SessionId, Verdict};
+use tandem_storage::{Append, EventLog};
 
-use crate::world::{BEGIN, BEGIN_MS, World};
+use crate::world::{BEGIN, BEGIN_MS, PARTITIONS, World};
 
 /// The hour that [`BEGIN_MS`] lies in, in the boards' time zone.
 const HOUR_MS: u64 = 60 * MINUTE_MS;
@@ -227,4 +230,97 @@ async fn all_boards_are_listed_with_what_they_mean() {
     let gpm = boards.iter().find(|board| board["id"] == "session.gpm").expect("it is there");
     assert_eq!(gpm["smallest_sample"], json!({"metric": "views", "count": 100}));
     assert_eq!(gpm["formula"], "1000 · Σ gmv_fen / Σ views");
+}
+
+/// What a verdict about the order of `session` says, as it stands in the log.
+async fn judge(world: &World, session: &str, ruling: impl Fn(u64) -> Verdict) {
+    let partition = partition_of(session.as_bytes(), PARTITIONS);
+    let records = world.log.read(partition, 0, 1 << 20).await.unwrap();
+    let is_order = |line: &[u8]| {
+        let line = String::from_utf8_lossy(line);
+        line.contains("order_paid") && line.contains(&format!("\"session_id\":\"{session}\""))
+    };
+    let (offset, _) = records.iter().find(|(_, record)| is_order(&record.value)).expect("an order");
+    let records = vec![(partition, ruling(*offset).to_record())];
+    world.log.append(Append { records, receipt: None }).await.unwrap();
+}
+
+fn quarantine(session: &str) -> impl Fn(u64) -> Verdict {
+    let id = SessionId::new(session);
+    move |offset| Verdict::quarantine(offset, id.clone(), "a test")
+}
+
+fn moved(answer: &Value) -> Vec<(String, Value, Value)> {
+    let moved = answer["moved"].as_array().expect("a correction").iter();
+    moved
+        .map(|one| {
+            let figures = |at: &str| match &one[at] {
+                Value::Null => Value::Null,
+                place => json!([place["rank"], place["score"]]),
+            };
+            let id = one["subject"]["id"].as_str().expect("an id").to_owned();
+            (id, figures("before"), figures("after"))
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn a_verdict_after_the_close_makes_a_corrected_edition_that_says_what_moved() {
+    let mut world = world().await;
+    // Before the hour is closed nothing of s1 counts; so it is not listed.
+    judge(&world, "s1", quarantine("s1")).await;
+    let closes_at = HOUR + 70 * MINUTE_MS;
+    world.beat(closes_at / 1_000 + 2).await;
+    world.beat(closes_at / 1_000 + 30).await;
+    judge(&world, "s1", |offset| Verdict::release(offset, "mended")).await;
+    world.beat(closes_at / 1_000 + 33).await;
+    let path = format!("/v1/rankings/session.gmv?period=hour&at={BEGIN_MS}");
+    let closed = json!({"at": closes_at, "state": "closed"});
+
+    // The cut behind the verdict is still to come.
+    let before = world.heeding().await;
+    let answer = before.ok(&path).await;
+    assert_eq!((&answer["edition"], &answer["moved"]), (&closed, &Value::Null));
+
+    judge(&world, "s2", quarantine("s2")).await;
+    world.beat(closes_at / 1_000 + 35).await;
+    let world = world.heeding().await;
+    let answer = world.ok(&path).await;
+    let corrected_at = closes_at + 35_000;
+    assert_eq!(answer["edition"], json!({"at": corrected_at, "state": "corrected"}));
+    assert_eq!(answer["meta"]["state"], "corrected");
+    assert_eq!(ranked(&answer), [row(1, "s3", 900), row(2, "s1", 500)]);
+    let expected =
+        [("s1".to_owned(), Value::Null, json!([2, 500])), ("s2".to_owned(), json!([1, 900]), Value::Null)];
+    assert_eq!((moved(&answer), &answer["moved_count"]), (expected.to_vec(), &json!(2)));
+
+    // The closed edition stays as it was, also for who asks later.
+    for edition in [closes_at, closes_at + 30_000] {
+        let answer = world.ok(&format!("{path}&edition={edition}")).await;
+        assert_eq!(answer["edition"], closed);
+        assert_eq!(ranked(&answer), [row(1, "s2", 900), row(1, "s3", 900)]);
+        assert_eq!((&answer["moved"], &answer["moved_count"]), (&Value::Null, &Value::Null));
+        assert_eq!(answer["meta"]["state"], "final");
+    }
+    // Pages go on in the corrected one.
+    let first = world.ok(&format!("{path}&limit=1")).await;
+    let cursor = first["next_cursor"].as_str().expect("more");
+    let second = world.ok(&format!("{path}&limit=1&cursor={cursor}")).await;
+    assert_eq!((&second["edition"], ranked(&second)), (&first["edition"], vec![row(2, "s1", 500)]));
+
+    // Everybody sees what became of themselves, and nothing where nothing did.
+    let own = async |id: &str, board: &str| {
+        world.ok(&format!("/v1/rankings/{board}/subjects/{id}?period=hour&at={BEGIN_MS}")).await
+    };
+    let gone = own("s2", "session.gmv").await;
+    assert_eq!((&gone["listed"], &gone["moved"]["before"]["rank"]), (&json!(false), &json!(1)));
+    assert_eq!(own("s3", "session.gmv").await["moved"], Value::Null);
+    assert_eq!(own("s1", "session.views").await["edition"], closed);
+    // What others lose pushes nobody here, and a sum of theirs is another one.
+    let items = world.ok(&format!("/v1/rankings/item.gmv?period=hour&at={BEGIN_MS}")).await;
+    assert_eq!(moved(&items), [("i1".to_owned(), json!([1, 1_800]), json!([1, 1_400]))]);
+    // Periods that are still live need no correction.
+    let day = world.ok(&format!("/v1/rankings/session.gmv?period=day&at={BEGIN_MS}")).await;
+    assert_eq!((&day["edition"]["state"], &day["moved"]), (&json!("live"), &Value::Null));
+    assert_eq!(ranked(&day), ranked(&answer));
 }

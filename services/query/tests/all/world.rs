@@ -13,7 +13,7 @@ use tandem_model::partition::partition_of;
 use tandem_model::retention::Retention;
 use tandem_model::route::Chain;
 use tandem_model::{
-    Calendar, Changes, Cut, LogId, PartitionId, PseudonymKey, Record, Rules, Scope, Token, headers,
+    Calendar, Changes, Cut, LogId, PartitionId, PseudonymKey, Record, Rules, Scope, Token, Verdicts, headers,
 };
 use tandem_query::Query;
 use tandem_storage::faulty::{self, ChainPlans};
@@ -87,7 +87,23 @@ impl World {
     }
 
     fn with(log: MemoryEventLog, calendar: Calendar) -> Self {
-        let log = Arc::new(log);
+        Self::reading_anew(Arc::new(log), calendar)
+    }
+
+    /// Another chain on the log of this world, which has read all of it and knows what verdicts say.
+    pub(crate) async fn heeding(&self) -> Self {
+        let mut again = Self::reading_anew(self.log.clone(), Calendar::default());
+        let mut folds = Vec::new();
+        for (partition, fold) in (0..PARTITIONS).map(PartitionId).zip(again.folds) {
+            let known = tandem_storage::verdicts(&*self.log, partition, Verdicts::default(), 0).await;
+            folds.push(fold.knowing(&known.unwrap()).expect("it has applied nothing"));
+        }
+        again.folds = folds;
+        again.flush().await;
+        again
+    }
+
+    fn reading_anew(log: Arc<MemoryEventLog>, calendar: Calendar) -> Self {
         let rows = Arc::new(MemoryRowStore::with_retention(Retention::Tiers));
         let stores = ChainStores { rows, ..memory::chain_stores() };
         let plans = ChainPlans::default();

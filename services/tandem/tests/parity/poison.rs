@@ -1,9 +1,16 @@
 //! Poison in a running system: seen through its API, as operators see it.
 
+use std::time::Duration;
+
+use http::Request;
+use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tandem_model::route::Chain;
+use tandem_model::time::MINUTE_MS;
+use tandem_query::Query;
+use tower::{Service, ServiceExt};
 
-use crate::world::{World, partition};
+use crate::world::{BEGIN_MS, World, partition};
 
 /// An order of session `s3`, in the fourth minute.
 const POISON: &str = r#""event_id":"e221""#;
@@ -53,4 +60,81 @@ async fn an_event_that_fails_on_one_build_counts_nowhere_until_it_is_released() 
         assert_eq!(orders(&world).await, 36);
         world.end().await;
     }
+}
+
+/// Query nodes of both chains, as they stand beside the system's own.
+struct Nodes(Vec<axum::Router>);
+
+impl Nodes {
+    fn of(world: &World) -> Self {
+        let node = |chain| Query::new(chain, world.system.log(), world.system.stores(chain).clone());
+        Self(Chain::ALL.map(|chain| tandem_query::router(node(chain))).into())
+    }
+
+    /// What all of them say, which is the same; without `meta`.
+    async fn say(&mut self, path: &str) -> Value {
+        let mut said = Vec::new();
+        for node in &mut self.0 {
+            loop {
+                let request = Request::get(path).body(axum::body::Body::empty()).expect("a request");
+                let answer = node.ready().await.expect("ready").call(request).await.expect("an answer");
+                let status = answer.status();
+                let body = answer.into_body().collect().await.expect("a body").to_bytes();
+                let mut body: Value = serde_json::from_slice(&body).expect("JSON");
+                if status == http::StatusCode::SERVICE_UNAVAILABLE {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+                assert_eq!(status, http::StatusCode::OK, "{path}: {body}");
+                body["meta"].take();
+                said.push(body);
+                break;
+            }
+        }
+        assert_eq!(said[0], said[1], "{path}");
+        said.swap_remove(0)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_after_the_close_corrects_boards_alike_on_both_chains() {
+    let mut world = World::with_fault(Chain::A, POISON).await;
+    world.minute().await;
+    world.skip_to_minute(71).await;
+    world.until_equal().await;
+    let [(partition, offset)] = quarantined(&world).await[..] else { panic!("one is in quarantine") };
+    let mut world = world.without_faults().await;
+    let mut nodes = Nodes::of(&world);
+    let path = format!("/v1/rankings/session.gmv?period=hour&at={BEGIN_MS}");
+    let closed = nodes.say(&path).await;
+    let closes_at = BEGIN_MS + 70 * MINUTE_MS;
+    assert_eq!(closed["edition"], json!({"at": closes_at, "state": "closed"}));
+    let last = json!({"rank": 6, "score": 23 * 10_900, "parts": {"gmv_fen": 23 * 10_900}});
+    assert_eq!(
+        (&closed["rows"][5]["subject"]["id"], &closed["rows"][5]["score"]),
+        (&json!("s3"), &last["score"])
+    );
+    let shown: Value = world.client().get_json(&path, &[]).await.expect("a board");
+    assert_eq!(shown["rows"], closed["rows"]);
+
+    let order = json!({"partition": partition, "offset": offset, "ruling": "release", "reason": "mended"});
+    let answer = world.client().post("/v1/verdicts", &[], order.to_string().into()).await.expect("an answer");
+    answer.successful().expect("spoken");
+    for _ in 0..6 {
+        world.beat().await;
+    }
+    world.until_equal().await;
+    let corrected = nodes.say(&path).await;
+    assert_eq!(corrected["edition"], json!({"at": closes_at + MINUTE_MS + 5_000, "state": "corrected"}));
+    let first = json!({"rank": 1, "score": 24 * 10_900, "parts": {"gmv_fen": 24 * 10_900}});
+    let subject = json!({"id": "s3", "name": "s3"});
+    assert_eq!(corrected["moved"], json!([{"subject": subject, "before": last, "after": first}]));
+    let ranks: Vec<_> = corrected["rows"].as_array().expect("rows").iter().map(|row| &row["rank"]).collect();
+    assert_eq!(ranks, [&json!(1); 6]);
+    // What was closed stays as it was; and what nodes of the system had taken before is not what they say now.
+    let then = nodes.say(&format!("{path}&edition={closes_at}")).await;
+    assert_eq!((&then["edition"], &then["rows"]), (&closed["edition"], &closed["rows"]));
+    let shown: Value = world.client().get_json(&path, &[]).await.expect("a board");
+    assert_eq!((&shown["edition"], &shown["rows"]), (&corrected["edition"], &corrected["rows"]));
+    world.end().await;
 }

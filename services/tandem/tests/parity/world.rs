@@ -22,7 +22,7 @@ use tandem_parity::{Finding, ParityReport};
 use tandem_storage::{Append, EventLog, Replacement, Select, SessionRows, Snapshot};
 
 pub(crate) const PARTITIONS: u32 = 2;
-const BEGIN_MS: u64 = 1_732_190_400_000;
+pub(crate) const BEGIN_MS: u64 = 1_732_190_400_000;
 /// What is eventual has this long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -115,6 +115,12 @@ impl World {
             }
             self.append(records).await;
         }
+        self.beat().await;
+    }
+
+    /// Lets time pass without events, up to this minute since the beginning.
+    pub(crate) async fn skip_to_minute(&mut self, minute: u64) {
+        self.seconds = minute * 60 - 1;
         self.beat().await;
     }
 

@@ -22,12 +22,19 @@ pub async fn editions(store: &dyn Editions) {
     let five: Vec<_> = [0, 1, 2, 5, 36, 40].map(|number| part(here, Step::FiveSeconds, number, 1)).into();
     let minute: Vec<_> = [0, 1, 3, 4].map(|number| part(here, Step::Minute, number, 2)).into();
     let said: Vec<_> = [0, 2, 40].map(|number| part(here, Step::Sessions, number, 3)).into();
-    let all = [five.clone(), minute.clone(), said.clone()].concat();
+    let judged: Vec<_> = [1, 2, 90].map(|number| part(here, Step::Judged, number, 4)).into();
+    let all = [five.clone(), minute.clone(), said.clone(), judged.clone()].concat();
     store.keep(&all[4..], 1_000).await.expect("keep");
     store.keep(&all[..7], 1_000).await.expect("keep");
     let strangers = [part(other, Step::FiveSeconds, 3, 9)];
     store.keep(&strangers, 1_000).await.expect("keep");
-    for (step, expected) in [(Step::FiveSeconds, &five), (Step::Minute, &minute), (Step::Sessions, &said)] {
+    let steps = [
+        (Step::FiveSeconds, &five),
+        (Step::Minute, &minute),
+        (Step::Sessions, &said),
+        (Step::Judged, &judged),
+    ];
+    for (step, expected) in steps {
         let slots: Vec<u64> = expected.iter().map(|part| part.slot).collect();
         let ends = [0, slots[0] + 1, slots[2], slots[slots.len() - 1], slots[slots.len() - 1] + 1];
         for from in ends {
@@ -83,6 +90,9 @@ fn part(partition: PartitionId, step: Step, number: u64, amount: u64) -> Edition
     let sessions = match (step, number % 2) {
         (Step::Sessions, _) => {
             vec![EditionSession { session_id: session_id("e-1"), attributes, rows: Vec::new() }]
+        }
+        (Step::Judged, _) => {
+            vec![EditionSession { session_id: session_id("e-1"), attributes: None, rows: Vec::new() }]
         }
         // Nothing happened.
         (_, 1) => Vec::new(),
