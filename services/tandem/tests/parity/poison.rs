@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tandem_model::route::Chain;
 use tandem_model::time::MINUTE_MS;
 use tandem_query::Query;
-use tower::{Service, ServiceExt};
+use tower::ServiceExt;
 
 use crate::world::{BEGIN_MS, World, partition};
 
@@ -72,12 +72,12 @@ impl Nodes {
     }
 
     /// What all of them say, which is the same; without `meta`.
-    async fn say(&mut self, path: &str) -> Value {
+    async fn say(&self, path: &str) -> Value {
         let mut said = Vec::new();
-        for node in &mut self.0 {
+        for node in &self.0 {
             loop {
                 let request = Request::get(path).body(axum::body::Body::empty()).expect("a request");
-                let answer = node.ready().await.expect("ready").call(request).await.expect("an answer");
+                let answer = node.clone().oneshot(request).await.expect("an answer");
                 let status = answer.status();
                 let body = answer.into_body().collect().await.expect("a body").to_bytes();
                 let mut body: Value = serde_json::from_slice(&body).expect("JSON");
@@ -100,11 +100,13 @@ impl Nodes {
 async fn a_release_after_the_close_corrects_boards_alike_on_both_chains() {
     let mut world = World::with_fault(Chain::A, POISON).await;
     world.minute().await;
+    // So that the quarantine is spoken before the hour is closed.
+    world.until_equal().await;
     world.skip_to_minute(71).await;
     world.until_equal().await;
     let [(partition, offset)] = quarantined(&world).await[..] else { panic!("one is in quarantine") };
     let mut world = world.without_faults().await;
-    let mut nodes = Nodes::of(&world);
+    let nodes = Nodes::of(&world);
     let path = format!("/v1/rankings/session.gmv?period=hour&at={BEGIN_MS}");
     let closed = nodes.say(&path).await;
     let closes_at = BEGIN_MS + 70 * MINUTE_MS;
@@ -136,5 +138,6 @@ async fn a_release_after_the_close_corrects_boards_alike_on_both_chains() {
     assert_eq!((&then["edition"], &then["rows"]), (&closed["edition"], &closed["rows"]));
     let shown: Value = world.client().get_json(&path, &[]).await.expect("a board");
     assert_eq!((&shown["edition"], &shown["rows"]), (&corrected["edition"], &corrected["rows"]));
+    drop(nodes);
     world.end().await;
 }
