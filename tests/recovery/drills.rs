@@ -11,7 +11,7 @@ use serde_json::Value;
 use tandem_model::Token;
 use tandem_model::route::Chain;
 use tandem_tests::api::Api;
-use tandem_tests::cluster::{Cluster, status};
+use tandem_tests::cluster::{Cluster, TIME_ZONE, status};
 use tandem_tests::program::run;
 use tandem_tests::services::Services;
 use tokio::sync::watch;
@@ -80,6 +80,10 @@ async fn check(cluster: &mut Cluster, written: &[Written]) {
         }
     }
     println!("{total} events, each counted once on both chains");
+    for chain in Chain::ALL {
+        let boards = api.read_from(chain, "/v1/rankings", &token).await;
+        assert_eq!(boards["time_zone"], TIME_ZONE, "on {chain}");
+    }
 
     let verified = run(&["verify", "--to", &cluster.url()]).await;
     assert_eq!(verified.code, Some(0), "{verified:?}");

@@ -31,6 +31,9 @@ pub struct ChainStatus {
     pub degraded: Vec<String>,
     /// The identity of its log, in hexadecimal.
     pub log: String,
+    /// The time zone of its hours and days.
+    #[serde(default = "default_zone")]
+    pub time_zone: String,
     /// In the order of the partitions.
     pub partitions: Vec<PartitionStatus>,
     /// The latest [`BEATS_REPORTED`] of each partition, ascending.
@@ -38,6 +41,11 @@ pub struct ChainStatus {
     /// The latest repair of each partition that ever had one.
     #[serde(default)]
     pub repairs: Vec<RepairStatus>,
+}
+
+/// That of nodes from before there were others.
+fn default_zone() -> String {
+    crate::calendar::DEFAULT_ZONE.to_owned()
 }
 
 /// How the latest order to repair a partition stands.

@@ -37,6 +37,7 @@ pub(crate) async fn status(
         ready: looks.iter().all(|look| !look.is_repairing && (look.is_begun || look.status.lag_records == 0)),
         degraded: is_degraded.then(|| Source::Hot.name().to_owned()).into_iter().collect(),
         log: query.log.id().to_string(),
+        time_zone: query.rankings.calendar().zone().to_owned(),
         partitions: looks.iter().map(|look| look.status).collect(),
         beats: looks.iter().flat_map(|look| look.beats.iter().map(Beat::from)).collect(),
         repairs: looks.into_iter().filter_map(|look| look.repair).map(repair_status).collect(),

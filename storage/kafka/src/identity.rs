@@ -17,6 +17,7 @@ use std::time::Instant;
 use rdkafka::message::Message;
 use serde::{Deserialize, Serialize};
 use tandem_model::LogId;
+use tandem_model::calendar::{Calendar, DEFAULT_ZONE};
 use tandem_storage::GENERATION_MAX;
 
 use crate::lookup::{From, Lookup};
@@ -25,7 +26,7 @@ use crate::{Error, Settings};
 const VERSION: u32 = 1;
 
 /// Which log it is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// Random, new with every creation.
     pub log_id: LogId,
@@ -35,6 +36,8 @@ pub struct Identity {
     pub partitions: u32,
     /// When it was created, in milliseconds since the epoch.
     pub created_ms: u64,
+    /// The calendar of its boards, for its life.
+    pub calendar: Calendar,
 }
 
 /// What the meta topic holds of a log.
@@ -62,19 +65,29 @@ struct Written {
     generation: u32,
     partitions: u32,
     created_ms: u64,
+    /// Absent where it is the default one, as in all logs from before zones could be chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    time_zone: Option<String>,
 }
 
 impl Entry {
     pub(crate) fn encode(&self) -> String {
-        let Identity { log_id, generation, partitions, created_ms } = self.identity;
-        let (state, log) = (self.state, log_id.to_string());
-        let written = Written { version: VERSION, state, log, generation, partitions, created_ms };
+        let Identity { log_id, generation, partitions, created_ms, calendar } = &self.identity;
+        let written = Written {
+            version: VERSION,
+            state: self.state,
+            log: log_id.to_string(),
+            generation: *generation,
+            partitions: *partitions,
+            created_ms: *created_ms,
+            time_zone: (calendar.zone() != DEFAULT_ZONE).then(|| calendar.zone().to_owned()),
+        };
         serde_json::to_string(&written).expect("it holds only plain data")
     }
 
     fn decode(value: &[u8]) -> Result<Self, String> {
         let written: Written = serde_json::from_slice(value).map_err(|error| error.to_string())?;
-        let Written { version, state, log, generation, partitions, created_ms } = written;
+        let Written { version, state, log, generation, partitions, created_ms, time_zone } = written;
         if version != VERSION {
             return Err(format!("it is of version {version}"));
         }
@@ -82,7 +95,9 @@ impl Entry {
         if partitions == 0 || generation > GENERATION_MAX {
             return Err(format!("{partitions} partitions, generation {generation}"));
         }
-        Ok(Self { state, identity: Identity { log_id, generation, partitions, created_ms } })
+        let calendar = time_zone.map_or_else(|| Ok(Calendar::default()), |zone| Calendar::new(&zone));
+        let calendar = calendar.map_err(|error| error.to_string())?;
+        Ok(Self { state, identity: Identity { log_id, generation, partitions, created_ms, calendar } })
     }
 }
 
@@ -125,7 +140,9 @@ mod tests {
         let log_id = LogId([
             0x9f, 0x86, 0xd0, 0x81, 0x88, 0x4c, 0x7d, 0x65, 0x9a, 0x2f, 0xea, 0xa0, 0xc5, 0x5a, 0xd0, 0x15,
         ]);
-        let identity = Identity { log_id, generation: 0, partitions: 12, created_ms: 1_732_190_400_000 };
+        let calendar = Calendar::default();
+        let identity =
+            Identity { log_id, generation: 0, partitions: 12, created_ms: 1_732_190_400_000, calendar };
         let entry = Entry { state: State::Ready, identity };
         let text = entry.encode();
         assert_eq!(
@@ -133,6 +150,12 @@ mod tests {
             r#"{"version":1,"state":"ready","log":"9f86d081884c7d659a2feaa0c55ad015","generation":0,"partitions":12,"created_ms":1732190400000}"#
         );
         assert_eq!(Entry::decode(text.as_bytes()).unwrap(), entry);
+        let elsewhere = Calendar::new("Asia/Bangkok").unwrap();
+        let elsewhere = Entry { identity: Identity { calendar: elsewhere, ..entry.identity }, ..entry };
+        let other = elsewhere.encode();
+        assert_eq!(other, text.replace('}', r#","time_zone":"Asia/Bangkok"}"#));
+        assert_eq!(Entry::decode(other.as_bytes()).unwrap(), elsewhere);
+        assert!(Entry::decode(other.replace("Bangkok", "Atlantis").as_bytes()).is_err());
         let bad = [
             ("\"version\":1", "\"version\":2"),
             ("9f86", "9F86"),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::Deserialize;
+use tandem_model::calendar::{Calendar, DEFAULT_ZONE};
 use tandem_storage::{Result, StoreError};
 
 /// How to reach Kafka, what the topics are called and how they should be, and how they are used.
@@ -36,6 +37,9 @@ pub struct Settings {
     /// Partitions of the events and of the summaries, 1 to 1,024. Fixed for the life of the log: it
     /// decides which session lives where. Default: 12.
     pub partitions: u32,
+    /// The time zone of the boards, by its name in the IANA database: where hours, days, weeks and months
+    /// begin. Fixed for the life of the log, so that both chains count alike. Default: `Asia/Shanghai`.
+    pub time_zone: String,
     /// Copies of every partition, 1 to 9. Default: 3.
     pub replicas: u16,
     /// How many copies must have a record before it counts, 1 to `replicas`. With 1, the loss of a
@@ -143,6 +147,7 @@ impl Default for Settings {
             meta_topic: "tandem.meta".to_owned(),
             prefix: "tandem".to_owned(),
             partitions: 12,
+            time_zone: DEFAULT_ZONE.to_owned(),
             replicas: 3,
             in_sync_replicas: 2,
             events_retention_s: 30 * 86_400,
@@ -181,6 +186,7 @@ impl Settings {
             }
         }
         self.check_security()?;
+        Calendar::new(&self.time_zone).map_err(|error| StoreError::Refused(format!("time_zone: {error}")))?;
         let names = [
             ("events_topic", &self.events_topic),
             ("summaries_topic", &self.summaries_topic),

@@ -1,7 +1,7 @@
 //! Which log the rows are computed from: noted by compute, read by query nodes.
 
 use scylla::value::CqlValue;
-use tandem_model::LogId;
+use tandem_model::{Calendar, LogId};
 use tandem_storage::{GENERATION_MAX, Result, StoreError};
 
 use crate::connection::{Connection, Use, unreadable};
@@ -29,50 +29,67 @@ const DOING: &str = "reading which log the rows are of";
 /// Two compute processes that start at once get in each other's way once; more are not many more.
 const ATTEMPTS: usize = 20;
 
-/// The log that was noted, if one was.
-pub(crate) async fn read(connection: &Connection, keyspace: &str) -> Result<Option<LogIdentity>> {
-    let text =
-        format!("SELECT log_id, generation, partitions FROM {keyspace}.log_identity WHERE name = 'log'");
+/// The log that was noted, if one was, and the calendar of its rows.
+pub(crate) async fn read(connection: &Connection, keyspace: &str) -> Result<Option<(LogIdentity, Calendar)>> {
+    let text = format!(
+        "SELECT log_id, generation, partitions, time_zone FROM {keyspace}.log_identity WHERE name = 'log'"
+    );
     let statement = connection.prepare(&text, Use::Read).await?;
     let answer = connection.read(DOING, &statement, ()).await?;
-    let row = answer.maybe_first_row::<(Vec<u8>, i32, i32)>().map_err(|error| unreadable(DOING, &error))?;
-    row.map(|(id, generation, partitions)| {
+    let row = answer
+        .maybe_first_row::<(Vec<u8>, i32, i32, Option<String>)>()
+        .map_err(|error| unreadable(DOING, &error))?;
+    row.map(|(id, generation, partitions, zone)| {
         let id = id.try_into().map_err(|_| unreadable(DOING, &"a log's id has not 16 bytes"))?;
-        Ok(LogIdentity { id: LogId(id), generation: generation as u32, partitions: partitions as u32 })
+        let calendar = match zone {
+            // Rows from before zones were noted.
+            None => Calendar::default(),
+            Some(zone) => Calendar::new(&zone).map_err(|error| unreadable(DOING, &error))?,
+        };
+        let (generation, partitions) = (generation as u32, partitions as u32);
+        Ok((LogIdentity { id: LogId(id), generation, partitions }, calendar))
     })
     .transpose()
 }
 
-/// Notes `log`, unless the rows are of another one that it must not replace.
-pub(crate) async fn note(connection: &Connection, keyspace: &str, log: LogIdentity) -> Result<()> {
+/// Notes `log` and its calendar, unless the rows are of another one that it must not replace.
+pub(crate) async fn note(
+    connection: &Connection,
+    keyspace: &str,
+    log: LogIdentity,
+    calendar: &Calendar,
+) -> Result<()> {
     if log.generation > GENERATION_MAX {
         return Err(StoreError::Refused(format!(
             "{log}: generations end at {GENERATION_MAX}: use a new keyspace and begin with generation 0"
         )));
     }
     let text = format!(
-        "INSERT INTO {keyspace}.log_identity (name, log_id, generation, partitions) VALUES ('log', ?, ?, ?) IF NOT \
-         EXISTS"
+        "INSERT INTO {keyspace}.log_identity (name, log_id, generation, partitions, time_zone) VALUES ('log', ?, ?, ?, ?) \
+         IF NOT EXISTS"
     );
     let insert = connection.prepare(&text, Use::Condition).await?;
     let text = format!(
-        "UPDATE {keyspace}.log_identity SET log_id = ?, generation = ?, partitions = ? WHERE name = 'log' IF \
-         log_id = ? AND generation = ?"
+        "UPDATE {keyspace}.log_identity SET log_id = ?, generation = ?, partitions = ?, time_zone = ? WHERE name = \
+         'log' IF log_id = ? AND generation = ?"
     );
     let update = connection.prepare(&text, Use::Condition).await?;
     let blob = |id: LogId| CqlValue::Blob(id.0.to_vec());
-    let (generation, partitions) = (log.generation as i32, log.partitions as i32);
+    let (generation, partitions, zone) = (log.generation as i32, log.partitions as i32, calendar.zone());
     for _ in 0..ATTEMPTS {
         let stored = read(connection, keyspace).await?;
         let answer = match stored {
-            Some(stored) if stored == log => return Ok(()),
-            Some(stored) => {
+            Some((stored, known)) if stored == log => return same_zone(keyspace, &known, calendar),
+            Some((stored, _)) => {
                 refuse(keyspace, stored, log)?;
-                let values =
-                    (blob(log.id), generation, partitions, blob(stored.id), stored.generation as i32);
+                let (id, before) = (blob(stored.id), stored.generation as i32);
+                let values = (blob(log.id), generation, partitions, zone, id, before);
                 connection.read("noting the log", &update, values).await
             }
-            None => connection.read("noting the log", &insert, (blob(log.id), generation, partitions)).await,
+            None => {
+                let values = (blob(log.id), generation, partitions, zone);
+                connection.read("noting the log", &insert, values).await
+            }
         };
         match answer {
             Ok(answer) if is_applied(&answer)? => return Ok(()),
@@ -82,6 +99,19 @@ pub(crate) async fn note(connection: &Connection, keyspace: &str, log: LogIdenti
         }
     }
     Err(StoreError::Timeout("noting the log: others note theirs all the time".to_owned()))
+}
+
+/// Refuses a calendar that is not that of the rows: theirs would stand beside others.
+fn same_zone(keyspace: &str, known: &Calendar, wanted: &Calendar) -> Result<()> {
+    if known.zone() == wanted.zone() {
+        return Ok(());
+    }
+    Err(StoreError::Refused(format!(
+        "keyspace {keyspace} holds hours and days of the time zone {}, and those of this log are of {}: use another \
+         keyspace",
+        known.zone(),
+        wanted.zone()
+    )))
 }
 
 /// Refuses `log` where the rows of `stored` must stay.
@@ -114,6 +144,14 @@ mod tests {
     use super::*;
 
     const LOG: LogIdentity = LogIdentity { id: LogId([1; 16]), generation: 2, partitions: 6 };
+
+    #[test]
+    fn a_zone_stays_what_it_is() {
+        let [here, there] =
+            ["Asia/Shanghai", "Asia/Bangkok"].map(|zone| Calendar::new(zone).expect("a zone"));
+        same_zone("k", &here, &Calendar::default()).expect("the same");
+        assert!(matches!(same_zone("k", &here, &there), Err(StoreError::Refused(_))));
+    }
 
     #[test]
     fn only_a_later_log_replaces_another() {

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use tandem_model::rejected::Rejected;
 use tandem_model::retention::Retention;
 use tandem_model::row::{BeatDigest, PartitionRow};
-use tandem_model::{Changes, Cut, EditionPart, PartitionId, SessionId, SessionRow, Step};
+use tandem_model::{Calendar, Changes, Cut, EditionPart, PartitionId, SessionId, SessionRow, Step};
 use tandem_storage::{
     DeadLetterQuery, DeadLetters, Editions, Place, Repair, RepairOrder, RepairState, Replacement, Result,
     RowStore, Select, SessionQuery, SessionRows, StoreError,
@@ -40,6 +40,7 @@ pub(crate) struct Inner {
     pub(crate) settings: Settings,
     pub(crate) expiries: Expiries,
     pub(crate) log: LogIdentity,
+    pub(crate) calendar: Calendar,
     pub(crate) known: Known,
     /// Per partition the beats that are kept, ascending: `ts` and offset. Filled when first
     /// needed; bounded by [`crate::beats`].
@@ -52,18 +53,19 @@ pub(crate) struct Inner {
 }
 
 impl ScyllaStore {
-    /// Opens the store to write rows computed from `log`, and notes that log in it: compute's way.
+    /// Opens the store to write rows computed from `log` in this calendar, and notes both in it: compute's
+    /// way.
     ///
     /// # Errors
     ///
     /// `Refused` when the store holds rows of another log of this generation or of a later
-    /// generation, when its schema is not the one this program needs, and when the server does
+    /// generation, or of another time zone, when its schema is not the one this program needs, and when the server does
     /// not let us in; `Unavailable` when no server can be reached.
-    pub async fn note_log(settings: &Settings, log: LogIdentity) -> Result<Self> {
+    pub async fn note_log(settings: &Settings, log: LogIdentity, calendar: &Calendar) -> Result<Self> {
         let connection = Connection::new(settings).await?;
         schema::check(settings, &connection).await?;
-        identity::note(&connection, &settings.keyspace, log).await?;
-        Self::new(connection, settings, log).await
+        identity::note(&connection, &settings.keyspace, log, calendar).await?;
+        Self::new(connection, settings, log, calendar.clone()).await
     }
 
     /// Opens the store to read what compute wrote: a query node's way.
@@ -75,16 +77,22 @@ impl ScyllaStore {
     pub async fn open(settings: &Settings) -> Result<Self> {
         let connection = Connection::new(settings).await?;
         schema::check(settings, &connection).await?;
-        let log = identity::read(&connection, &settings.keyspace).await?.ok_or_else(|| {
+        let noted = identity::read(&connection, &settings.keyspace).await?;
+        let (log, calendar) = noted.ok_or_else(|| {
             StoreError::Unavailable(format!(
                 "keyspace {} is empty: no compute process has worked with it yet",
                 settings.keyspace
             ))
         })?;
-        Self::new(connection, settings, log).await
+        Self::new(connection, settings, log, calendar).await
     }
 
-    async fn new(connection: Connection, settings: &Settings, log: LogIdentity) -> Result<Self> {
+    async fn new(
+        connection: Connection,
+        settings: &Settings,
+        log: LogIdentity,
+        calendar: Calendar,
+    ) -> Result<Self> {
         Ok(Self(Arc::new(Inner {
             statements: Box::pin(Statements::new(&connection, &settings.keyspace, settings.page_rows))
                 .await?,
@@ -94,6 +102,7 @@ impl ScyllaStore {
             known: Known::new(settings.known_sessions_max),
             settings: settings.clone(),
             log,
+            calendar,
             beats: Mutex::default(),
             acknowledged: Mutex::default(),
             edition_buckets: Mutex::default(),
@@ -106,6 +115,11 @@ impl ScyllaStore {
         self.0.log
     }
 
+    /// The calendar of its rows of hours and days.
+    pub fn calendar(&self) -> &Calendar {
+        &self.0.calendar
+    }
+
     /// Whether the store answers, and still holds rows of the log it was opened for: for health
     /// checks.
     ///
@@ -115,8 +129,8 @@ impl ScyllaStore {
     pub async fn check(&self) -> Result<()> {
         let noted = identity::read(&self.0.connection, &self.0.keyspace).await?;
         match noted {
-            Some(noted) if noted == self.0.log => Ok(()),
-            Some(noted) => Err(StoreError::Refused(format!(
+            Some((noted, _)) if noted == self.0.log => Ok(()),
+            Some((noted, _)) => Err(StoreError::Refused(format!(
                 "keyspace {} holds rows of {noted} by now, this process works with {}: restart it",
                 self.0.keyspace, self.0.log
             ))),

@@ -12,7 +12,7 @@ use tandem_fold::Fold;
 use tandem_kafka::{Identity, KafkaLog, Purpose, Settings};
 use tandem_model::malformed::Problem;
 use tandem_model::record::{LINE_BYTES_MAX, MALFORMED_BYTES_MAX};
-use tandem_model::{LogId, PartitionId, PseudonymKey};
+use tandem_model::{Calendar, LogId, PartitionId, PseudonymKey};
 use tandem_storage::{EventLog, StoreError};
 
 use super::{lines, open, prepared, settings, texts};
@@ -157,7 +157,13 @@ async fn without_a_broker_everything_is_unavailable_and_nothing_hangs() {
     };
     let opened = KafkaLog::open(settings.clone(), Purpose::Read).await.err().expect("no broker");
     assert!(matches!(opened, tandem_kafka::Error::Unavailable(_)), "{opened:?}");
-    let identity = Identity { log_id: LogId([7; 16]), generation: 3, partitions: 2, created_ms: 0 };
+    let identity = Identity {
+        log_id: LogId([7; 16]),
+        generation: 3,
+        partitions: 2,
+        created_ms: 0,
+        calendar: Calendar::default(),
+    };
     let log = KafkaLog::with_identity(settings, identity, Purpose::Append("gateway".to_owned()))
         .expect("needs no broker");
     assert_eq!((log.id(), log.generation(), log.partitions()), (LogId([7; 16]), 3, 2));

@@ -139,6 +139,10 @@ async fn another_number_of_partitions_is_refused() {
     let status = schema::status(&other).await.expect("status");
     assert!(status.problems[0].contains("set partitions = 2"), "{status:?}");
     assert_eq!(open(&other).await.partitions(), 2, "the log says how many it has");
+    let other = Settings { time_zone: "Asia/Kolkata".to_owned(), ..settings.clone() };
+    let status = schema::status(&other).await.expect("status");
+    assert!(status.problems[0].contains("set time_zone = \"Asia/Shanghai\""), "{status:?}");
+    assert_eq!(open(&other).await.identity().calendar.zone(), "Asia/Shanghai");
     let other = Settings { slots: 5, ..settings.clone() };
     let refused = KafkaLog::open(other, Purpose::Append("gateway".to_owned())).await.err().expect("slots");
     assert!(refused.to_string().contains("set slots = 4"), "{refused}");

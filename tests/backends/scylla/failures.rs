@@ -1,5 +1,6 @@
 //! What goes wrong is told in words that say what to do, and as what it is.
 
+use tandem_model::Calendar;
 use tandem_scylla::{ScyllaStore, Settings, schema};
 use tandem_storage::suite::fixtures::{change, changes, session_id};
 use tandem_storage::{RowStore, Select, StoreError};
@@ -116,6 +117,6 @@ async fn a_missing_table_says_what_to_run() {
     all.cut.next = 20;
     let text = refused(store.apply(&all).await);
     assert!(text.contains("tandem schema apply"), "{text}");
-    let text = refused(ScyllaStore::note_log(&settings, LOG).await.map(|_| ()));
+    let text = refused(ScyllaStore::note_log(&settings, LOG, &Calendar::default()).await.map(|_| ()));
     assert!(text.contains("tandem schema apply"), "{text}");
 }

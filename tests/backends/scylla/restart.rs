@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tandem_model::Calendar;
 use tandem_scylla::{ScyllaStore, Settings, schema};
 use tandem_storage::{RowStore, Select, StoreError};
 use tandem_tests::services::Services;
@@ -34,7 +35,7 @@ async fn begin(settings: &Settings) -> (ScyllaStore, u64) {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let outcome = async {
-            let store = ScyllaStore::note_log(settings, LOG).await?;
+            let store = ScyllaStore::note_log(settings, LOG, &Calendar::default()).await?;
             let at = store.progress(PARTITION).await?.map_or(0, |cut| cut.next);
             Ok((store, at))
         };

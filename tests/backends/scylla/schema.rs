@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tandem_model::LogId;
+use tandem_model::{Calendar, LogId};
 use tandem_scylla::{LogIdentity, ScyllaStore, describe, schema};
 use tandem_storage::suite::fixtures::changes;
 use tandem_storage::{RowStore, StoreError};
@@ -14,7 +14,10 @@ async fn the_schema_is_applied_once_by_however_many() {
     let settings = settings("schema");
     let status = schema::status(&settings).await.expect("status");
     assert_eq!((status.version, status.pending.len()), (0, 1 + schema::VERSION as usize), "{status:?}");
-    assert!(refused(ScyllaStore::note_log(&settings, LOG).await.map(|_| ())).contains("no keyspace"));
+    assert!(
+        refused(ScyllaStore::note_log(&settings, LOG, &Calendar::default()).await.map(|_| ()))
+            .contains("no keyspace")
+    );
 
     let mut at_once = tokio::task::JoinSet::new();
     for _ in 0..4 {
@@ -50,7 +53,7 @@ async fn a_schema_of_another_version_is_refused() {
     };
     set("INSERT INTO {k}.schema_versions (name, version, what) VALUES ('tandem', 99, 'later')").await;
     for outcome in [
-        ScyllaStore::note_log(&settings, LOG).await.map(|_| ()),
+        ScyllaStore::note_log(&settings, LOG, &Calendar::default()).await.map(|_| ()),
         ScyllaStore::open(&settings).await.map(|_| ()),
         schema::apply(&settings).await.map(|_| ()),
     ] {
@@ -76,18 +79,24 @@ async fn stores_of_another_log_are_refused() {
     assert_eq!(ScyllaStore::open(&settings).await.expect("open").identity(), LOG);
     open(&settings).await;
 
+    assert_eq!(store.calendar(), &Calendar::default());
+    let elsewhere = Calendar::new("Asia/Kolkata").expect("a zone");
+    let text = refused(ScyllaStore::note_log(&settings, LOG, &elsewhere).await.map(|_| ()));
+    assert!(text.contains("Asia/Shanghai") && text.contains("Asia/Kolkata"), "{text}");
+
     let other = LogIdentity { id: LogId([1; 16]), ..LOG };
-    let text = refused(ScyllaStore::note_log(&settings, other).await.map(|_| ()));
+    let text = refused(ScyllaStore::note_log(&settings, other, &Calendar::default()).await.map(|_| ()));
     assert!(text.contains("give it generation 1"), "{text}");
     assert!(refused(store.apply(&changes(16, 1, 1)).await).contains("has no partition 16"));
     assert!(refused(store.apply(&changes(1, 1 << 40, 1)).await).contains("one generation up"));
 
     // Two processes with one new log at once.
     let next = LogIdentity { generation: 1, ..other };
-    let (left, right) =
-        tokio::join!(ScyllaStore::note_log(&settings, next), ScyllaStore::note_log(&settings, next));
+    let note = || ScyllaStore::note_log(&settings, next, &elsewhere);
+    let (left, right) = tokio::join!(note(), note());
     assert_eq!((left.expect("left").identity(), right.expect("right").identity()), (next, next));
-    let text = refused(ScyllaStore::note_log(&settings, LOG).await.map(|_| ()));
+    assert_eq!(ScyllaStore::open(&settings).await.expect("open").calendar(), &elsewhere);
+    let text = refused(ScyllaStore::note_log(&settings, LOG, &Calendar::default()).await.map(|_| ()));
     assert!(text.contains("later generation"), "{text}");
     gone(&settings).await;
 }

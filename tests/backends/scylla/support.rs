@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
-use tandem_model::{LogId, PartitionId};
+use tandem_model::{Calendar, LogId, PartitionId};
 use tandem_scylla::{LogIdentity, ScyllaStore, Settings, schema};
 use tandem_storage::{RowStore, StoreError};
 
@@ -34,7 +34,7 @@ pub(crate) async fn fresh(name: &str) -> Settings {
 }
 
 pub(crate) async fn open(settings: &Settings) -> ScyllaStore {
-    ScyllaStore::note_log(settings, LOG).await.expect("open")
+    ScyllaStore::note_log(settings, LOG, &Calendar::default()).await.expect("open")
 }
 
 /// Past the store, for what only an accident does.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tandem_model::catalogue::Breakdown;
 use tandem_model::row::SessionState;
 use tandem_model::time::Window;
-use tandem_model::{LogId, Row, Table};
+use tandem_model::{Calendar, LogId, Row, Table};
 use tandem_scylla::{LogIdentity, ScyllaStore, Settings};
 use tandem_storage::suite::fixtures::{beat, change, changes, row, session_id, started};
 use tandem_storage::{Part, RowStore, Select, SessionQuery, StoreError};
@@ -237,7 +237,7 @@ async fn a_new_generation_replaces_the_old_log() {
 
     // The log is created anew, and much shorter.
     let log = LogIdentity { id: LogId([9; 16]), generation: 1, ..LOG };
-    let new = ScyllaStore::note_log(&settings, log).await.expect("open");
+    let new = ScyllaStore::note_log(&settings, log, &Calendar::default()).await.expect("open");
     assert_eq!(progress(&new, 1).await, 0);
     assert!(new.beats(PARTITION, 10).await.expect("beats").is_empty());
     assert!(new.session_ids(None, 10).await.expect("ids").is_empty());

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tandem_compute::{Compute, Settings as ComputeSettings};
 use tandem_kafka::KafkaSummaries;
 use tandem_model::route::Chain;
-use tandem_model::{Scope, headers};
+use tandem_model::{Calendar, Scope, headers};
 use tandem_query::{Cql, CqlTable, Partners, Query};
 use tandem_scylla::{LogIdentity, ScyllaStore};
 use tandem_storage::memory::{self, MemoryEventLog};
@@ -145,7 +145,8 @@ async fn the_sample_reads_reports_from_the_tables() {
     tandem_scylla::schema::apply(&settings).await.expect("the tables");
     let world = World::new(1);
     let log = LogIdentity { id: world.log.id(), generation: 0, partitions: PARTITIONS };
-    let store = Arc::new(ScyllaStore::note_log(&settings, log).await.expect("the store"));
+    let store =
+        Arc::new(ScyllaStore::note_log(&settings, log, &Calendar::default()).await.expect("the store"));
     let stores = ChainStores {
         rows: store.clone(),
         dead_letters: store.clone(),

@@ -8,6 +8,8 @@ use crate::services::Addresses;
 
 /// Partitions of the log: enough that two processes share a chain's work.
 const PARTITIONS: u32 = 6;
+/// Not the one that holds where nobody says any: whoever did not hear of it would count other hours.
+pub const TIME_ZONE: &str = "Asia/Kolkata";
 
 /// One file, for every role.
 pub struct Configuration {
@@ -62,6 +64,7 @@ receipts_topic = "{name}.receipts"
 meta_topic = "{name}.meta"
 prefix = "{name}"
 partitions = {PARTITIONS}
+time_zone = "{TIME_ZONE}"
 replicas = 1
 in_sync_replicas = 1
 

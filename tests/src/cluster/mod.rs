@@ -18,7 +18,7 @@ use crate::api::{Api, Call};
 use crate::program::{Finished, free_port, run_with, until};
 use crate::services::Addresses;
 
-pub use configuration::Configuration;
+pub use configuration::{Configuration, TIME_ZONE};
 pub use node::{Metrics, Node};
 
 /// The key of pseudonyms of every cluster here.

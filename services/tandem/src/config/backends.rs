@@ -46,6 +46,12 @@ pub(super) const LOG: Section = Section {
             "Partitions of the events and of the summaries. Fixed for the life of the log: it decides which session \
              lives where.",
         ),
+        Opt::text(
+            "time_zone",
+            "Asia/Shanghai",
+            "The time zone of the boards, by its name in the IANA database: where hours, days, weeks and months begin. \
+             Fixed for the life of the log, which `tandem schema apply` begins, so that both chains count alike.",
+        ),
         Opt::integer("replicas", 3, (1, 9), "copies", "Copies of every partition."),
         Opt::integer(
             "in_sync_replicas",

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use anyhow::anyhow;
 use tandem_control::{Control, ControlError, Remote, RemoteOptions};
 use tandem_kafka::{KafkaLog, Purpose};
-use tandem_model::LogId;
 use tandem_model::route::Chain;
+use tandem_model::{Calendar, LogId};
 use tandem_objects::Objects;
 use tandem_redis::{Access, Hot};
 use tandem_scylla::{LogIdentity, ScyllaStore};
@@ -40,16 +40,16 @@ pub(super) fn rows_named(chain: Chain) -> String {
     format!("the row store (CQL, [chains.{chain}.rows])")
 }
 
-/// Opens the row store to write what is computed from `log`.
+/// Opens the row store to write what is computed from `log`, in its calendar.
 pub(super) async fn note_log(
     stage: &Stage,
     chain: Chain,
     settings: &tandem_scylla::Settings,
     log: LogIdentity,
+    calendar: &Calendar,
 ) -> Result<ScyllaStore, Ending> {
-    stage
-        .wait_for_store(&rows_named(chain), async || Box::pin(ScyllaStore::note_log(settings, log)).await)
-        .await
+    let open = async || Box::pin(ScyllaStore::note_log(settings, log, calendar)).await;
+    stage.wait_for_store(&rows_named(chain), open).await
 }
 
 /// Opens the row store to read it.

@@ -10,6 +10,7 @@ use tandem_compute::publish::{Parts, Publisher, Routes};
 use tandem_control::{Control, Remote};
 use tandem_gateway::ClockMode;
 use tandem_kafka::{Group, KafkaLog, KafkaSummaries, Purpose};
+use tandem_model::Rules;
 use tandem_model::route::{Chain, Route};
 use tandem_redis::Access;
 use tandem_scylla::{LogIdentity, ScyllaStore};
@@ -54,7 +55,8 @@ async fn start(stage: &Stage, config: ComputeConfig) -> Result<Running, Ending> 
     let log = open_log(stage, &config.log, Purpose::Append(format!("compute-{chain}"))).await?;
     let kafka_identity = log.identity().clone();
     let identity = LogIdentity { id: log.id(), generation: log.generation(), partitions: log.partitions() };
-    let rows = note_log(stage, chain, &config.rows, identity).await?;
+    let rules = Rules { key: config.pseudonym_key, calendar: kafka_identity.calendar.clone() };
+    let rows = note_log(stage, chain, &config.rows, identity, &rules.calendar).await?;
     let hot = hot(chain, config.hot.clone(), (log.id(), log.generation()), Access::Write).await?;
     let snapshots = snapshots(chain, &config.snapshots, log.id()).await?;
     tracing::info!(%chain, log = %identity, "computing");
@@ -78,7 +80,7 @@ async fn start(stage: &Stage, config: ComputeConfig) -> Result<Running, Ending> 
         config.compute,
         Arc::clone(&log),
         stores.clone(),
-        config.pseudonym_key,
+        rules.clone(),
         Arc::clone(&ownership),
     )
     .map_err(no_threads)?;
@@ -102,7 +104,7 @@ async fn start(stage: &Stage, config: ComputeConfig) -> Result<Running, Ending> 
             topic,
             routes: Arc::new(Followed(Arc::clone(&control))),
             ownership: Arc::clone(&ownership),
-            rules: config.pseudonym_key.into(),
+            rules,
             pins,
             seeded_fault,
         };

@@ -17,9 +17,9 @@ use tandem_failover::Observation;
 use tandem_gateway::{ChainService, Gateway, Pool, Tls};
 use tandem_ingest::{Ingest, forget_receipts, wall_ms};
 use tandem_kafka::{Identity, KafkaLog, Purpose};
-use tandem_model::LogId;
 use tandem_model::route::Chain;
 use tandem_model::status::{ChainStatus, PATH};
+use tandem_model::{Calendar, LogId};
 use tandem_redis::Quota;
 use tandem_storage::EventLog;
 use tandem_telemetry::measured;
@@ -50,6 +50,8 @@ struct Started {
     listener: TcpListener,
     gateway: Gateway,
     log: Arc<dyn EventLog>,
+    /// Where the hours and days of both chains begin.
+    calendar: Calendar,
     control: Arc<Remote>,
     callers: Follower,
     /// Compares both chains.
@@ -76,17 +78,28 @@ pub(super) async fn run(config: GatewayRoleConfig, file: &Path) -> Result<(), Fa
     let (networks_file, crawlers) = (config.shield_networks.clone(), config.crawlers.clone());
     let operator_key = config.gateway.operator_key.clone();
     let known = options(file).map_err(|error| Failure::configuration(anyhow!(error)))?;
-    let Started { listener, gateway, log, control, callers, views, limits, shield, shared_limits, secure } =
-        match start(&stage, config).await {
-            Ok(started) => started,
-            Err(ending) => return stage.give_up(ending).await,
-        };
+    let Started {
+        listener,
+        gateway,
+        log,
+        calendar,
+        control,
+        callers,
+        views,
+        limits,
+        shield,
+        shared_limits,
+        secure,
+    } = match start(&stage, config).await {
+        Ok(started) => started,
+        Err(ending) => return stage.give_up(ending).await,
+    };
     let address = local_address(&listener)?;
     let (auditor, parity) =
         Auditor::new(views, Arc::clone(&log), AuditorSettings::default(), wall_ms, stage.stop_flag());
     gateway.show_parity(parity.clone());
     metrics::parity(&stage.telemetry, parity.clone());
-    let auditing = tokio::spawn(auditor.run());
+    let auditing = tokio::spawn(auditor.within(calendar).run());
     let forgetting = tokio::spawn(forget_receipts(log, stage.stop_flag(), wall_ms));
     let following = tokio::spawn(callers.follow(gateway.clone(), stage.stopped()));
     let (limits, limit_files) = watch::channel(limits);
@@ -196,6 +209,7 @@ async fn start(stage: &Stage, config: GatewayRoleConfig) -> Result<Started, Endi
         Box::new(ServiceView::new(chain, chains[chain as usize].clone()))
     });
     let log = known_log(stage, &config.log, &chains).await?;
+    let calendar = log.identity().calendar.clone();
     tracing::info!(log = %log.id(), partitions = log.partitions(), "in front of both chains");
     let log: Arc<dyn EventLog> = measured::log(&stage.telemetry, None, Arc::new(log));
     let ingest = Arc::new(Ingest::new(Arc::clone(&log)));
@@ -212,7 +226,19 @@ async fn start(stage: &Stage, config: GatewayRoleConfig) -> Result<Started, Endi
     }
     metrics::check_gateway(&stage.health, &gateway, &ingest);
     let (limits, shield) = (config.limits, config.shield);
-    Ok(Started { listener, gateway, log, control, callers, views, limits, shield, shared_limits, secure })
+    Ok(Started {
+        listener,
+        gateway,
+        log,
+        calendar,
+        control,
+        callers,
+        views,
+        limits,
+        shield,
+        shared_limits,
+        secure,
+    })
 }
 
 /// The log, as Kafka or else a chain describes it.
@@ -249,5 +275,7 @@ async fn described(chain: ChainService) -> Option<Identity> {
         generation: 0,
         partitions: u32::try_from(status.partitions.len()).ok().filter(|count| *count > 0)?,
         created_ms: 0,
+        // One that this program does not know would be one that chains could not fold in.
+        calendar: Calendar::new(&status.time_zone).ok()?,
     })
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::anyhow;
 use tandem_gateway::serve_http;
 use tandem_kafka::{Identity, KafkaLog, Purpose};
+use tandem_model::Calendar;
 use tandem_query::{Cql, CqlColumn, CqlTable, Partners, Query, router};
 use tandem_redis::Access;
 use tandem_scylla::{LogIdentity, ScyllaStore, TableDescription};
@@ -50,7 +51,8 @@ async fn start(
     let listener = bind(config.listen, "listen").await?;
     let rows = open_rows(stage, chain, &config.rows).await?;
     let noted = rows.identity();
-    let log = log(config.log.clone(), noted)?;
+    let calendar = rows.calendar().clone();
+    let log = log(config.log.clone(), noted, calendar.clone())?;
     let hot = hot(chain, config.hot, (noted.id, noted.generation), Access::Read).await?;
     tracing::info!(%chain, log = %noted, "answering reads");
     let partners = partners(&config.log, &config.rows);
@@ -64,17 +66,22 @@ async fn start(
     };
     let stores = measured::stores(&stage.telemetry, chain, stores);
     let log = measured::log(&stage.telemetry, Some(chain), log);
-    Ok((listener, rows, Query::new(chain, log, stores), partners))
+    Ok((listener, rows, Query::new(chain, log, stores).within(calendar), partners))
 }
 
 /// The log as the row store knows it: it need not be there now.
-fn log(settings: tandem_kafka::Settings, noted: LogIdentity) -> Result<Arc<dyn EventLog>, Failure> {
+fn log(
+    settings: tandem_kafka::Settings,
+    noted: LogIdentity,
+    calendar: Calendar,
+) -> Result<Arc<dyn EventLog>, Failure> {
     let identity = Identity {
         log_id: noted.id,
         generation: noted.generation,
         partitions: noted.partitions,
         // Only people read it.
         created_ms: 0,
+        calendar,
     };
     let log = KafkaLog::with_identity(settings, identity, Purpose::Read);
     Ok(Arc::new(log.map_err(|error| Failure::configuration(anyhow!(error)))?))

@@ -93,7 +93,7 @@ impl Direct {
         let [a, b] = &config.rows;
         let a = rows_of(Chain::A, a, &log).await?;
         let b = rows_of(Chain::B, b, &log).await?;
-        let (key, calendar) = (config.pseudonym_key, Calendar::default());
+        let (key, calendar) = (config.pseudonym_key, log.identity().calendar.clone());
         Ok(Self { log: Arc::new(log), chains: [a, b], key, calendar, _data: None })
     }
 

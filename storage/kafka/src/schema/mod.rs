@@ -14,7 +14,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
-use tandem_model::LogId;
+use tandem_model::{Calendar, LogId};
 use tandem_storage::GENERATION_MAX;
 use uuid::Uuid;
 
@@ -114,6 +114,15 @@ async fn look(topics: &Topics) -> Result<Status, Error> {
              partitions = {partitions}"
         ));
     }
+    if let Some(zone) = identity.as_ref().map(|identity| identity.calendar.zone())
+        && zone != settings.time_zone
+    {
+        let configured = &settings.time_zone;
+        problems.push(format!(
+            "the configuration says time_zone = {configured:?}, but the log is in {zone} for ever: set time_zone = \
+             {zone:?}"
+        ));
+    }
     let names =
         [&settings.events_topic, &settings.receipts_topic, &settings.summaries_topic, &settings.meta_topic];
     let mut listed = Vec::new();
@@ -169,7 +178,7 @@ async fn attempt(
         // A topic that somebody prepared.
         (Some(found), None) => {
             check_partitions(name, found, settings.partitions)?;
-            new_identity(settings, 0)
+            new_identity(settings, 0)?
         }
         (None, entry) => {
             let generation = match &entry {
@@ -185,12 +194,13 @@ async fn attempt(
             }
             let announced = match entry {
                 Some(Entry { state: State::Creating, identity })
-                    if identity.partitions == settings.partitions =>
+                    if identity.partitions == settings.partitions
+                        && identity.calendar.zone() == settings.time_zone =>
                 {
                     identity
                 }
                 _ => {
-                    let identity = new_identity(settings, generation);
+                    let identity = new_identity(settings, generation)?;
                     write(topics, writer, Entry { state: State::Creating, identity: identity.clone() })
                         .await?;
                     identity
@@ -208,10 +218,11 @@ fn check_partitions(topic: &str, found: u32, wanted: u32) -> Result<(), Error> {
     if found == wanted { Ok(()) } else { Err(Error::Partitions { topic: topic.to_owned(), found, wanted }) }
 }
 
-fn new_identity(settings: &Settings, generation: u32) -> Identity {
+fn new_identity(settings: &Settings, generation: u32) -> Result<Identity, Error> {
     let created_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
     let log_id = LogId(Uuid::new_v4().into_bytes());
-    Identity { log_id, generation, partitions: settings.partitions, created_ms }
+    let calendar = Calendar::new(&settings.time_zone).map_err(|error| Error::Settings(error.to_string()))?;
+    Ok(Identity { log_id, generation, partitions: settings.partitions, created_ms, calendar })
 }
 
 async fn write(topics: &Topics, writer: &Arc<Writer>, entry: Entry) -> Result<(), Failure> {

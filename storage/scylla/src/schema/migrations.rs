@@ -37,6 +37,11 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         text: include_str!("../../migrations/0004_calendar.cql"),
     },
     Migration { version: 5, what: "keep editions", text: include_str!("../../migrations/0005_editions.cql") },
+    Migration {
+        version: 6,
+        what: "say the time zone of hours and days",
+        text: include_str!("../../migrations/0006_time_zone.cql"),
+    },
 ];
 
 /// One statement.

@@ -87,6 +87,7 @@ pub(super) fn tables() -> Vec<Table> {
                 column("log_id", "blob", Regular, "the log's own id"),
                 column("generation", "int", Regular, "which of the logs that stood under its name"),
                 column("partitions", "int", Regular, "how many partitions it has"),
+                column("time_zone", "text", Regular, "that of hours and days; Asia/Shanghai where absent"),
             ],
             Expiry::Never,
         ),

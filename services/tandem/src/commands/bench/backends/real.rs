@@ -113,7 +113,8 @@ async fn stores(config: &ComputeConfig, log: &KafkaLog) -> Result<ChainStores, F
     };
     let identity = LogIdentity { id: log.id(), generation: log.generation(), partitions: log.partitions() };
     tandem_scylla::schema::apply(&config.rows).await.map_err(failed("rows"))?;
-    let rows = ScyllaStore::note_log(&config.rows, identity).await.map_err(failed("rows"))?;
+    let rows = ScyllaStore::note_log(&config.rows, identity, &log.identity().calendar).await;
+    let rows = rows.map_err(failed("rows"))?;
     let hot = Hot::open(config.hot.clone(), chain, log.id(), log.generation()).await;
     let snapshots = Objects::open(&config.snapshots, chain, log.id())
         .with_context(|| format!("[chains.{chain}.snapshots]"))

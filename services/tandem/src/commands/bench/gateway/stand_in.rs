@@ -151,6 +151,7 @@ fn status() -> ChainStatus {
         ready: true,
         degraded: Vec::new(),
         log: format!("{:032x}", u128::from_be_bytes(LOG.0)),
+        time_zone: tandem_model::calendar::DEFAULT_ZONE.to_owned(),
         partitions: (0..PARTITIONS).map(partition).collect(),
         beats: Vec::new(),
         repairs: Vec::new(),
