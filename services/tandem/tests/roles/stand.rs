@@ -92,6 +92,7 @@ fn status(chain: Chain, next: u64) -> ChainStatus {
         ready: true,
         degraded: Vec::new(),
         log: format!("{:032x}", u128::from_be_bytes(LOG.0)),
+        time_zone: tandem_model::calendar::DEFAULT_ZONE.to_owned(),
         partitions: vec![partition],
         beats: Vec::new(),
         repairs: Vec::new(),
