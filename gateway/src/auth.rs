@@ -38,8 +38,16 @@ mod known;
 mod protocol;
 
 /// What everybody may read.
-const PUBLIC: [&str; 7] =
-    ["/", "/healthz", "/readyz", "/v1/status", "/v1/openapi.json", "/v1/asyncapi.json", "/v1/docs"];
+const PUBLIC: [&str; 8] = [
+    "/",
+    "/robots.txt",
+    "/healthz",
+    "/readyz",
+    "/v1/status",
+    "/v1/openapi.json",
+    "/v1/asyncapi.json",
+    "/v1/docs",
+];
 
 /// Lets in who shows who he is, and notes the [`Caller`] in the request's
 /// extensions; of a signed request also the [`SignedBody`](crate::callers::SignedBody).

@@ -11,15 +11,18 @@ use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::header::{ALLOW, HeaderValue};
-use http::{Method, Request};
+use http::{Method, Request, StatusCode};
 use tandem_identity::Caller;
 use tandem_model::problem::Problem;
 use tower::{BoxError, Service};
 
-use crate::answer::{Answer, problem, see_other};
+use crate::answer::{Answer, problem, see_other, with_body};
 use crate::auth::is_public;
 use crate::stack::Shared;
 use crate::{conditional, events, health, repairs, shield, status, streams, verdicts};
+
+/// For crawlers that ask before they come: the page of documentation is for everybody, figures are nobody's to collect.
+const ROBOTS: &[u8] = b"User-agent: *\nAllow: /v1/docs\nDisallow: /\n";
 
 /// The innermost service: answers every request.
 #[derive(Clone)]
@@ -63,8 +66,9 @@ where
         "/v1/repairs" if request.method() == Method::POST => repairs::post(shared, request).await,
         "/v1/verdicts" if request.method() == Method::POST => verdicts::post(shared, request).await,
         "/v1/events" | "/v1/repairs" | "/v1/verdicts" => not_allowed("POST"),
-        "/" | "/healthz" | "/readyz" | "/v1/status" if !is_read => not_allowed("GET, HEAD"),
+        "/" | "/robots.txt" | "/healthz" | "/readyz" | "/v1/status" if !is_read => not_allowed("GET, HEAD"),
         "/" => see_other("/v1/docs"),
+        "/robots.txt" => with_body(StatusCode::OK, "text/plain; charset=utf-8", Bytes::from_static(ROBOTS)),
         "/healthz" => health::alive(),
         "/readyz" => health::ready(shared).await,
         "/v1/status" => {

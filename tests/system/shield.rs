@@ -72,6 +72,14 @@ async fn the_rules_that_come_with_it_are_shown_and_one_can_check_ones_own() {
     let refused = run(&["shield", "check", name]).await;
     assert_eq!(refused.code, Some(64), "{refused:?}");
     assert!(refused.stderr.contains("nonsense"), "{refused:?}");
+
+    std::fs::write(&file, "blocked = [\"192.0.2.0/24\"]\n").expect("a file in our own folder");
+    let right = run(&["shield", "check", "--networks", name]).await;
+    assert!(right.code == Some(0) && right.stdout.contains("1 blocked"), "{right:?}");
+    std::fs::write(&file, "blocked = [\"here\"]\n").expect("a file in our own folder");
+    let refused = run(&["shield", "check", "--networks", name]).await;
+    assert!(refused.code == Some(64) && refused.stderr.contains("here"), "{refused:?}");
+    assert_eq!(run(&["shield", "check"]).await.code, Some(64), "nothing to check");
 }
 
 #[tokio::test]

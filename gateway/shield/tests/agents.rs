@@ -9,7 +9,7 @@ fn labelled() -> impl Iterator<Item = (&'static str, &'static str)> {
 }
 
 /// User agents of people, put together from what browsers, systems and makers write: every version
-/// on every system that it is made for.
+/// on every system, also where it was never made for it.
 fn people() -> Vec<String> {
     let mut agents = Vec::new();
     let desktops = [

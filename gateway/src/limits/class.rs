@@ -10,7 +10,9 @@ pub(crate) fn of(method: &Method, path: &str) -> Option<RouteClass> {
     let class = match path {
         // Whoever watches over us must not be told that he asks too often.
         "/healthz" | "/readyz" => return None,
-        "/" | "/v1/status" | "/v1/docs" | "/v1/openapi.json" | "/v1/asyncapi.json" => RouteClass::Page,
+        "/" | "/robots.txt" | "/v1/status" | "/v1/docs" | "/v1/openapi.json" | "/v1/asyncapi.json" => {
+            RouteClass::Page
+        }
         "/v1/events" if *method == Method::POST => RouteClass::Write,
         "/v1/repairs" | "/v1/verdicts" if *method == Method::POST => RouteClass::Operate,
         "/v1/rows" | "/v1/partitions" | "/v1/deadletters" => RouteClass::Operate,

@@ -41,6 +41,7 @@ async fn methods_that_a_path_does_not_have_say_which_it_has() {
         (Method::DELETE, "/v1/sessions/s", "GET, HEAD"),
         (Method::POST, "/v1/status", "GET, HEAD"),
         (Method::POST, "/", "GET, HEAD"),
+        (Method::POST, "/robots.txt", "GET, HEAD"),
         (Method::OPTIONS, "/healthz", "GET, HEAD"),
     ];
     for (method, path, allowed) in cases {
@@ -55,6 +56,12 @@ async fn public_pages_are_open_and_the_rest_is_not() {
     let world = world();
     let root = world.send(get("/")).await;
     assert_eq!((root.status().as_u16(), &root.headers()["location"]), (303, &"/v1/docs".parse().unwrap()));
+    let robots = world.send(get("/robots.txt")).await;
+    assert_eq!(
+        (robots.status().as_u16(), &robots.headers()["content-type"]),
+        (200, &"text/plain; charset=utf-8".parse().unwrap())
+    );
+    assert!(robots.body().ends_with(b"Disallow: /\n"));
     for path in ["/healthz", "/v1/docs", "/v1/openapi.json", "/v1/status"] {
         assert_eq!(world.send(get(path)).await.status(), 200, "{path}");
     }

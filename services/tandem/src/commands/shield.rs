@@ -1,12 +1,13 @@
 //! `tandem shield`: why a request was met as it was, and the rules.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 use serde::Deserialize;
+use tandem_shield::Lists;
 
 use crate::cli::Connection;
-use crate::config::shield_rules;
+use crate::config::{shield_networks, shield_rules};
 use crate::failure::Failure;
 use crate::terminal::{say, utc};
 
@@ -28,10 +29,14 @@ enum Action {
     },
     /// Show the rules that come with the gateway; a file of one's own needs to say what differs
     Rules,
-    /// Say whether a file of rules is right
+    /// Say whether a file of rules, or one of networks, is right
     Check {
-        /// The file
-        file: PathBuf,
+        /// The file of rules
+        #[arg(required_unless_present = "networks")]
+        file: Option<PathBuf>,
+        /// A file of networks
+        #[arg(long, value_name = "FILE")]
+        networks: Option<PathBuf>,
     },
 }
 
@@ -71,14 +76,26 @@ pub async fn run(args: Args) -> Result<(), Failure> {
             say(format_args!("{}", tandem_shield::DEFAULT_RULES.trim_end()));
             Ok(())
         }
-        Action::Check { file } => match shield_rules(&file) {
-            Ok(_) => {
-                say(format_args!("{}: these rules are right", file.display()));
-                Ok(())
-            }
-            Err(error) => Err(Failure::configuration(anyhow!("{}: {error}", file.display()))),
-        },
+        Action::Check { file, networks } => check(file.as_deref(), networks.as_deref()),
     }
+}
+
+fn check(rules: Option<&Path>, networks: Option<&Path>) -> Result<(), Failure> {
+    if let Some(file) = rules {
+        shield_rules(file).map_err(|error| wrong(file, &error))?;
+        say(format_args!("{}: these rules are right", file.display()));
+    }
+    if let Some(file) = networks {
+        let (_, lists) = shield_networks(file).map_err(|error| wrong(file, &error))?;
+        let Lists { verified, blocked } = &lists;
+        let (verified, blocked) = (verified.len(), blocked.len());
+        say(format_args!("{}: right: {verified} networks of crawlers, {blocked} blocked", file.display()));
+    }
+    Ok(())
+}
+
+fn wrong(file: &Path, error: &str) -> Failure {
+    Failure::configuration(anyhow!("{}: {error}", file.display()))
 }
 
 async fn explain(request_id: &str, connection: &Connection) -> Result<(), Failure> {

@@ -1,5 +1,5 @@
 //! Nanoseconds a verdict takes, on one thread and on all of two:
-//! `cargo run --release -p tandem-shield --example speed`.
+//! `cargo run --release -p tandem-shield --example stages`.
 
 #![allow(clippy::print_stdout, reason = "it is what it is for")]
 #![allow(clippy::unwrap_used, reason = "a measurement that can't go on fails")]
