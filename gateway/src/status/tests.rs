@@ -49,6 +49,7 @@ fn report(chain: Chain, ready: bool, digest: &str, clock: u64) -> Value {
         ready,
         degraded: vec!["hot".to_owned()],
         log: LOG.to_string(),
+        time_zone: tandem_model::calendar::DEFAULT_ZONE.to_owned(),
         partitions: vec![first, second],
         beats: vec![beat(0), beat(1)],
         repairs: vec![RepairStatus {
