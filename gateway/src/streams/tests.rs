@@ -3,9 +3,14 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Method;
 use http_body_util::BodyExt;
+use ring::signature::{Ed25519KeyPair, KeyPair};
 use serde_json::{Value, json};
+use tandem_identity::{Jwks, JwtRules};
+use tandem_ingest::wall_ms;
 use tandem_model::{LogId, Token};
 
 use super::*;
@@ -372,4 +377,46 @@ async fn streams_end_with_what_opened_them() {
     assert_eq!(theirs.next().await, None);
     fake.next.store(12, Ordering::Relaxed);
     assert_eq!(operators.told().await.0, "change", "the operator stays");
+}
+
+/// A token of a user of tenant `mcn` that expires at this second, and who takes it.
+fn token_until(exp_s: u64) -> (String, JwtRules) {
+    let pair = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).expect("a seed");
+    let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+    let key = json!({"kty": "OKP", "crv": "Ed25519", "kid": "ed", "x": text(pair.public_key().as_ref())});
+    let rules = JwtRules {
+        issuer: "https://issuer.example".to_owned(),
+        audience: "tandem".to_owned(),
+        tenant_claim: "tenant".to_owned(),
+        keys: Arc::new(Jwks::parse(json!({"keys": [key]}).to_string().as_bytes()).expect("a set of keys")),
+    };
+    let header = json!({"alg": "EdDSA", "kid": "ed"});
+    let claims =
+        json!({"iss": rules.issuer, "aud": rules.audience, "sub": "u1", "exp": exp_s, "tenant": "mcn"});
+    let part = |value: Value| text(value.to_string().as_bytes());
+    let signed = format!("{}.{}", part(header), part(claims));
+    let signature = text(pair.sign(signed.as_bytes()).as_ref());
+    (format!("{signed}.{signature}"), rules)
+}
+
+// By the wall clock, which is what tokens expire by.
+#[tokio::test]
+async fn a_stream_ends_when_its_token_does() {
+    let fake = Reporter::default();
+    fake.next.store(10, Ordering::Relaxed);
+    let world = world(&fake, 200);
+    world.gateway.use_keys(crate::testing::tenant_keys());
+    // Clocks may differ by a minute: it is taken for about two seconds more.
+    let (token, rules) = token_until(wall_ms() / 1_000 - tandem_identity::SKEW_MS / 1_000 + 2);
+    world.gateway.use_tokens(rules);
+    let bearer = format!("Bearer {token}");
+    let mut theirs = open_as(&world, TARGET, &bearer).await;
+    assert_eq!(theirs.told().await.0, "report");
+    let last = tokio::time::timeout(Duration::from_secs(30), theirs.next()).await.expect("an end");
+    let last = last.expect("a goodbye");
+    assert_eq!((last.name.as_str(), &last.data["status"]), ("error", &json!(401)));
+    assert_eq!(theirs.next().await, None);
+    let mut again = crate::testing::get(TARGET);
+    again.headers_mut().insert("authorization", bearer.parse().expect("a header"));
+    assert_eq!(world.send(again).await.status(), 401);
 }

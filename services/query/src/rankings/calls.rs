@@ -160,6 +160,10 @@ pub(crate) async fn ranking(
         // Pages go on in the edition that they began in.
         Some((edition, place)) => (Some(edition), place as usize),
     };
+    if wanted.is_present() && after.is_none() {
+        let Wanted { period, filter, .. } = &wanted;
+        query.rankings.want(&query.stores, query.log.partitions(), board, *period, filter);
+    }
     let mut look = wanted.look(&query, &call, edition).await?;
     let Stands { standing, before, moved } = look.standings(&query, board, &wanted.filter).await?;
     let Look { gathered, cut, .. } = &look;
@@ -214,6 +218,10 @@ pub(crate) async fn subject(
     let board = known(&board)?;
     let SubjectParameters { period, at, edition, category, fan_tier, content_type, region } = &parameters;
     let wanted = Wanted::of([period, at, edition, category, fan_tier, content_type, region])?;
+    if wanted.is_present() {
+        let Wanted { period, filter, .. } = &wanted;
+        query.rankings.want(&query.stores, query.log.partitions(), board, *period, filter);
+    }
     let mut look = wanted.look(&query, &call, wanted.edition).await?;
     let Stands { standing, before, moved } = look.standings(&query, board, &wanted.filter).await?;
     let Look { gathered, cut, .. } = &look;
@@ -275,6 +283,11 @@ impl Wanted {
             edition: given("edition", edition).moment()?,
             filter,
         })
+    }
+
+    /// Whether it is the newest edition of the period that is now.
+    const fn is_present(&self) -> bool {
+        self.at.is_none() && self.edition.is_none()
     }
 
     /// The edition that is asked for; the newest where that is none.

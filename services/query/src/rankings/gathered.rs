@@ -18,6 +18,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::block_in_place;
 use tokio::time::timeout;
 
+use super::ahead::Ahead;
 use super::corrections::Corrections;
 use super::edition::Cut;
 use super::past::Pasts;
@@ -39,6 +40,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 pub(crate) struct Rankings {
     calendar: Calendar,
     gathered: Mutex<Gathered>,
+    pub(super) ahead: Ahead,
 }
 
 /// The newest edition that a node has come to.
@@ -91,11 +93,16 @@ impl Rankings {
     /// In this calendar, which must be that of the chain's fold.
     pub(crate) fn within(calendar: Calendar) -> Self {
         let gathered = Gathered::new(&calendar);
-        Self { calendar, gathered: Mutex::new(gathered) }
+        Self { calendar, gathered: Mutex::new(gathered), ahead: Ahead::default() }
     }
 
     pub(crate) const fn calendar(&self) -> &Calendar {
         &self.calendar
+    }
+
+    /// What there is, as it is.
+    pub(super) async fn gathered(&self) -> MutexGuard<'_, Gathered> {
+        self.gathered.lock().await
     }
 
     /// The newest edition of a chain whose rows are complete up to `prefixes`.

@@ -11,8 +11,10 @@
 //! | closed ones, after a verdict about what they count | `corrections.rs` |
 //! | which edition of which period | `edition.rs` |
 //! | what was worked out, kept | `standings.rs` |
+//! | what people look at, worked out before they ask | `ahead.rs` |
 //! | the calls | `calls.rs`, their answers `answers.rs` |
 
+mod ahead;
 mod answers;
 mod calls;
 mod corrections;

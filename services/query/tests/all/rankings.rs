@@ -1,10 +1,13 @@
 //! Boards over HTTP. That the scores are right is tested where they are worked out.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tandem_model::partition::partition_of;
 use tandem_model::scope::{Grants, Scope};
 use tandem_model::time::MINUTE_MS;
 use tandem_model::{SessionId, Verdict};
+use tandem_storage::faulty::Fault;
 use tandem_storage::{Append, EventLog};
 
 use crate::world::{BEGIN, BEGIN_MS, PARTITIONS, World};
@@ -323,4 +326,23 @@ async fn a_verdict_after_the_close_makes_a_corrected_edition_that_says_what_move
     let day = world.ok(&format!("/v1/rankings/session.gmv?period=day&at={BEGIN_MS}")).await;
     assert_eq!((&day["edition"]["state"], &day["moved"]), (&json!("live"), &Value::Null));
     assert_eq!(ranked(&day), ranked(&answer));
+}
+
+/// Who looks at a board finds the next edition ready: the parts of its cut were taken, and it was worked out, before
+/// anybody asked.
+#[tokio::test(start_paused = true)]
+async fn boards_that_people_look_at_are_ready_at_the_cut() {
+    let mut world = world().await;
+    let path = "/v1/rankings/session.gmv?period=hour";
+    assert_eq!(world.ok(path).await["edition"]["at"], BEGIN_MS + 62_000);
+    order(&mut world, "s1", BEGIN_MS + 62_500, 10_000).await;
+    world.beat(BEGIN + 65).await;
+    world.flush().await;
+    // In virtual time, which goes on when nobody has anything left to do.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    // From here on nothing can be taken any more.
+    world.plans.editions.add(Fault::unavailable());
+    let answer = world.ok(path).await;
+    assert_eq!(answer["edition"]["at"], BEGIN_MS + 65_000);
+    assert_eq!(ranked(&answer)[0], row(1, "s1", 10_500));
 }
