@@ -19,9 +19,9 @@ pub(crate) struct Editions {
     minute: LastCut,
     /// What left the working set since the minute's cut.
     parted: Vec<Parted>,
-    /// Sessions of records that a verdict is about, with the offset of the verdict: those that lie
-    /// beyond the last cut.
-    judged: Vec<(u64, SessionId)>,
+    /// Sessions of records that a verdict is about, with the offset of the verdict, which lies beyond the last
+    /// cut, and the clock when the record came.
+    judged: Vec<(u64, u64, SessionId)>,
 }
 
 /// Where the last cut of a step was.
@@ -60,9 +60,10 @@ impl Editions {
         &mut self.parted
     }
 
-    /// Takes note of a session that the verdict at offset `at` is about, which may still be to come.
-    pub(crate) fn note_judged(&mut self, at: u64, session_id: SessionId) {
-        self.judged.push((at, session_id));
+    /// Takes note of a session that the verdict at offset `at` is about, which may still be to come; its record
+    /// came when the clock stood at `came_at`.
+    pub(crate) fn note_judged(&mut self, at: u64, came_at: u64, session_id: SessionId) {
+        self.judged.push((at, came_at, session_id));
     }
 
     /// The parts that are cut at the beat at `offset`, if it is a cut; `sessions` are those that
@@ -89,10 +90,12 @@ impl Editions {
                     session_id: session_id.clone(),
                     attributes: Some(attributes.clone()),
                     rows: Vec::new(),
+                    came_at: 0,
                 });
             }
             if !rows.is_empty() {
-                changed.push(EditionSession { session_id: session_id.clone(), attributes: None, rows });
+                let session_id = session_id.clone();
+                changed.push(EditionSession { session_id, attributes: None, rows, came_at: 0 });
             }
         };
         for one in &self.parted {
@@ -110,9 +113,12 @@ impl Editions {
         if !said.is_empty() {
             parts.push(part(Step::Sessions, since, said));
         }
-        let judged = self.judged.extract_if(.., |(at, _)| *at < offset);
+        let judged = self.judged.extract_if(.., |(at, ..)| *at < offset);
         let judged: Vec<_> = judged
-            .map(|(_, session_id)| EditionSession { session_id, attributes: None, rows: Vec::new() })
+            .map(|(_, came_at, session_id)| {
+                let (attributes, rows) = (None, Vec::new());
+                EditionSession { session_id, attributes, rows, came_at }
+            })
             .collect();
         if !judged.is_empty() {
             parts.push(part(Step::Judged, since, judged));
@@ -143,6 +149,7 @@ fn merged(mut sessions: Vec<EditionSession>) -> Vec<EditionSession> {
         if is_same {
             // What left before it is older.
             kept.attributes = next.attributes.take().or(kept.attributes.take());
+            kept.came_at = kept.came_at.min(next.came_at);
             kept.rows.append(&mut next.rows);
         }
         is_same

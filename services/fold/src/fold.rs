@@ -168,7 +168,7 @@ impl Fold {
             let named = known.quarantine.as_ref().map(|quarantine| quarantine.session_id.clone());
             let session_id = named.unwrap_or_else(|| session_of(&record.value));
             if let Some(session_id) = session_id {
-                self.state.editions.note_judged(known.at, session_id);
+                self.state.editions.note_judged(known.at, self.state.row.clock, session_id);
             }
         }
         if let Some(quarantine) = self.state.verdicts.quarantine(offset) {

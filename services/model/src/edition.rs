@@ -20,8 +20,7 @@ pub enum Step {
     /// What sessions said of themselves since the cut before. Only where one did.
     Sessions,
     /// Sessions about whose records a verdict stands between the cut before and this one: their rows,
-    /// also of what was closed by then, may be others since. Only where there is one, and only their
-    /// ids.
+    /// also of what was closed by then, may be others since. Only where there is one; without rows.
     Judged,
     /// Rows since the cut before.
     FiveSeconds,
@@ -59,6 +58,9 @@ pub struct EditionSession {
     /// Its rows of hours and days that changed, absolute; none in [`Step::Sessions`] and
     /// [`Step::Judged`].
     pub rows: Vec<Row>,
+    /// The clock when the first record came that a verdict is about, in milliseconds: what was cut before
+    /// is as it was. Only in [`Step::Judged`], 0 elsewhere.
+    pub came_at: u64,
 }
 
 impl Step {

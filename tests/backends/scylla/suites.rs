@@ -57,7 +57,7 @@ async fn large_parts_of_editions_come_in_pieces() {
         let key = |number| format!("item-{number}-{}", "x".repeat(40));
         let row = |number| row(Table::Calendar(Span::Hour), Breakdown::Item, &key(number), 0, number);
         let rows = (0..rows).map(row).collect();
-        let session = EditionSession { session_id: session_id("s"), attributes: None, rows };
+        let session = EditionSession { session_id: session_id("s"), attributes: None, rows, came_at: 0 };
         let (slot, partition) = (minute * 60_000, PartitionId(0));
         let sessions = vec![session];
         EditionPart { partition, step: Step::Minute, slot, ts: slot, from: 0, next: 9_000_000, sessions }

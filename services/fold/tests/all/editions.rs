@@ -153,13 +153,16 @@ fn sessions_that_were_judged_are_told_at_the_cut_behind_the_verdict() {
             fold = Fold::restore(&fold.snapshot(), partition, PARTITIONS, KEY).expect("its own snapshot");
         }
         let told = judged.iter().map(|part| {
-            let ids = part.sessions.iter().map(|one| one.session_id.to_string());
+            let ids = part.sessions.iter().map(|one| (one.session_id.to_string(), one.came_at));
             (part.slot, part.ts, part.next, ids.collect::<Vec<_>>())
         });
         told.collect::<Vec<_>>()
     };
     // Of two verdicts about one record the later one holds, and is told.
-    let expected = [(10_000, 11_000, 8, vec!["s9".to_owned()]), (20_000, 20_000, 11, vec!["s1".to_owned()])];
+    let expected = [
+        (10_000, 11_000, 8, vec![("s9".to_owned(), 1_000)]),
+        (20_000, 20_000, 11, vec![("s1".to_owned(), 1_000)]),
+    ];
     assert_eq!(judged(usize::MAX), expected);
     assert_eq!(judged(1), expected);
     assert_eq!(judged(4), expected);

@@ -354,12 +354,12 @@ impl Look<'_> {
         let before = cut.before(query.rankings.calendar());
         let before = before.map(|before| gathered.standing(asked(before, None)));
         let (closed, heard) = (cut.slot, *heard);
-        if !cut.is_closed() || !gathered.corrections.has_since(closed) {
+        if !cut.is_closed() || !gathered.corrections.has_since(closed, closed) {
             let standing = gathered.standing(asked(*cut, None));
             return Ok(Stands { standing, before, moved: None });
         }
         let mut as_of = None;
-        if gathered.corrections.has_since(heard) {
+        if gathered.corrections.has_since(closed, heard) {
             gathered.look_back(&query.desk, &query.log, closed, heard).await?;
             as_of = Some(heard);
         }

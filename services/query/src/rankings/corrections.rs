@@ -38,8 +38,18 @@ pub(super) struct Judged {
     slot: u64,
     /// `ts` of its beat.
     ts: u64,
+    /// The clock when its record came.
+    came_at: u64,
     partition: PartitionId,
     session_id: SessionId,
+}
+
+impl Judged {
+    /// Whether its record was there when a period was closed by the cut of `closed`, and the verdict was not
+    /// heard by the one of `heard`.
+    const fn is_about(&self, closed: u64, heard: u64) -> bool {
+        self.came_at < closed && self.slot > heard
+    }
 }
 
 impl Corrections {
@@ -62,6 +72,7 @@ impl Corrections {
                     news.extend(part.sessions.into_iter().map(|session| Judged {
                         slot,
                         ts,
+                        came_at: session.came_at,
                         partition,
                         session_id: session.session_id,
                     }));
@@ -79,15 +90,16 @@ impl Corrections {
         self.to = Some(slot);
     }
 
-    /// When the last verdict was heard that came after the cut of `closed`, and not after that of `heard`.
+    /// When the last verdict about what was closed by the cut of `closed` was heard: after that cut, and not after
+    /// the one of `heard`.
     pub(super) fn last(&self, closed: u64, heard: u64) -> Option<u64> {
-        let judged = self.judged.iter().filter(|one| one.slot > closed && one.slot <= heard);
+        let judged = self.judged.iter().filter(|one| one.is_about(closed, closed) && one.slot <= heard);
         judged.map(|one| one.ts).max()
     }
 
-    /// Whether there are verdicts that came after the cut of `slot`.
-    pub(super) fn has_since(&self, slot: u64) -> bool {
-        self.judged.iter().any(|one| one.slot > slot)
+    /// Whether there are verdicts about what was closed by the cut of `closed` that came after the one of `heard`.
+    pub(super) fn has_since(&self, closed: u64, heard: u64) -> bool {
+        self.judged.iter().any(|one| one.is_about(closed, heard))
     }
 
     /// The sessions as they were at the cut of `closed` by what was known at that of `heard`, if they are at
@@ -99,7 +111,7 @@ impl Corrections {
 
 impl Gathered {
     /// Sees to it that the sessions that were judged after the cut of `heard` are at hand as they were at the cut
-    /// of `closed`, by what was known at that of `heard`.
+    /// of `closed`, by what was known at that of `heard`: those of which anything was there by then.
     ///
     /// # Errors
     ///
@@ -115,7 +127,7 @@ impl Gathered {
         if self.corrections.then(closed, heard).is_some() {
             return Ok(());
         }
-        let judged = self.corrections.judged.iter().filter(|one| one.slot > heard);
+        let judged = self.corrections.judged.iter().filter(|one| one.is_about(closed, heard));
         let sessions: BTreeMap<&SessionId, PartitionId> =
             judged.map(|one| (&one.session_id, one.partition)).collect();
         let answers = sessions.into_iter().map(async |(session_id, partition)| {
@@ -148,4 +160,30 @@ fn replaced(facts: &mut Facts, answers: Vec<(SessionId, Answer)>) -> Replaced {
         }
     }
     replaced
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verdict_is_about_what_was_closed_between_its_record_and_itself() {
+        let judged = Judged {
+            slot: 900_000,
+            ts: 900_123,
+            came_at: 500_000,
+            partition: PartitionId(0),
+            session_id: SessionId::new("s1").expect("an id"),
+        };
+        let corrections = Corrections { judged: vec![judged], ..Corrections::default() };
+        for (closed, is_about) in [(400_000, false), (500_000, false), (500_001, true), (899_999, true)] {
+            assert_eq!(corrections.has_since(closed, closed), is_about, "closed at {closed}");
+            assert_eq!(corrections.last(closed, 900_000), is_about.then_some(900_123), "closed at {closed}");
+        }
+        // Heard before it was closed, so it counts there; and asked as of before it was heard.
+        assert!(!corrections.has_since(900_000, 900_000));
+        assert_eq!(corrections.last(600_000, 899_999), None);
+        assert!(corrections.has_since(600_000, 899_999));
+        assert!(!corrections.has_since(600_000, 900_000));
+    }
 }

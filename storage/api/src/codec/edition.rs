@@ -18,6 +18,9 @@ pub fn encode_edition(part: &EditionPart) -> Vec<u8> {
         write_bytes(session.session_id.as_str().as_bytes(), &mut out);
         let attributes = session.attributes.as_ref().map(encode).unwrap_or_default();
         write_bytes(&attributes, &mut out);
+        if part.step == Step::Judged {
+            write_varint(session.came_at, &mut out);
+        }
         write_varint(session.rows.len() as u64, &mut out);
         let mut field = Vec::new();
         for row in &session.rows {
@@ -41,7 +44,7 @@ pub fn decode_edition(bytes: &[u8], partition: PartitionId, step: Step, slot: u6
     let count = read_varint(&mut rest)?;
     let mut sessions = Vec::new();
     for _ in 0..count {
-        sessions.push(session(&mut rest)?);
+        sessions.push(session(step, &mut rest)?);
     }
     if !rest.is_empty() {
         return Err(Malformed("a part of an edition is too long"));
@@ -49,13 +52,14 @@ pub fn decode_edition(bytes: &[u8], partition: PartitionId, step: Step, slot: u6
     Ok(EditionPart { partition, step, slot, ts, from, next, sessions })
 }
 
-fn session(rest: &mut &[u8]) -> Result<EditionSession> {
+fn session(step: Step, rest: &mut &[u8]) -> Result<EditionSession> {
     let id = std::str::from_utf8(read_bytes(rest)?).ok().and_then(SessionId::new);
     let session_id = id.ok_or(Malformed("a part of an edition names no session"))?;
     let attributes = match read_bytes(rest)? {
         [] => None,
         bytes => Some(decode::<Attributes>(bytes)?),
     };
+    let came_at = if step == Step::Judged { read_varint(rest)? } else { 0 };
     let count = read_varint(rest)?;
     let mut rows = Vec::new();
     for _ in 0..count {
@@ -63,7 +67,7 @@ fn session(rest: &mut &[u8]) -> Result<EditionSession> {
         let (values, offset) = decode_values(read_bytes(rest)?)?;
         rows.push(Row { key, values, offset });
     }
-    Ok(EditionSession { session_id, attributes, rows })
+    Ok(EditionSession { session_id, attributes, rows, came_at })
 }
 
 fn write_bytes(bytes: &[u8], out: &mut Vec<u8>) {
@@ -105,6 +109,7 @@ mod tests {
             session_id: SessionId::new(id).expect("an id"),
             attributes,
             rows,
+            came_at: 0,
         };
         let attributes = crate::suite::fixtures::session_row(7).attributes;
         EditionPart {
@@ -132,6 +137,9 @@ mod tests {
     fn parts_come_back() {
         let mut bytes = encode_edition(&part());
         assert_eq!(read(&bytes), Ok(part()));
+        let mut judged = EditionPart { step: Step::Judged, ..part() };
+        judged.sessions[0].came_at = 1_732_190_400_000;
+        assert_eq!(decode_edition(&encode_edition(&judged), PLACE.0, Step::Judged, PLACE.2), Ok(judged));
         let empty = EditionPart { sessions: Vec::new(), ..part() };
         assert_eq!(read(&encode_edition(&empty)), Ok(empty));
         for length in 0..bytes.len() {

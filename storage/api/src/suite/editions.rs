@@ -89,10 +89,15 @@ fn part(partition: PartitionId, step: Step, number: u64, amount: u64) -> Edition
     let attributes = session_row(from).attributes;
     let sessions = match (step, number % 2) {
         (Step::Sessions, _) => {
-            vec![EditionSession { session_id: session_id("e-1"), attributes, rows: Vec::new() }]
+            vec![EditionSession { session_id: session_id("e-1"), attributes, rows: Vec::new(), came_at: 0 }]
         }
         (Step::Judged, _) => {
-            vec![EditionSession { session_id: session_id("e-1"), attributes: None, rows: Vec::new() }]
+            vec![EditionSession {
+                session_id: session_id("e-1"),
+                attributes: None,
+                rows: Vec::new(),
+                came_at: slot,
+            }]
         }
         // Nothing happened.
         (_, 1) => Vec::new(),
@@ -100,6 +105,7 @@ fn part(partition: PartitionId, step: Step, number: u64, amount: u64) -> Edition
             EditionSession {
                 session_id: session_id("e-1"),
                 attributes: None,
+                came_at: 0,
                 rows: vec![
                     row(Span::Hour, Breakdown::Room, "room", slot),
                     row(Span::Day, Breakdown::Item, "货~1", 7),
@@ -108,6 +114,7 @@ fn part(partition: PartitionId, step: Step, number: u64, amount: u64) -> Edition
             EditionSession {
                 session_id: session_id("e-2"),
                 attributes: None,
+                came_at: 0,
                 rows: vec![row(Span::Day, Breakdown::Region, "", u64::MAX >> 1)],
             },
         ],
