@@ -46,7 +46,7 @@ pub(crate) struct RankingParameters {
     at: Option<String>,
     /// The edition cut first at or after the five seconds that this moment lies in, in milliseconds; the newest
     /// when absent. Those of every five seconds are kept for an hour, the first of each minute for a day, the closed
-    /// one always. Without `at` the period is the one of that moment.
+    /// one and its corrections always. Without `at` the period is the one of that moment.
     #[param(value_type = Option<u64>, maximum = 9_007_199_254_740_991_u64)]
     edition: Option<String>,
     /// Only sessions of this category.
@@ -81,7 +81,7 @@ pub(crate) struct SubjectParameters {
     at: Option<String>,
     /// The edition cut first at or after the five seconds that this moment lies in, in milliseconds; the newest
     /// when absent. Those of every five seconds are kept for an hour, the first of each minute for a day, the closed
-    /// one always. Without `at` the period is the one of that moment.
+    /// one and its corrections always. Without `at` the period is the one of that moment.
     #[param(value_type = Option<u64>, maximum = 9_007_199_254_740_991_u64)]
     edition: Option<String>,
     /// Only sessions of this category.
@@ -137,6 +137,9 @@ pub(crate) async fn boards(
 /// Everything that counted in the period, exactly, as of one edition: a new one is cut every five seconds
 /// until ten minutes after the period's end, when it is closed. Filters narrow the sessions that count and
 /// combine freely. Boards are public: every key sees the same.
+///
+/// A verdict that comes after the close makes a corrected edition, which lists in `moved` who stands elsewhere
+/// since, or for other reasons; `edition` with the moment of the close still gives the closed one.
 #[utoipa::path(
     get,
     path = "/v1/rankings/{board}",
@@ -160,10 +163,7 @@ pub(crate) async fn ranking(
         // Pages go on in the edition that they began in.
         Some((edition, place)) => (Some(edition), place as usize),
     };
-    if wanted.is_present() && after.is_none() {
-        let Wanted { period, filter, .. } = &wanted;
-        query.rankings.want(&query.stores, query.log.partitions(), board, *period, filter);
-    }
+    wanted.foresee(&query, board);
     let mut look = wanted.look(&query, &call, edition).await?;
     let Stands { standing, before, moved } = look.standings(&query, board, &wanted.filter).await?;
     let Look { gathered, cut, .. } = &look;
@@ -218,10 +218,7 @@ pub(crate) async fn subject(
     let board = known(&board)?;
     let SubjectParameters { period, at, edition, category, fan_tier, content_type, region } = &parameters;
     let wanted = Wanted::of([period, at, edition, category, fan_tier, content_type, region])?;
-    if wanted.is_present() {
-        let Wanted { period, filter, .. } = &wanted;
-        query.rankings.want(&query.stores, query.log.partitions(), board, *period, filter);
-    }
+    wanted.foresee(&query, board);
     let mut look = wanted.look(&query, &call, wanted.edition).await?;
     let Stands { standing, before, moved } = look.standings(&query, board, &wanted.filter).await?;
     let Look { gathered, cut, .. } = &look;
@@ -285,9 +282,12 @@ impl Wanted {
         })
     }
 
-    /// Whether it is the newest edition of the period that is now.
-    const fn is_present(&self) -> bool {
-        self.at.is_none() && self.edition.is_none()
+    /// Who looks at the newest edition of the present period will look at the next one, too.
+    fn foresee(&self, query: &Query, board: &'static Board) {
+        let Self { period, at, edition, filter } = self;
+        if at.is_none() && edition.is_none() {
+            query.rankings.want(&query.stores, query.log.partitions(), board, *period, filter);
+        }
     }
 
     /// The edition that is asked for; the newest where that is none.
