@@ -6,12 +6,14 @@
 pub mod boards;
 mod breakdown;
 mod computed;
+mod formula;
 pub mod influence;
 mod stored;
 
 pub use boards::{BOARDS, Board};
 pub use breakdown::{Breakdown, FAN, FANS, GUEST, NEW_FAN, OTHER, OVERFLOW, ROOM, SOURCES, UNKNOWN};
-pub use computed::{COMPUTED, Computed, Formula, Value};
+pub use computed::{COMPUTED, Computed, Value};
+pub use formula::{FORMULA_CHARS_MAX, Formula};
 pub use stored::{DISTINCT, STORED, Stored};
 
 /// The version of the definitions as a whole: rises when any definition changes.

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
-use tandem_model::catalogue::{Formula, Kind, Metric};
+use tandem_model::catalogue::{Kind, Metric};
 use tandem_model::{SessionRow, Stored};
 use utoipa::ToSchema;
 
@@ -165,7 +165,7 @@ impl Sorted {
         let is_added_up = |metric: Metric| match metric {
             Metric::Stored(stored) => stored.kind() == Kind::Sum,
             // As its two sums add up, so does it.
-            Metric::Computed(computed) => matches!(computed.formula, Formula::Difference(..)),
+            Metric::Computed(computed) => computed.formula.adds_up(),
         };
         Self {
             by_day: those(&Metric::has_trend),
