@@ -116,6 +116,7 @@ async fn check_other_readings(api: &Api, input: &Input) {
         "/v1/rankings/session.gmv/subjects/nobody",
         "/v1/deadletters",
         "/v1/catalog/metrics",
+        "/v1/catalog/difference?metric=aov_fen&formula=gmv_fen/buyers&limit=500",
         "/v1/catalog/tables",
         "/v1/log/0",
         "/v1/rows?limit=2",

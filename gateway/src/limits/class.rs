@@ -37,6 +37,7 @@ fn below(rest: &str) -> RouteClass {
         }
         // Whoever asks, rows of many sessions are looked at.
         (Some("anchors" | "rankings"), Some(_), ..) => RouteClass::Report,
+        (Some("catalog"), Some("difference"), None, None) => RouteClass::Report,
         _ => RouteClass::Read,
     }
 }
@@ -88,6 +89,7 @@ mod tests {
             (&get, "/v1/export", Some(Read)),
             (&get, "/v1/exports/dws_total", Some(Read)),
             (&get, "/v1/catalog/metrics", Some(Read)),
+            (&get, "/v1/catalog/difference", Some(Report)),
             (&get, "/wp-login.php", Some(Read)),
             (&Method::DELETE, "/v1/sessions/s1", Some(Read)),
         ];

@@ -33,6 +33,7 @@ mod copies;
 mod cursor;
 mod deadline;
 mod described;
+mod difference;
 mod docs;
 mod explain;
 mod exports;
@@ -172,6 +173,7 @@ fn routes() -> OpenApiRouter<Arc<Query>> {
         .routes(routes!(rejected::rejected))
         .routes(routes!(rejected::dead_letters))
         .routes(routes!(catalogue::metrics))
+        .routes(routes!(difference::definition_difference))
         .routes(routes!(partners::tables))
         .routes(routes!(anchors::anchor))
         .routes(routes!(anchors::anchor_sessions))

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use tandem_model::catalogue::{Kind, Metric, STORED, Unit, Value};
+use tandem_model::catalogue::{COMPUTED, Kind, Metric, STORED, Unit, Value};
 use tandem_model::rejected::Reason;
 use tandem_model::route::Chain;
 use tandem_model::row::SessionState;
@@ -247,6 +247,8 @@ macro_rules! names {
 names! {
     /// A metric.
     MetricName "MetricName" Metric::all().map(Metric::id);
+    /// A metric that is computed when read.
+    ComputedName "ComputedMetricName" COMPUTED.iter().map(|computed| computed.id);
     /// A metric that has a trend.
     TrendMetricName "TrendMetricName" Metric::all().filter(|metric| metric.has_trend()).map(Metric::id);
     /// A breakdown.

@@ -48,6 +48,7 @@ use crate::sessions::Session;
 use crate::wire::Meta;
 use crate::{Query, sight};
 
+pub(crate) use shown::{Difference, difference};
 pub(crate) use split::ComparedKey;
 
 /// How many sessions stand side by side, the first included.

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use tandem_model::Values;
 use tandem_model::catalogue::{Metric, Value};
+use utoipa::ToSchema;
 
 use crate::figures::Number;
 
@@ -61,9 +62,15 @@ impl<'a> Differences<'a> {
     }
 }
 
-#[derive(Serialize)]
-struct Difference {
+/// How far one value differs from another.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[schema(as = ValueDifference)]
+pub(crate) struct Difference {
+    /// The second minus the first; `null` where one of them is.
+    #[schema(schema_with = crate::schemas::nullable_number)]
     absolute: Number,
+    /// The same as a part of the size of the first; `null` where that is 0, too.
+    #[schema(schema_with = crate::schemas::nullable_number)]
     relative: Number,
 }
 
@@ -77,7 +84,8 @@ impl Serialize for Differences<'_> {
     }
 }
 
-fn difference(base: Value, other: Value) -> Difference {
+/// How far `other` differs from `base`.
+pub(crate) fn difference(base: Value, other: Value) -> Difference {
     let absolute = match (base, other) {
         (Value::Integer(base), Value::Integer(other)) => Value::Integer(other - base),
         _ => match (fraction(base), fraction(other)) {

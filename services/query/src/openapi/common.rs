@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 use tandem_exports::Dws;
-use tandem_model::catalogue::BOARDS;
+use tandem_model::catalogue::{BOARDS, FORMULA_CHARS_MAX};
 use tandem_model::id::ID_CHARS_MAX;
 use tandem_model::time::INT_MAX;
 
@@ -67,6 +67,9 @@ fn complete_operation(path: &str, operation: &mut Value) {
     }
 }
 
+/// Text without control characters.
+const PRINTABLE: &str = r"^[^\u0000-\u001f\u007f-\u009f]+$";
+
 /// What a parameter can be that its type does not say.
 fn complete_parameter(path: &str, parameter: &mut Value) {
     let (name, place) = (text(&parameter["name"]).to_owned(), text(&parameter["in"]).to_owned());
@@ -85,9 +88,11 @@ fn complete_parameter(path: &str, parameter: &mut Value) {
         }
         // A category or a region is a subject too, and a label, in any script.
         ("id", "path") if path.starts_with("/v1/rankings") => {
-            *schema =
-                json!({"type": "string", "minLength": 1, "pattern": r"^[^\u0000-\u001f\u007f-\u009f]+$"});
+            *schema = json!({"type": "string", "minLength": 1, "pattern": PRINTABLE});
         }
+        ("request_id", "path") => *schema = json!({"type": "string", "minLength": 1, "pattern": PRINTABLE}),
+        // Labels may be in any script; no target may hold a control character.
+        ("category" | "content_type" | "region", "query") => schema["pattern"] = PRINTABLE.into(),
         ("id", "path") => *schema = id(),
         ("anchor_id" | "after", _) => *schema = id(),
         ("with", _) => {
@@ -96,7 +101,9 @@ fn complete_parameter(path: &str, parameter: &mut Value) {
         }
         ("cursor", _) => {
             let list = match path {
-                "/v1/sessions" | "/v1/anchors/{id}/sessions" => "tandem-session-cursor",
+                "/v1/sessions" | "/v1/anchors/{id}/sessions" | "/v1/catalog/difference" => {
+                    "tandem-session-cursor"
+                }
                 _ if path.starts_with("/v1/rankings") => "tandem-rank-cursor",
                 described::EXPORT => "tandem-export-cursor",
                 _ => "tandem-place-cursor",
@@ -106,6 +113,10 @@ fn complete_parameter(path: &str, parameter: &mut Value) {
         ("from" | "to", _) if path == "/v1/sessions/{id}/explain" => *schema = then(),
         ("at", _) if path == "/v1/sessions/{id}/report" => *schema = then(),
         ("from" | "to", _) => schema["maximum"] = INT_MAX.into(),
+        ("formula", _) => {
+            *schema = json!({"type": "string", "format": "tandem-formula", "minLength": 1,
+                "maxLength": FORMULA_CHARS_MAX, "pattern": "^[a-z0-9_+/*·(), -]+$"});
+        }
         ("Last-Event-ID" | "last_event_id" | "token", _) => *schema = token(),
         // As many as the operator allows.
         ("sessions", _) => {

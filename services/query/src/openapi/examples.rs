@@ -30,6 +30,8 @@ pub(super) const LINES: &str = "{\"session_id\":\"s-20241121-0001\",\"breakdown\
 /// What a parameter may be, where its handler does not say it.
 pub(super) fn parameter(path: &str, name: &str) -> Value {
     match name {
+        "metric" => json!("aov_fen"),
+        "formula" => json!("(gmv_fen-refund_fen)/orders"),
         "edition" => json!(1_732_190_405_000_u64),
         "anchor_id" => json!("a-1"),
         "status" => json!("live"),
@@ -39,7 +41,10 @@ pub(super) fn parameter(path: &str, name: &str) -> Value {
         "from" => json!(1_732_190_400_000_u64),
         "to" => json!(1_732_194_000_000_u64),
         "limit" => json!(20),
-        "cursor" if path == "/v1/sessions" || path.starts_with("/v1/anchors") => {
+        "cursor"
+            if matches!(path, "/v1/sessions" | "/v1/catalog/difference")
+                || path.starts_with("/v1/anchors") =>
+        {
             json!("czEuMTczMjE5MDQwMDAwMC5zLTIwMjQxMTIxLTAwMDE")
         }
         "cursor" if path == described::EXPORT => {
@@ -88,6 +93,17 @@ pub(super) fn answer(path: &str) -> Option<Value> {
                 "group": "transaction", "kind": "computed", "formula": "1000·gmv_fen/views", "definition": 1,
                 "room_only": false, "trend": true}],
             "breakdowns": [{"id": "item", "zh": "商品", "en": "Item", "keys": null, "keys_max": 5_000}],
+            "meta": meta(),
+        }),
+        "/v1/catalog/difference" => json!({
+            "metric": "aov_fen",
+            "unit": "fen",
+            "definition": 1,
+            "in_force": "gmv_fen/orders",
+            "candidate": "(gmv_fen-refund_fen)/orders",
+            "sessions": [{"session": session(), "in_force": 9_900.0, "candidate": 9_405.0,
+                "difference": {"absolute": -495.0, "relative": -0.05}}],
+            "next_cursor": null,
             "meta": meta(),
         }),
         "/v1/sessions" => json!({"sessions": [session()], "next_cursor": null, "meta": meta()}),

@@ -110,6 +110,8 @@ async fn every_answer_is_as_the_document_says() {
         "/v1/rankings/item.gmv/subjects/nobody",
         "/v1/deadletters",
         "/v1/catalog/metrics",
+        "/v1/catalog/difference?metric=aov_fen&formula=gmv_fen/buyers",
+        "/v1/catalog/difference?metric=net_gmv_fen&formula=gmv_fen%2Bgift_fen-refund_fen&limit=1",
         "/v1/catalog/tables",
         "/v1/log/0",
         "/v1/log/1",

@@ -11,6 +11,7 @@ mod copies;
 mod deadlines;
 mod degraded;
 mod described;
+mod difference;
 mod exports;
 mod figures;
 mod lists;
