@@ -5,7 +5,8 @@ use clap::{Args, Parser, Subcommand};
 use crate::client::{Client, ServerUrl};
 use crate::commands::operate::{self, switch};
 use crate::commands::{
-    bench, config, drill, export, ingest, key, poison, repair, role, schema, shield, status, up, verify,
+    bench, config, definition, drill, export, ingest, key, poison, repair, role, schema, shield, status, up,
+    verify,
 };
 use crate::failure::Failure;
 use crate::key::Key;
@@ -218,6 +219,19 @@ Examples:
   TANDEM_KEY=secret tandem repair --chain b --session s17 --reason \"row changed by hand\"
   TANDEM_KEY=secret tandem repair --chain b --partition 3 --reason \"digest differs\" --yes")]
     Repair(repair::Args),
+    /// Show what another definition of a metric would change, and for whom
+    #[command(long_about = "\
+Shows what another definition of a metric would change, and for whom: the definition in force and another \
+one side by side, for every session that the key sees as a whole. Nothing is changed by it.
+
+A formula is made of stored metrics: a sum or difference, perhaps with a factor, perhaps divided by a sum; or \
+`max(…, 0)` of a difference. It has the unit of the metric, and is a quotient if the metric is one.
+
+Examples:
+
+  TANDEM_KEY=secret tandem definition diff aov_fen '(gmv_fen-refund_fen)/orders'
+  TANDEM_KEY=secret tandem definition diff gpm_fen '1000*gmv_fen/viewers' --anchor a-17 --csv > gpm.csv")]
+    Definition(definition::Args),
     /// Show events that made the computation fail, and release them
     #[command(long_about = "\
 An event at which the computation fails is put into quarantine by a record in the log: it counts on \

@@ -78,6 +78,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
             Command::Unfreeze(args) => operate::decide(args, Action::Unfreeze).await,
             Command::History(args) => operate::history(args).await,
             Command::Repair(args) => commands::repair::run(args).await,
+            Command::Definition(args) => commands::definition::run(args).await,
             Command::Poison(args) => commands::poison::run(args).await,
             Command::Shield(args) => commands::shield::run(args).await,
             Command::Key(args) => commands::key::run(args),

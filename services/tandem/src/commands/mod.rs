@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod config;
+pub mod definition;
 pub mod drill;
 pub mod export;
 pub mod ingest;
