@@ -167,7 +167,7 @@ fn lay(line: &Bytes) -> Vec<(PartitionId, Record)> {
             return vec![(partition, Record::line(line.clone()))];
         }
         Ok(Line::Beat { ts }) => return beat(ts / 1_000),
-        Ok(Line::Verdict(verdict)) => panic!("{verdict:?}"),
+        Ok(line @ (Line::Verdict(_) | Line::Definition(_))) => panic!("{line:?}"),
         Err(refusal) => refusal,
     };
     let record = Record::refused(&line, refusal);

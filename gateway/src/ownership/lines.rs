@@ -38,7 +38,7 @@ pub(super) fn sessions_of(body: &[u8], most: usize) -> Result<Vec<(SessionId, Li
                 (SessionId::new(&event.session_id), start)
             }
             Ok(Line::Beat { .. }) => (session_of(line), None),
-            Ok(Line::Verdict(_)) => (None, None),
+            Ok(Line::Verdict(_) | Line::Definition(_)) => (None, None),
             Err(malformed) => (malformed.session_id, None),
         };
         let Some(session) = session else { continue };

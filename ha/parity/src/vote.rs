@@ -156,7 +156,7 @@ impl Vote {
         let malformed = match &record.malformed {
             Some(refusal) => refusal.reason.clone(),
             None => match decode(&record.value) {
-                Ok(Line::Beat { .. } | Line::Verdict(_)) => return true,
+                Ok(Line::Beat { .. } | Line::Verdict(_) | Line::Definition(_)) => return true,
                 Ok(Line::Event(event)) => return named(&event.session_id),
                 Err(malformed) => malformed,
             },

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 use tandem_model::row::Attributes;
-use tandem_model::{EditionPart, EditionSession, PartitionId, Row, SessionId, Step};
+use tandem_model::{Definition, EditionPart, EditionSession, PartitionId, Row, SessionId, Step};
 
 use crate::cells::Cells;
 use crate::keys::Keys;
@@ -22,6 +22,8 @@ pub(crate) struct Editions {
     /// Sessions of records that a verdict is about, with the offset of the verdict, which lies beyond the last
     /// cut, and the clock when the record came.
     judged: Vec<(u64, u64, SessionId)>,
+    /// Definitions since the last cut.
+    defined: Vec<Definition>,
 }
 
 /// Where the last cut of a step was.
@@ -66,6 +68,11 @@ impl Editions {
         self.judged.push((at, came_at, session_id));
     }
 
+    /// Takes note of a definition that holds.
+    pub(crate) fn note_defined(&mut self, definition: Definition) {
+        self.defined.push(definition);
+    }
+
     /// The parts that are cut at the beat at `offset`, if it is a cut; `sessions` are those that
     /// were live until this beat.
     pub(crate) fn cut<'s>(
@@ -107,7 +114,8 @@ impl Editions {
         }
         let part = |step: Step, from, sessions| {
             let sessions = merged(sessions);
-            EditionPart { partition, step, slot: step.slot(ts), ts, from, next: offset + 1, sessions }
+            let (slot, definitions) = (step.slot(ts), Vec::new());
+            EditionPart { partition, step, slot, ts, from, next: offset + 1, sessions, definitions }
         };
         let mut parts = Vec::new();
         if !said.is_empty() {
@@ -122,6 +130,10 @@ impl Editions {
             .collect();
         if !judged.is_empty() {
             parts.push(part(Step::Judged, since, judged));
+        }
+        if !self.defined.is_empty() {
+            let definitions = std::mem::take(&mut self.defined);
+            parts.push(EditionPart { definitions, ..part(Step::Defined, since, Vec::new()) });
         }
         if is_minute {
             let mut recent = changed.clone();

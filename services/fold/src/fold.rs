@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use hashbrown::hash_map::EntryRef;
 use serde::{Deserialize, Serialize};
 use tandem_model::decode::{decode, session_of};
+use tandem_model::definition::{self, Definition, Definitions};
 use tandem_model::digest::Digests;
 use tandem_model::event::{Event, Line};
 use tandem_model::malformed::{Malformed, Problem};
@@ -60,6 +61,8 @@ pub(crate) struct State {
     over: Map<u128, ()>,
     /// What was known of records that do not count; it was known when they were applied.
     verdicts: Verdicts,
+    /// What the log says of metrics' definitions, where that stands in this partition.
+    definitions: Definitions,
     editions: Editions,
 }
 
@@ -105,6 +108,7 @@ impl Fold {
             over_at: VecDeque::new(),
             over: Map::default(),
             verdicts: Verdicts::default(),
+            definitions: Definitions::default(),
             editions: Editions::default(),
         };
         Self::with_state(state, rules.into())
@@ -163,6 +167,10 @@ impl Fold {
     pub fn apply(&mut self, offset: u64, record: &Record) {
         assert!(offset >= self.state.next, "offset {offset} was applied before");
         self.state.next = offset + 1;
+        // Nothing can be said about what a control record says but by another one.
+        if self.state.verdicts.get(offset).is_some() && Definition::is_one(&record.value) {
+            return self.line(offset, record);
+        }
         if let Some(known) = self.state.verdicts.get(offset) {
             // Asked without decoding it: that is what may fail.
             let named = known.quarantine.as_ref().map(|quarantine| quarantine.session_id.clone());
@@ -176,12 +184,17 @@ impl Fold {
             let malformed = Malformed { problem: Problem::Quarantined, field: None, session_id };
             return self.malformed(offset, malformed);
         }
+        self.line(offset, record);
+    }
+
+    fn line(&mut self, offset: u64, record: &Record) {
         match &record.malformed {
             Some(refusal) => self.malformed(offset, refusal.reason.clone()),
             None => match decode(&record.value) {
                 Ok(Line::Event(event)) => self.event(offset, &event),
                 Ok(Line::Beat { ts }) => self.beat(offset, ts),
                 Ok(Line::Verdict(verdict)) => self.verdict(offset, &verdict),
+                Ok(Line::Definition(definition)) => self.definition(offset, *definition),
                 Err(malformed) => self.malformed(offset, malformed),
             },
         }
@@ -395,6 +408,17 @@ impl Fold {
         if verdicts.note(offset, verdict) {
             self.revised = Some(verdicts);
         }
+    }
+
+    /// Takes in a new definition of a metric. It changes no row: figures are computed by it when read.
+    fn definition(&mut self, offset: u64, definition: Definition) {
+        let State { partition, row, definitions, editions, .. } = &mut self.state;
+        let is_here = *partition == definition::PARTITION;
+        if !is_here || definitions.note(&definition, row.clock).is_err() {
+            let bad = Malformed { problem: Problem::BadControl, field: None, session_id: None };
+            return self.malformed(offset, bad);
+        }
+        editions.note_defined(definition);
     }
 
     /// Forgets all of a session but that it is over, 30 days after it became final.

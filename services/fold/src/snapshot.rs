@@ -8,7 +8,7 @@ use crate::fold::{Fold, State};
 use crate::session::Session;
 
 /// Rises when the form of a snapshot changes.
-const FORM: u32 = 5;
+const FORM: u32 = 6;
 
 /// Why a snapshot can't be taken up. Replaying the log from its beginning always can.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

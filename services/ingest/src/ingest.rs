@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use tandem_model::definition::{self, Definition};
 use tandem_model::event::Line;
 use tandem_model::malformed::{Malformed, Problem};
 use tandem_model::partition::partition_of;
@@ -137,7 +138,9 @@ impl Ingest {
             return Ok(None);
         };
         let line = tandem_model::decode::decode(&record.value);
-        if record.malformed.is_none() && matches!(line, Ok(Line::Beat { .. } | Line::Verdict(_))) {
+        if record.malformed.is_none()
+            && matches!(line, Ok(Line::Beat { .. } | Line::Verdict(_) | Line::Definition(_)))
+        {
             return Ok(None);
         }
         // Before what is in quarantine already, chains keep a snapshot; before anything else they need not.
@@ -150,6 +153,18 @@ impl Ingest {
         let appended = self.inner.log.append(Append { records, receipt: None }).await;
         let appended = appended.map_err(|error| self.inner.failed(error))?;
         Ok(appended.next.first().map(|(_, next)| next.saturating_sub(1)))
+    }
+
+    /// Writes a definition of a metric into the log. Answers where it stands.
+    ///
+    /// # Errors
+    ///
+    /// When the log does not answer well; the definition may stand there or not, and again does no harm.
+    pub async fn define(&self, definition: &Definition) -> Result<u64, IngestError> {
+        let records = vec![(definition::PARTITION, definition.to_record())];
+        let appended = self.inner.log.append(Append { records, receipt: None }).await;
+        let appended = appended.map_err(|error| self.inner.failed(error))?;
+        Ok(appended.next.first().map_or(0, |(_, next)| next.saturating_sub(1)))
     }
 
     /// What has been counted since the start.
@@ -287,7 +302,8 @@ fn prepare(body: &Bytes, replay: bool, doubted: bool, partitions: u32) -> Result
                 Malformed { problem: Problem::BeatNotAllowed, field: None, session_id }
             }
             // Those are ours alone: who sends them is refused, whatever they say.
-            Ok(Line::Verdict(_)) | Err(Malformed { problem: Problem::BadControl, .. }) => {
+            Ok(Line::Verdict(_) | Line::Definition(_))
+            | Err(Malformed { problem: Problem::BadControl, .. }) => {
                 Malformed { problem: Problem::ControlNotAllowed, field: None, session_id: None }
             }
             Err(malformed) => malformed,

@@ -10,6 +10,7 @@ mod slots;
 use std::borrow::Cow;
 
 use self::slots::{Slot, Slots};
+use crate::definition::Definition;
 use crate::event::{Event, EventType, Field, Kind, Line, Scene, Shelf, Start, Text, Viewer};
 use crate::id::{SessionId, is_id, is_label, is_text};
 use crate::malformed::{Malformed, Problem};
@@ -29,6 +30,9 @@ pub fn decode(line: &[u8]) -> Result<Line<'_>, Malformed> {
     }
     if verdict::is_control(line) {
         let bad = || Malformed { problem: Problem::BadControl, field: None, session_id: None };
+        if Definition::is_one(line) {
+            return Definition::decode(line).map(|one| Line::Definition(Box::new(one))).ok_or_else(bad);
+        }
         return Verdict::decode(line).map(|verdict| Line::Verdict(Box::new(verdict))).ok_or_else(bad);
     }
     let mut slots = Slots::new();

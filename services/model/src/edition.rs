@@ -6,6 +6,7 @@
 //! cut before: a part. Parts are absolute: applied in order, they lead to the rows as they were at
 //! each cut. Those of whole minutes lead there in larger steps, for moments longer past.
 
+use crate::definition::Definition;
 use crate::id::SessionId;
 use crate::position::PartitionId;
 use crate::row::{Attributes, Row};
@@ -22,6 +23,9 @@ pub enum Step {
     /// Sessions about whose records a verdict stands between the cut before and this one: their rows,
     /// also of what was closed by then, may be others since. Only where there is one; without rows.
     Judged,
+    /// Definitions of metrics that the log took in between the cut before and this one
+    /// ([`crate::definition`]). Only where there is one; without sessions.
+    Defined,
     /// Rows since the cut before.
     FiveSeconds,
     /// Rows since the first cut of the minute before.
@@ -46,6 +50,8 @@ pub struct EditionPart {
     pub next: u64,
     /// Sessions that changed, in the order of their ids.
     pub sessions: Vec<EditionSession>,
+    /// In the order of the log. Only in [`Step::Defined`], none elsewhere.
+    pub definitions: Vec<Definition>,
 }
 
 /// What changed of a session.
@@ -65,12 +71,12 @@ pub struct EditionSession {
 
 impl Step {
     /// All of them.
-    pub const ALL: [Step; 4] = [Step::Sessions, Step::Judged, Step::FiveSeconds, Step::Minute];
+    pub const ALL: [Step; 5] = [Step::Sessions, Step::Judged, Step::Defined, Step::FiveSeconds, Step::Minute];
 
     /// From one cut to the next, in milliseconds.
     pub const fn length_ms(self) -> u64 {
         match self {
-            Step::Sessions | Step::Judged | Step::FiveSeconds => EDITION_MS,
+            Step::Sessions | Step::Judged | Step::Defined | Step::FiveSeconds => EDITION_MS,
             Step::Minute => MINUTE_MS,
         }
     }
@@ -84,7 +90,7 @@ impl Step {
     /// where absent.
     pub const fn kept_ms(self) -> Option<u64> {
         match self {
-            Step::Sessions | Step::Judged => None,
+            Step::Sessions | Step::Judged | Step::Defined => None,
             Step::FiveSeconds => Some(60 * MINUTE_MS),
             Step::Minute => Some(DAY_MS),
         }
@@ -95,7 +101,7 @@ impl Step {
     /// hours, and events that lie ahead), one within a minute from those since the minute began.
     pub const fn parts_kept_ms(self) -> Option<u64> {
         match self {
-            Step::Sessions | Step::Judged => None,
+            Step::Sessions | Step::Judged | Step::Defined => None,
             Step::FiveSeconds => Some(2 * 60 * MINUTE_MS),
             Step::Minute => Some(2 * DAY_MS + 2 * 60 * MINUTE_MS),
         }
@@ -106,6 +112,7 @@ impl Step {
         match self {
             Step::Sessions => "sessions",
             Step::Judged => "judged",
+            Step::Defined => "defined",
             Step::FiveSeconds => "5s",
             Step::Minute => "1m",
         }

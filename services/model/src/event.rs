@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use crate::definition::Definition;
 use crate::row::Attributes;
 use crate::verdict::Verdict;
 
@@ -23,6 +24,8 @@ pub enum Line<'a> {
     },
     /// What is to happen with a record before.
     Verdict(Box<Verdict>),
+    /// By which formula a metric is computed from when on.
+    Definition(Box<Definition>),
 }
 
 /// Something that happened in a session.

@@ -106,7 +106,9 @@ impl Problem {
             Problem::BeatNotAllowed => "`beat` is reserved for the metronome and for a replay",
             Problem::Misplaced => "stands in a partition that is not its session's own",
             Problem::Quarantined => "made the computation fail and is in quarantine",
-            Problem::BadControl => "is a control record that can't be read, or is about nothing before it",
+            Problem::BadControl => {
+                "is a control record that can't be read, is about nothing before it, or defines what it may not"
+            }
             Problem::ControlNotAllowed => "begins as Tandem's own control records do",
         }
     }

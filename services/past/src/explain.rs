@@ -242,7 +242,7 @@ fn cause_of(
             (cause, sample)
         }
         Some(Line::Beat { ts }) => (Cause::Beats, Sample { what: "beat", ts: Some(ts), ..nothing }),
-        Some(Line::Verdict(_)) | None => (Cause::Refused, nothing),
+        Some(Line::Verdict(_) | Line::Definition(_)) | None => (Cause::Refused, nothing),
     };
     match (is_quarantined, is_refused) {
         (true, _) => (Cause::Quarantine, sample),

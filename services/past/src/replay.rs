@@ -154,8 +154,8 @@ impl Replay {
             Some(refusal) => is_ours(refusal.reason.session_id.as_ref()),
             None => match decode(&record.value) {
                 Ok(Line::Beat { .. }) => true,
-                // What it says is known already, and it counts nothing.
-                Ok(Line::Verdict(_)) => false,
+                // They count nothing; what a verdict says is known already.
+                Ok(Line::Verdict(_) | Line::Definition(_)) => false,
                 Ok(Line::Event(event)) => event.session_id == self.session_id.as_str(),
                 Err(malformed) => is_ours(malformed.session_id.as_ref()),
             },

@@ -76,6 +76,7 @@ impl Survey {
                     self.verdicts.push((offset, *verdict));
                     false
                 }
+                Ok(Line::Definition(_)) => false,
                 Ok(Line::Event(event)) => event.session_id == self.session_id.as_str(),
                 Err(malformed) => malformed.session_id.as_ref() == Some(&self.session_id),
             },

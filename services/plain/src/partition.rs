@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tandem_model::decode::decode;
+use tandem_model::definition::{self, Definition, Definitions};
 use tandem_model::digest::{self, Digests};
 use tandem_model::event::{Event, Line};
 use tandem_model::malformed::{Malformed, Problem};
@@ -27,6 +28,7 @@ pub struct Plain {
     live: BTreeSet<SessionId>,
     keeps_rejected: bool,
     verdicts: Verdicts,
+    definitions: Definitions,
     rejected: Vec<Rejected>,
 }
 
@@ -42,6 +44,7 @@ impl Plain {
             live: BTreeSet::new(),
             keeps_rejected: true,
             verdicts: Verdicts::default(),
+            definitions: Definitions::default(),
             rejected: Vec::new(),
         }
     }
@@ -63,7 +66,9 @@ impl Plain {
 
     /// Applies the record at `offset`. Records come in the order of the log (rule 1).
     pub fn apply(&mut self, offset: u64, record: &Record) {
-        if let Some(quarantine) = self.verdicts.quarantine(offset) {
+        // Verdicts are about events: a definition stands, whatever they say.
+        let quarantine = self.verdicts.quarantine(offset).filter(|_| !Definition::is_one(&record.value));
+        if let Some(quarantine) = quarantine {
             let session_id = quarantine.session_id.clone();
             return self
                 .malformed(offset, Malformed { problem: Problem::Quarantined, field: None, session_id });
@@ -76,6 +81,12 @@ impl Plain {
                 // What it says is known already; one about what comes after it says nothing.
                 Ok(Line::Verdict(verdict)) if verdict.offset < offset => {}
                 Ok(Line::Verdict(_)) => self.bad_control(offset),
+                Ok(Line::Definition(definition)) => {
+                    let is_here = self.partition == definition::PARTITION;
+                    if !is_here || self.definitions.note(&definition, self.row.clock).is_err() {
+                        self.bad_control(offset);
+                    }
+                }
                 Err(malformed) => self.malformed(offset, malformed),
             },
         }

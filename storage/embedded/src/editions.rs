@@ -96,6 +96,7 @@ impl Place {
             Step::FiveSeconds => 1,
             Step::Minute => 2,
             Step::Judged => 3,
+            Step::Defined => 4,
         };
         prefix
     }
@@ -251,6 +252,7 @@ mod tests {
             from: minute - 1,
             next: minute,
             sessions: Vec::new(),
+            definitions: Vec::new(),
         }
     }
 }

@@ -25,7 +25,7 @@ const fn bucket_ms(step: Step) -> u64 {
     match step {
         Step::FiveSeconds => DAY_MS / 4,
         Step::Minute => DAY_MS,
-        Step::Sessions | Step::Judged => 30 * DAY_MS,
+        Step::Sessions | Step::Judged | Step::Defined => 30 * DAY_MS,
     }
 }
 

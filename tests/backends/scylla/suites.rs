@@ -60,7 +60,8 @@ async fn large_parts_of_editions_come_in_pieces() {
         let session = EditionSession { session_id: session_id("s"), attributes: None, rows, came_at: 0 };
         let (slot, partition) = (minute * 60_000, PartitionId(0));
         let sessions = vec![session];
-        EditionPart { partition, step: Step::Minute, slot, ts: slot, from: 0, next: 9_000_000, sessions }
+        let (step, definitions) = (Step::Minute, Vec::new());
+        EditionPart { partition, step, slot, ts: slot, from: 0, next: 9_000_000, sessions, definitions }
     };
     let parts = [part(1, 30_000), part(2, 2), part(3, 60_000)];
     store.keep(&parts, 9_000_000).await.expect("kept");

@@ -262,7 +262,7 @@ fn the_past_is_as_it_was() {
             let mut past = Past::at(&Calendar::default(), slot);
             let minute = Step::Minute.slot(slot);
             let is_needed = |part: &&EditionPart| match part.step {
-                Step::Sessions | Step::Judged => false,
+                Step::Sessions | Step::Judged | Step::Defined => false,
                 Step::Minute => (past.begins_at()..=minute).contains(&part.slot),
                 Step::FiveSeconds => (minute + 1..=slot).contains(&part.slot),
             };

@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 
 use tandem_fold::Fold;
-use tandem_model::row::Attributes;
+use tandem_model::definition;
+use tandem_model::row::{Attributes, PartitionRow};
 use tandem_model::{
-    EditionPart, PartitionId, Record, RowKey, SessionId, Step, Table, Values, Verdict, Verdicts,
+    Definition, EditionPart, PartitionId, Record, RowKey, SessionId, Step, Table, Values, Verdict, Verdicts,
 };
+
+use tandem_plain::Plain;
 
 use crate::table::{KEY, Log, PARTITIONS, Stored, fold, logs};
 
@@ -97,7 +100,7 @@ fn parts_lead_to_the_rows_at_each_cut() {
                                 said.insert(session.session_id.clone(), session.attributes.clone().unwrap());
                             }
                         }
-                        Step::Judged => panic!("there is no verdict: {part:?}"),
+                        Step::Judged | Step::Defined => panic!("nobody said anything: {part:?}"),
                     }
                 }
                 if is_due {
@@ -166,6 +169,60 @@ fn sessions_that_were_judged_are_told_at_the_cut_behind_the_verdict() {
     assert_eq!(judged(usize::MAX), expected);
     assert_eq!(judged(1), expected);
     assert_eq!(judged(4), expected);
+}
+
+/// A definition that holds is told at the first cut behind it, once; one that does not is a malformed record.
+#[test]
+fn definitions_are_told_at_the_cut_behind_them() {
+    let definition = |version, from| Definition {
+        metric: "aov_fen".to_owned(),
+        version,
+        formula: "(gmv_fen-refund_fen)/orders".to_owned(),
+        from,
+        reason: "a test".to_owned(),
+    };
+    let log: Vec<Record> = vec![
+        Record::beat(10),
+        definition(2, 69_999).to_record(),
+        definition(2, 70_000).to_record(),
+        definition(2, 70_000).to_record(),
+        Record::beat(15),
+        Record::line(br#"{"tandem":"define","metric":"aov_fen"}"#.to_vec().into()),
+        Record::beat(20),
+        // Nobody can say that it does not count.
+        definition(3, 80_000).to_record(),
+        Verdict::quarantine(7, None, "a try").to_record(),
+        definition(4, 90_000).to_record(),
+        Record::beat(31),
+    ];
+    let mut known = Verdicts::default();
+    assert!(known.note(8, &Verdict::quarantine(7, None, "a try")));
+    let told = |partition: PartitionId, batch: usize| {
+        let mut fold = fold(partition).knowing(&known).expect("it has applied nothing");
+        let (mut told, mut refused, mut row) = (Vec::new(), Vec::new(), PartitionRow::default());
+        for records in log.iter().zip(0..).collect::<Vec<_>>().chunks(batch) {
+            records.iter().for_each(|(record, offset)| fold.apply(*offset, record));
+            let changes = fold.take_changes();
+            refused.extend(changes.rejected.into_iter().map(|one| one.offset));
+            row = changes.partition_row;
+            let defined = changes.editions.into_iter().filter(|part| part.step == Step::Defined);
+            told.extend(defined.map(|part| (part.slot, part.from, part.next, part.definitions)));
+            fold = Fold::restore(&fold.snapshot(), partition, PARTITIONS, KEY).expect("its own snapshot");
+        }
+        let mut plain = Plain::new(partition, PARTITIONS, KEY).with_verdicts(known.clone());
+        log.iter().zip(0..).for_each(|(record, offset)| plain.apply(offset, record));
+        assert_eq!(row, plain.partition_row(), "computed plainly");
+        (told, refused)
+    };
+    let here = vec![
+        (15_000, 1, 5, vec![definition(2, 70_000)]),
+        (30_000, 7, 11, vec![definition(3, 80_000), definition(4, 90_000)]),
+    ];
+    for batch in [1, 4, usize::MAX] {
+        assert_eq!(told(definition::PARTITION, batch), (here.clone(), vec![1, 3, 5]), "by {batch}");
+        let elsewhere = (Vec::new(), vec![1, 2, 3, 5, 7, 9]);
+        assert_eq!(told(PartitionId(1), batch), elsewhere, "by {batch}");
+    }
 }
 
 #[test]

@@ -42,6 +42,9 @@ impl Computed {
             let is = |formula: &Formula| if formula.is_quotient() { "a quotient" } else { "a whole number" };
             return Err(format!("{id} is {}, `{candidate}` {}", is(&self.formula), is(candidate)));
         }
+        if self.formula.has_trend() && !candidate.has_trend() {
+            return Err(format!("{} is told per bucket of time, what was refused is not", self.id));
+        }
         let is_room_only = matches!(self.group, Group::Quality);
         match candidate.inputs().find(|input| input.is_room_only()) {
             Some(input) if !is_room_only => {

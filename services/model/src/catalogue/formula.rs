@@ -103,6 +103,11 @@ impl Formula {
         Columns(self.plus.0 | self.minus.0 | self.divisor.0).iter()
     }
 
+    /// Whether it has values per bucket of time, not only of totals.
+    pub fn has_trend(&self) -> bool {
+        self.inputs().all(Stored::has_trend)
+    }
+
     /// The unit of its values.
     ///
     /// # Errors

@@ -201,7 +201,7 @@ impl Metric {
     pub fn has_trend(self) -> bool {
         match self {
             Metric::Stored(stored) => stored.has_trend(),
-            Metric::Computed(computed) => computed.formula.inputs().all(Stored::has_trend),
+            Metric::Computed(computed) => computed.formula.has_trend(),
         }
     }
 

@@ -51,7 +51,9 @@ fn records(line: &Bytes, partitions: u32, rng: &mut SmallRng) -> Vec<(PartitionI
             let partition = partition_of(event.session_id.as_bytes(), partitions);
             vec![(partition, Record::line(line.clone()))]
         }
-        Ok(Line::Verdict(_)) => vec![(partition_of(line, partitions), Record::line(line.clone()))],
+        Ok(Line::Verdict(_) | Line::Definition(_)) => {
+            vec![(partition_of(line, partitions), Record::line(line.clone()))]
+        }
         Err(reason) if rng.random_bool(0.8) => refused(reason),
         Err(reason) => refused(reason)
             .into_iter()

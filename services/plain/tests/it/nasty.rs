@@ -37,7 +37,7 @@ fn every_type_and_every_problem_of_a_line_occurs() {
         assert!(!line.contains(&b'\n') && !line.trim_ascii().is_empty() && !line.ends_with(b"\r"));
         match decode(&line) {
             Ok(Line::Beat { .. }) => _ = types.insert(EventType::Beat),
-            Ok(Line::Verdict(verdict)) => panic!("{verdict:?}"),
+            Ok(line @ (Line::Verdict(_) | Line::Definition(_))) => panic!("{line:?}"),
             Ok(Line::Event(event)) => _ = types.insert(event.kind.event_type()),
             Err(malformed) => _ = problems.insert(malformed.problem),
         }

@@ -33,6 +33,9 @@ pub fn encode_edition(part: &EditionPart) -> Vec<u8> {
             write_bytes(&field, &mut out);
         }
     }
+    if part.step == Step::Defined {
+        write_bytes(&encode(&part.definitions), &mut out);
+    }
     out
 }
 
@@ -46,10 +49,14 @@ pub fn decode_edition(bytes: &[u8], partition: PartitionId, step: Step, slot: u6
     for _ in 0..count {
         sessions.push(session(step, &mut rest)?);
     }
+    let definitions = match step {
+        Step::Defined => decode(read_bytes(&mut rest)?)?,
+        _ => Vec::new(),
+    };
     if !rest.is_empty() {
         return Err(Malformed("a part of an edition is too long"));
     }
-    Ok(EditionPart { partition, step, slot, ts, from, next, sessions })
+    Ok(EditionPart { partition, step, slot, ts, from, next, sessions, definitions })
 }
 
 fn session(step: Step, rest: &mut &[u8]) -> Result<EditionSession> {
@@ -130,6 +137,7 @@ mod tests {
                     ],
                 ),
             ],
+            definitions: Vec::new(),
         }
     }
 
@@ -140,6 +148,14 @@ mod tests {
         let mut judged = EditionPart { step: Step::Judged, ..part() };
         judged.sessions[0].came_at = 1_732_190_400_000;
         assert_eq!(decode_edition(&encode_edition(&judged), PLACE.0, Step::Judged, PLACE.2), Ok(judged));
+        let defined = EditionPart {
+            step: Step::Defined,
+            sessions: Vec::new(),
+            definitions: crate::suite::fixtures::definitions(3),
+            ..part()
+        };
+        let read_defined = |bytes: &[u8]| decode_edition(bytes, PLACE.0, Step::Defined, PLACE.2);
+        assert_eq!(read_defined(&encode_edition(&defined)), Ok(defined));
         let empty = EditionPart { sessions: Vec::new(), ..part() };
         assert_eq!(read(&encode_edition(&empty)), Ok(empty));
         for length in 0..bytes.len() {

@@ -5,7 +5,7 @@ use tandem_model::catalogue::STORED;
 use tandem_model::time::{DAY_MS, MINUTE_MS};
 use tandem_model::{Breakdown, EditionPart, EditionSession, PartitionId, Row, RowKey, Step, Table};
 
-use super::fixtures::{session_id, session_row};
+use super::fixtures::{definitions, session_id, session_row};
 use crate::Editions;
 
 /// The first slot: what is kept for a time only must not be too old by now.
@@ -23,7 +23,8 @@ pub async fn editions(store: &dyn Editions) {
     let minute: Vec<_> = [0, 1, 3, 4].map(|number| part(here, Step::Minute, number, 2)).into();
     let said: Vec<_> = [0, 2, 40].map(|number| part(here, Step::Sessions, number, 3)).into();
     let judged: Vec<_> = [1, 2, 90].map(|number| part(here, Step::Judged, number, 4)).into();
-    let all = [five.clone(), minute.clone(), said.clone(), judged.clone()].concat();
+    let defined: Vec<_> = [0, 3, 50].map(|number| part(here, Step::Defined, number, 5)).into();
+    let all = [five.clone(), minute.clone(), said.clone(), judged.clone(), defined.clone()].concat();
     store.keep(&all[4..], 1_000).await.expect("keep");
     store.keep(&all[..7], 1_000).await.expect("keep");
     let strangers = [part(other, Step::FiveSeconds, 3, 9)];
@@ -33,6 +34,7 @@ pub async fn editions(store: &dyn Editions) {
         (Step::Minute, &minute),
         (Step::Sessions, &said),
         (Step::Judged, &judged),
+        (Step::Defined, &defined),
     ];
     for (step, expected) in steps {
         let slots: Vec<u64> = expected.iter().map(|part| part.slot).collect();
@@ -100,6 +102,7 @@ fn part(partition: PartitionId, step: Step, number: u64, amount: u64) -> Edition
             }]
         }
         // Nothing happened.
+        (Step::Defined, _) => Vec::new(),
         (_, 1) => Vec::new(),
         _ => vec![
             EditionSession {
@@ -119,5 +122,6 @@ fn part(partition: PartitionId, step: Step, number: u64, amount: u64) -> Edition
             },
         ],
     };
-    EditionPart { partition, step, slot, ts: slot + 777, from, next: from + 10, sessions }
+    let definitions = if step == Step::Defined { definitions(number as u32 + 1) } else { Vec::new() };
+    EditionPart { partition, step, slot, ts: slot + 777, from, next: from + 10, sessions, definitions }
 }

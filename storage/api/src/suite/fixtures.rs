@@ -4,7 +4,8 @@ use tandem_model::catalogue::{ROOM, STORED};
 use tandem_model::row::{Attributes, BeatDigest, PartitionRow, SessionState};
 use tandem_model::time::{SECOND_MS, Window};
 use tandem_model::{
-    Breakdown, Changes, Cut, PartitionId, Row, RowKey, SessionChange, SessionId, SessionRow, Table,
+    Breakdown, Changes, Cut, Definition, PartitionId, Row, RowKey, SessionChange, SessionId, SessionRow,
+    Table,
 };
 
 use crate::SessionRows;
@@ -73,6 +74,18 @@ pub fn started(started_at: u64, anchor_id: &str, state: SessionState, offset: u6
         started_at,
     };
     SessionRow { attributes: Some(attributes), ended_at: None, first_ts: Some(started_at + 1), state, offset }
+}
+
+/// So many definitions of a metric, one after the other.
+pub fn definitions(count: u32) -> Vec<Definition> {
+    let of = |version| Definition {
+        metric: "aov_fen".to_owned(),
+        version,
+        formula: "(gmv_fen-refund_fen)/orders".to_owned(),
+        from: u64::from(version) << 40,
+        reason: "退款不算".to_owned(),
+    };
+    (2..2 + count).map(of).collect()
 }
 
 /// A live session whole, as of offset `next` at `clock`, in partition 0, with some totals.

@@ -156,7 +156,7 @@ pub(super) fn key() -> PseudonymKey {
 fn partition(line: &[u8]) -> usize {
     let key = match decode(line) {
         Ok(Line::Event(event)) => partition_of(event.session_id.as_bytes(), PARTITIONS),
-        Ok(Line::Beat { .. } | Line::Verdict(_)) => PartitionId(0),
+        Ok(Line::Beat { .. } | Line::Verdict(_) | Line::Definition(_)) => PartitionId(0),
         Err(malformed) => match malformed.session_id {
             Some(id) => partition_of(id.as_str().as_bytes(), PARTITIONS),
             None => partition_of(line, PARTITIONS),

@@ -142,7 +142,7 @@ mod tests {
                     events.push((format!("{} {}", event.session_id, event.event_id), event.ts));
                 }
                 Ok(Line::Beat { ts }) => beats.push(ts),
-                Ok(Line::Verdict(verdict)) => panic!("{verdict:?}"),
+                Ok(line @ (Line::Verdict(_) | Line::Definition(_))) => panic!("{line:?}"),
                 Err(_) => assert!(line.is_empty(), "{}", String::from_utf8_lossy(line)),
             }
         }
