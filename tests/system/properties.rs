@@ -20,7 +20,7 @@ use crate::virtualenv::python;
 const PACKAGES: [&str; 1] = ["schemathesis==4.32.5"];
 const SETTINGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/system/schemathesis");
 /// The calls that come last.
-const ORDERS: [&str; 2] = ["post_repairs", "post_verdicts"];
+const ORDERS: [&str; 3] = ["post_repairs", "post_verdicts", "post_definitions"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_call_answers_as_it_is_described() {

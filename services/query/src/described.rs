@@ -3,6 +3,7 @@
 
 #![allow(dead_code, reason = "these only carry descriptions")]
 
+pub(crate) mod definitions;
 pub(crate) mod shield;
 
 use serde::Serialize;
@@ -32,7 +33,12 @@ pub(crate) const EXPORT: &str = "/v1/export/{table}";
 
 /// Whether a call is a read of figures, or of what belongs to them.
 pub(crate) fn is_read(path: &str) -> bool {
-    !matches!(path, EVENTS | REPAIRS | VERDICTS | shield::PATH)
+    path != EVENTS && !is_operators(path)
+}
+
+/// Whether a call is one of operators, that the gateway answers by itself.
+pub(crate) fn is_operators(path: &str) -> bool {
+    matches!(path, REPAIRS | VERDICTS | definitions::PATH | shield::PATH)
 }
 
 /// Whether a call needs no key, and has no token.

@@ -135,6 +135,7 @@ pub(crate) async fn definition_difference(
     sessions.retain(|session| call.asker.view(&session.session) == View::Whole);
     shown.extend(cuts_of(&sessions));
     let meta = query.meta_of_list(&call, &complete, shown, is_stale).await?;
+    let computed = query.in_force(meta.as_of).computed(computed);
     let listed = sessions.iter().map(|session| {
         let totals = room_values(&session.rows);
         let (in_force, candidate) = (computed.formula.value(totals), candidate.value(totals));

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use tandem_model::catalogue::{DEFINITIONS, Metric, Value};
+use tandem_model::catalogue::{Metric, Value};
 use tandem_model::row::SessionState;
-use tandem_model::{Breakdown, SessionId, Stored};
+use tandem_model::{Breakdown, SessionId, Stored, Values};
 use tandem_past::{Cause, Explanation, Then};
 use tandem_storage::Select;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::answer::{Failure, json};
+use crate::definitions::InForce;
 use crate::figures::{Number, Selection};
 use crate::past::{Answer, At, unknown_then};
 use crate::request::{Call, Named, Parameters, given};
@@ -89,10 +90,31 @@ pub(crate) struct Difference<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Vec<MetricName>, required = false, nullable = false)]
     of: Option<Vec<&'static str>>,
+    /// Computed metrics whose definition changed between the two readings: what comes of that alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, nullable = false)]
+    definition_change: Option<DefinitionChange>,
     /// Stored metrics: what the difference is made of. What is not listed is 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false, nullable = false)]
     parts: Option<Vec<DifferencePart<'a>>>,
+}
+
+/// What a changed definition adds to a difference: the rest of it comes of what the metric is computed of.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct DefinitionChange {
+    /// The version of the definition at the first reading.
+    from: u32,
+    /// And at the second.
+    to: u32,
+    from_formula: String,
+    to_formula: String,
+    /// The value at the second reading, had the definition stayed the same.
+    #[schema(schema_with = crate::schemas::nullable_number)]
+    unchanged: Number,
+    /// What the definition adds: the value at the second reading minus that; `null` where one of them is.
+    #[schema(schema_with = crate::schemas::nullable_number)]
+    difference: Number,
 }
 
 /// What one cause adds to a difference.
@@ -147,9 +169,10 @@ pub(crate) struct RecordSample<'a> {
 /// - `quarantine`: what verdicts took away or gave back of what the first reading had counted, and records
 ///   that are refused because of one.
 ///
-/// Two further causes there never are today. Definitions have one version, so none of a difference comes of
-/// a changed one (`from.definitions`, `to.definitions`). And both chains compute the same from the same
-/// log: which of them a reading came from changes nothing, and `digest` is what either of them had.
+/// Stored metrics never change their meaning. A computed one may be defined anew between the two readings
+/// (`from.definitions`, `to.definitions`): then `definition_change` says what comes of that alone. And both
+/// chains compute the same from the same log: which of them a reading came from changes nothing, and `digest`
+/// is what either of them had.
 ///
 /// The session is computed again from the log, so this may take a while: 503 `in-preparation` then, and the
 /// same question a second later finds it done.
@@ -188,25 +211,28 @@ pub(crate) async fn explain(
     let Explanation { from, to, .. } = &*explanation;
     let partition = live.rows.partition;
     let meta = query.meta(&call, &[(partition, to.cut)], to.session.state, false);
-    let reading = |then: &Then| ReadingThen::new(&live.rows.session_id, partition.0, then);
+    let [first, second] = [from, to].map(|then| query.in_force(then.cut.clock));
+    let reading = |then: &Then, in_force: &InForce| {
+        ReadingThen::new(&live.rows.session_id, partition.0, then, in_force.version())
+    };
     let answer = Explained {
         session_id: &id,
-        from: reading(from),
-        to: reading(to),
-        differences: differences(&explanation, &selection, partition.0),
+        from: reading(from, &first),
+        to: reading(to, &second),
+        differences: differences(&explanation, [&first, &second], &selection, partition.0),
         meta: &meta,
     };
     Ok(json(&answer, &meta))
 }
 
 impl ReadingThen {
-    fn new(session_id: &SessionId, partition: u32, then: &Then) -> Self {
+    fn new(session_id: &SessionId, partition: u32, then: &Then, definitions: u32) -> Self {
         Self {
             as_of: then.cut.clock,
             partition,
             next: then.cut.next,
             state: then.session.state,
-            definitions: DEFINITIONS,
+            definitions,
             digest: format!("{:032x}", then.digest(session_id)),
         }
     }
@@ -215,10 +241,20 @@ impl ReadingThen {
 /// The metrics of the selection that differ, with those that they are computed of.
 fn differences<'a>(
     explanation: &'a Explanation,
+    [first, second]: [&InForce; 2],
     selection: &Selection,
     partition: u32,
 ) -> Vec<Difference<'a>> {
     let (from, to) = (explanation.from.room(), explanation.to.room());
+    let inputs = |metric: Metric| -> Vec<Stored> {
+        let Metric::Computed(computed) = metric else { return Vec::new() };
+        let formulas = [first, second].map(|in_force| in_force.computed(computed).formula);
+        Stored::ALL
+            .iter()
+            .copied()
+            .filter(|stored| formulas.iter().any(|formula| formula.inputs().any(|input| input == *stored)))
+            .collect()
+    };
     let is_wanted = |metric: &Metric| {
         selection.room.iter().any(|asked| {
             asked.id() == metric.id()
@@ -228,31 +264,42 @@ fn differences<'a>(
     Metric::all()
         .filter(is_wanted)
         .filter_map(|metric| {
-            let (from, to) = (metric.value(&from), metric.value(&to));
-            if from == to {
+            let (before, after) = (first.metric(metric), second.metric(metric));
+            let definition_change = DefinitionChange::of(before, after, &to);
+            let (from, to) = (before.value(&from), after.value(&to));
+            let is_moved = definition_change.as_ref().is_some_and(|change| change.unchanged.0 != to);
+            if from == to && !is_moved {
                 return None;
             }
             let (of, parts) = match metric {
                 Metric::Stored(stored) => (None, Some(parts(explanation, stored, partition))),
                 Metric::Computed(_) => (Some(inputs(metric).into_iter().map(Stored::id).collect()), None),
             };
-            let difference = Number(difference(from, to));
             Some(Difference {
                 metric: metric.id(),
                 from: Number(from),
                 to: Number(to),
-                difference,
+                difference: Number(difference(from, to)),
                 of,
+                definition_change,
                 parts,
             })
         })
         .collect()
 }
 
-fn inputs(metric: Metric) -> Vec<Stored> {
-    match metric {
-        Metric::Stored(_) => Vec::new(),
-        Metric::Computed(computed) => computed.formula.inputs().collect(),
+impl DefinitionChange {
+    /// What another definition makes of the second reading; nothing where it is the same one.
+    fn of(before: Metric, after: Metric, to: &Values) -> Option<Self> {
+        let unchanged = before.value(to);
+        (before.definition() != after.definition()).then(|| Self {
+            from: before.definition(),
+            to: after.definition(),
+            from_formula: before.formula(),
+            to_formula: after.formula(),
+            unchanged: Number(unchanged),
+            difference: Number(difference(unchanged, after.value(to))),
+        })
     }
 }
 

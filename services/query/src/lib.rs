@@ -20,6 +20,7 @@
 //! | tables for partner teams, part by part | `exports/` |
 //! | the rows of many sessions | `gathering.rs` |
 //! | figures as JSON | `figures.rs` `buckets.rs` |
+//! | by which definitions | `definitions.rs` `difference.rs` |
 //! | what partner teams read directly | `partners/` |
 //! | the description of the whole port | `openapi/` `schemas.rs` `described.rs`; as a page: `docs/` |
 
@@ -32,6 +33,7 @@ mod compare;
 mod copies;
 mod cursor;
 mod deadline;
+mod definitions;
 mod described;
 mod difference;
 mod docs;
@@ -94,6 +96,7 @@ pub struct Query {
     rankings: Arc<Rankings>,
     desk: Arc<Desk>,
     exports: Arc<Exports>,
+    definitions: Arc<definitions::Known>,
 }
 
 impl Query {
@@ -112,6 +115,7 @@ impl Query {
             rankings: Arc::default(),
             desk: Arc::new(Desk::within(Calendar::default())),
             exports: Arc::default(),
+            definitions: Arc::default(),
         }
     }
 

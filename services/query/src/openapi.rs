@@ -65,6 +65,7 @@ mod problems;
         described::post_events,
         described::post_repairs,
         described::post_verdicts,
+        described::definitions::post_definitions,
         described::shield::verdict,
         described::stream,
         described::streams,

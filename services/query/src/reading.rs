@@ -33,15 +33,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::try_join_all;
+use tandem_model::catalogue::DEFINITIONS;
 use tandem_model::partition::partition_of;
 use tandem_model::row::SessionState;
-use tandem_model::{Cut, PartitionId, SessionId, Token, catalogue};
+use tandem_model::{Cut, PartitionId, SessionId, Token};
 use tandem_storage::{HotSession, Select, SessionRows, StoreError};
 use tokio::time::{Instant, sleep};
 
 use crate::Query;
 use crate::answer::Failure;
 use crate::asker::Asker;
+use crate::definitions::{self, InForce};
 use crate::health::{HOT_LOOK, ROWS_LOOK};
 use crate::request::Call;
 use crate::sight;
@@ -142,12 +144,26 @@ impl Attempt {
 impl Query {
     /// A session with all its totals: from the hot store if it can answer.
     pub(crate) async fn totals(&self, call: &Call, id: &str) -> Result<Reading, Failure> {
-        self.read(call, id, true, &Select::Totals).await.inspect(|_| call.asker.note_seen(id))
+        self.known(call, id, self.read(call, id, true, &Select::Totals).await).await
     }
 
     /// A session with the rows selected, from the row store.
     pub(crate) async fn session(&self, call: &Call, id: &str, select: &Select) -> Result<Reading, Failure> {
-        self.read(call, id, false, select).await.inspect(|_| call.asker.note_seen(id))
+        self.known(call, id, self.read(call, id, false, select).await).await
+    }
+
+    /// What was read, of which is known how its metrics are defined.
+    async fn known(
+        &self,
+        call: &Call,
+        id: &str,
+        reading: Result<Reading, Failure>,
+    ) -> Result<Reading, Failure> {
+        if let Ok(reading) = &reading {
+            call.asker.note_seen(id);
+            self.know_definitions(reading.cut.clock).await;
+        }
+        reading
     }
 
     async fn read(
@@ -321,6 +337,7 @@ impl Query {
                 .zip(&cuts)
                 .all(|(partition, cut)| call.token.is_reached_by(PartitionId(partition), cut.next));
             if is_reached || (is_last && call.takes_stale) {
+                self.know_definitions(cuts.iter().map(|cut| cut.clock).min().unwrap_or(0)).await;
                 return Ok((cuts, !is_reached));
             }
             if is_last {
@@ -341,8 +358,9 @@ impl Query {
     pub(crate) fn meta_of(&self, call: &Call, reading: &Reading) -> Meta {
         let cuts = [(reading.rows.partition, reading.cut)];
         let state = reading.rows.session.state;
-        let degraded = reading.degraded.iter().map(|name| (*name).to_owned()).collect();
-        Meta { degraded, ..self.meta(call, &cuts, state, reading.is_stale) }
+        let mut meta = self.meta(call, &cuts, state, reading.is_stale);
+        meta.degraded.extend(reading.degraded.iter().map(|name| (*name).to_owned()));
+        meta
     }
 
     /// What an answer from these cuts says of itself. A stale one leaves the client's token as
@@ -355,15 +373,18 @@ impl Query {
         stale: bool,
     ) -> Meta {
         let token = if stale { call.token.clone() } else { joined(call, cuts.iter().copied()) };
+        let as_of = cuts.iter().map(|(_, cut)| cut.clock).min();
+        let in_force = as_of.map(|clock| self.in_force(clock));
+        let is_in_doubt = in_force.as_ref().is_some_and(InForce::is_in_doubt);
         Meta {
             chain: self.chain,
             epoch: call.epoch,
-            as_of: cuts.iter().map(|(_, cut)| cut.clock).min().unwrap_or(0),
+            as_of: as_of.unwrap_or(0),
             token: token.encode(),
             state,
-            definitions: catalogue::DEFINITIONS,
+            definitions: in_force.map_or(DEFINITIONS, |in_force| in_force.version()),
             stale,
-            degraded: Vec::new(),
+            degraded: is_in_doubt.then(|| definitions::DEGRADED.to_owned()).into_iter().collect(),
         }
     }
 }

@@ -124,6 +124,7 @@ pub(crate) async fn report(
         }
     };
     let meta = query.meta_of(&call, &reading);
+    let selection = query.in_force(meta.as_of).selection(selection);
     let rows = &reading.rows.rows;
     let room_metrics = if view == View::Whole { selection.room.as_slice() } else { &[] };
     let room = Figures { metrics: room_metrics, values: room_values(rows) };

@@ -109,6 +109,7 @@ pub(crate) async fn trend(
     let reading = query.session(&call, &id, &Select::Parts(parts)).await?;
     sight::check(call.asker.view(&reading.rows.session), &[by.unwrap_or(Breakdown::Room)])?;
     let meta = query.meta_of(&call, &reading);
+    let metrics = query.in_force(meta.as_of).metrics(metrics);
     let rows = &reading.rows.rows;
     let (room, keyed) = rows.split_at(rows.partition_point(|row| row.key.breakdown == Breakdown::Room));
     let span = clip(span(room, window), window, from, to);

@@ -43,11 +43,12 @@ pub struct Meta {
     /// How far the session has come; `live` for answers that may always change.
     #[schema(value_type = StateName)]
     pub state: SessionState,
-    /// The version of the metrics' definitions.
+    /// The version of the metrics' definitions, of those that hold at `as_of`: see `/v1/catalog/metrics`.
     pub definitions: u32,
     /// Whether the answer is older than the token that came with the request.
     pub stale: bool,
-    /// Parts of the chain that could not be used; the figures are right all the same.
+    /// Parts of the chain that could not be used; the figures are right all the same. Only with `definitions`
+    /// a metric may have been defined anew just now, and the answer not know it yet.
     pub degraded: Vec<String>,
 }
 

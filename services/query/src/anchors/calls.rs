@@ -129,6 +129,7 @@ pub(crate) async fn anchor(
 
     let shown = versions(&query, &found).into_iter().chain(cuts_of(&sessions)).collect();
     let meta = query.meta_of_list(&call, &complete, shown, is_stale).await?;
+    let metrics = query.in_force(meta.as_of).metrics(metrics);
     let sorted = Sorted::new(&metrics);
     let day = |(start, day): (&u64, &'_ Day)| (*start, *day);
     let days: Vec<(u64, Day)> = history.days.iter().map(day).collect();
@@ -201,6 +202,7 @@ pub(crate) async fn anchor_sessions(
     let sessions = query.of_each(&id, &found, &TOTAL_ROW).await?;
     let shown = versions(&query, &found).into_iter().chain(cuts_of(&sessions)).collect();
     let meta = query.meta_of_list(&call, &complete, shown, is_stale).await?;
+    let metrics = query.in_force(meta.as_of).metrics(metrics);
     let listed = sessions.iter().map(|session| AnchorSession {
         session: Session::new(session.session_id.as_str(), &session.session),
         metrics: Figures { metrics: &metrics, values: room_values(&session.rows) },

@@ -140,7 +140,6 @@ pub(crate) async fn compare(
     Parameters(parameters): Parameters<CompareParameters>,
 ) -> Result<Response, Failure> {
     let selection = Selection::of(given("metrics", &parameters.metrics))?;
-    let metrics = &selection.room;
     let breakdowns = given("breakdowns", &parameters.breakdowns);
     let breakdowns = breakdowns.several(&Breakdown::PUBLIC, Breakdown::name)?.unwrap_or_default();
     let aligns = ["start", "clock"];
@@ -169,17 +168,20 @@ pub(crate) async fn compare(
     let points = sides.iter().map(|side| count(&side.span, Window::Minute)).fold(0, u64::saturating_add);
     check_points(points, "compare fewer sessions, or take an earlier `at`")?;
 
+    // Before what is usual is read: it must not be older than what the client has seen either.
+    let (complete, is_behind) = query.positions(&call).await?;
+    let first = &readings[0];
+    let others = query.others(&ids[0], &first.rows.session, at_ms, first.cut.clock).await?;
+    let meta = meta(&query, &call, &readings, Beside { others: &others, complete: &complete, is_behind });
+
+    let selection = query.in_force(meta.as_of).selection(selection);
+    let metrics = &selection.room;
     let is_told = |metric: Metric| at_ms.is_none() || is_told_at(metric);
     let shown: Vec<Shown<'_>> = sides.iter().map(|side| Shown::new(metrics, &side.values, is_told)).collect();
     let splits = Split::of(&sides, &breakdowns, &selection.keyed, is_told);
     check_keys(&splits)?;
     let trended: Vec<Metric> = metrics.iter().copied().filter(|metric| metric.has_trend()).collect();
-    // Before what is usual is read: it must not be older than what the client has seen either.
-    let (complete, is_behind) = query.positions(&call).await?;
-    let first = &readings[0];
-    let others = query.others(&ids[0], &first.rows.session, at_ms, first.cut.clock).await?;
     let usual = others.usual(&shown[0], at_ms);
-    let meta = meta(&query, &call, &readings, Beside { others: &others, complete: &complete, is_behind });
     let rest = shown.iter().zip(marks(&shown)).zip(splits);
     let answer = Comparison {
         align,

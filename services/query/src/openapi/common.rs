@@ -32,7 +32,7 @@ pub(super) fn complete(document: &mut Value) {
 
 fn complete_operation(path: &str, operation: &mut Value) {
     let is_public = described::is_public(path);
-    let is_operators = matches!(path, described::REPAIRS | described::VERDICTS | described::shield::PATH);
+    let is_operators = described::is_operators(path);
     let is_read = described::is_read(path) && !is_public;
     let is_plain_read = is_read && !matches!(path, described::STREAM | described::STREAMS);
     operation["security"] = match is_public {
@@ -157,7 +157,7 @@ fn complete_response(path: &str, status: &str, response: &mut Value) {
         _ if status == "422" => &["Idempotency-Replayed"],
         described::EVENTS => &["Tandem-Token"],
         described::STREAM | described::STREAMS => &[],
-        described::REPAIRS | described::VERDICTS | described::shield::PATH => &[],
+        _ if described::is_operators(path) => &[],
         _ if described::is_public(path) => &[],
         described::EXPORT => &EXPORT_HEADERS,
         _ => &["Tandem-Token", "Tandem-Chain", "ETag"],

@@ -172,6 +172,10 @@ pub(super) fn answer(path: &str) -> Option<Value> {
         described::EVENTS => json!({"accepted": 3, "beats": 0, "malformed": 0, "meta": {"token": TOKEN}}),
         described::REPAIRS => json!({"chain": "b", "partitions": [2]}),
         described::VERDICTS => json!({"partition": 2, "offset": 53_712, "ruling": "release", "at": 54_001}),
+        described::definitions::PATH => {
+            json!({"metric": "aov_fen", "version": 2, "formula": "(gmv_fen-refund_fen)/orders",
+            "from": 1_732_190_520_000_u64, "partition": 0, "at": 54_002})
+        }
         described::shield::PATH => json!({
             "request_id": "5f1c09a3b2d4e677-1042", "at_ms": 1_732_190_412_345_u64, "address": "192.0.2.7",
             "caller": "nobody", "method": "GET", "path": "/v1/.env", "action": "deny", "would_be": "deny",

@@ -7,8 +7,14 @@ use tandem_storage::faulty::Fault;
 use crate::world::World;
 
 /// A node whose row store takes 40 ms for each call.
+/// How often it was looked for progress and rows, beside the time before the test.
+fn looks(world: &World) -> (u64, u64) {
+    (world.plans.rows.calls("progress") - 1, world.plans.rows.calls("session"))
+}
+
 async fn slow() -> World {
     let world = World::with_session().await;
+    world.warm().await;
     world.plans.rows.add(Fault::slow(Duration::from_millis(40)));
     world
 }
@@ -20,7 +26,7 @@ async fn once_the_time_has_passed_no_further_look_into_a_store_is_begun() {
     let begin = tokio::time::Instant::now();
     world.ok(path).await;
     assert_eq!(begin.elapsed(), Duration::from_millis(80), "progress, then rows");
-    assert_eq!((world.plans.rows.calls("progress"), world.plans.rows.calls("session")), (1, 1));
+    assert_eq!(looks(&world), (1, 1));
 
     let world = slow().await;
     let begin = tokio::time::Instant::now();
@@ -29,7 +35,7 @@ async fn once_the_time_has_passed_no_further_look_into_a_store_is_begun() {
     assert_eq!((answer.status, answer.problem().as_str()), (504, "deadline-passed"));
     assert_eq!(answer.header("tandem-chain"), "a");
     tokio::time::sleep(Duration::from_secs(1)).await;
-    assert_eq!((world.plans.rows.calls("progress"), world.plans.rows.calls("session")), (1, 0));
+    assert_eq!(looks(&world), (1, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -37,7 +43,7 @@ async fn what_comes_too_late_is_not_begun_and_enough_time_changes_nothing() {
     let world = slow().await;
     let answer = world.get_with("/v1/sessions/s1/trend", &[("tandem-timeout-ms", "0")]).await;
     assert_eq!(answer.status, 504);
-    assert_eq!(world.plans.rows.calls("progress"), 0);
+    assert_eq!(looks(&world), (0, 0));
     for enough in ["81", "600000", "18446744073709551615", "soon", ""] {
         let answer = world.get_with("/v1/sessions/s1/trend", &[("tandem-timeout-ms", enough)]).await;
         assert_eq!(answer.status, 200, "{enough}: {answer:?}");

@@ -47,6 +47,7 @@ async fn a_hot_store_that_hangs_costs_one_read_and_not_every_one() {
 #[tokio::test(start_paused = true)]
 async fn a_row_store_that_hangs_does_not_hold_up_what_the_hot_store_can_answer() {
     let world = World::with_session().await;
+    world.warm().await;
     world.plans.rows.add(hang());
     let reads = world.plans.rows.calls("session");
     assert_eq!(degraded(&world.ok(REPORT).await), &json!([]));

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::world::{BEGIN, BEGIN_MS, World};
 
 /// What is described and answered elsewhere, or has no parameters.
-const ELSEWHERE: [&str; 11] = [
+const ELSEWHERE: [&str; 12] = [
     // Is no JSON: see `exports.rs`.
     "/v1/export/{table}",
     "/v1/sessions/{id}/stream",
@@ -15,6 +15,7 @@ const ELSEWHERE: [&str; 11] = [
     "/v1/events",
     "/v1/repairs",
     "/v1/verdicts",
+    "/v1/definitions",
     "/v1/shield/verdicts/{request_id}",
     "/v1/status",
     "/v1/openapi.json",

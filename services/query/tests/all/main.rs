@@ -9,6 +9,7 @@ mod comparing;
 mod consistency;
 mod copies;
 mod deadlines;
+mod definitions;
 mod degraded;
 mod described;
 mod difference;

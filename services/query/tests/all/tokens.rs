@@ -210,6 +210,7 @@ async fn the_hot_store_may_be_behind_or_empty() {
 #[tokio::test]
 async fn one_store_is_enough_and_none_is_an_answer_too() {
     let world = World::with_session().await;
+    world.warm().await;
     world.plans.rows.add(Fault::unavailable());
     assert_eq!(world.ok(REPORT).await["metrics"]["views"], 4);
     let trend = world.get("/v1/sessions/s1/trend").await;

@@ -161,6 +161,11 @@ impl World {
         world
     }
 
+    /// The node has been asked before: it knows by which definitions it computes.
+    pub(crate) async fn warm(&self) {
+        self.ok("/v1/catalog/metrics").await;
+    }
+
     /// Appends a line to the partition of `key`.
     pub(crate) async fn append(&mut self, key: &str, line: &str) {
         let record = Record::line(line.to_owned().into());
