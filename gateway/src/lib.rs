@@ -20,6 +20,7 @@ mod conditional;
 mod config;
 mod cors;
 mod counters;
+mod definitions;
 mod events;
 mod header_limits;
 mod headers;

@@ -19,7 +19,7 @@ use tower::{BoxError, Service};
 use crate::answer::{Answer, problem, see_other, with_body};
 use crate::auth::is_public;
 use crate::stack::Shared;
-use crate::{conditional, events, health, repairs, shield, status, streams, verdicts};
+use crate::{conditional, definitions, events, health, repairs, shield, status, streams, verdicts};
 
 /// For crawlers that ask before they come: the page of documentation is for everybody, figures are nobody's to collect.
 const ROBOTS: &[u8] = b"User-agent: *\nAllow: /v1/docs\nDisallow: /\n";
@@ -65,7 +65,8 @@ where
         "/v1/events" if request.method() == Method::POST => events::post(shared, request).await,
         "/v1/repairs" if request.method() == Method::POST => repairs::post(shared, request).await,
         "/v1/verdicts" if request.method() == Method::POST => verdicts::post(shared, request).await,
-        "/v1/events" | "/v1/repairs" | "/v1/verdicts" => not_allowed("POST"),
+        "/v1/definitions" if request.method() == Method::POST => definitions::post(shared, request).await,
+        "/v1/events" | "/v1/repairs" | "/v1/verdicts" | "/v1/definitions" => not_allowed("POST"),
         "/" | "/robots.txt" | "/healthz" | "/readyz" | "/v1/status" if !is_read => not_allowed("GET, HEAD"),
         "/" => see_other("/v1/docs"),
         "/robots.txt" => with_body(StatusCode::OK, "text/plain; charset=utf-8", Bytes::from_static(ROBOTS)),

@@ -138,7 +138,7 @@ async fn a_tenants_key_does_what_it_may_and_no_more() {
     assert!(scopes.lock().is_empty(), "no chain hears of it");
     assert_eq!(world.send(with_key(Method::GET, "/v1/openapi.json", &writer)).await.status(), 200);
     let order = json!({"chain": "b", "partition": 1, "reason": "x"}).to_string();
-    for path in ["/v1/repairs", "/v1/verdicts"] {
+    for path in ["/v1/repairs", "/v1/verdicts", "/v1/definitions"] {
         assert_eq!(post(path, &reader, &order).await.status(), 403);
     }
     let mut named = with_key(Method::GET, "/v1/sessions", &reader);

@@ -14,7 +14,7 @@ pub(crate) fn of(method: &Method, path: &str) -> Option<RouteClass> {
             RouteClass::Page
         }
         "/v1/events" if *method == Method::POST => RouteClass::Write,
-        "/v1/repairs" | "/v1/verdicts" if *method == Method::POST => RouteClass::Operate,
+        "/v1/repairs" | "/v1/verdicts" | "/v1/definitions" if *method == Method::POST => RouteClass::Operate,
         "/v1/rows" | "/v1/partitions" | "/v1/deadletters" => RouteClass::Operate,
         "/v1/stream" if is_read => RouteClass::Stream,
         _ if !is_read => RouteClass::Read,
@@ -61,6 +61,7 @@ mod tests {
             (&get, "/v1/events", Some(Read)),
             (&post, "/v1/repairs", Some(Operate)),
             (&post, "/v1/verdicts", Some(Operate)),
+            (&post, "/v1/definitions", Some(Operate)),
             (&get, "/v1/rows", Some(Operate)),
             (&get, "/v1/log/3", Some(Operate)),
             (&get, "/v1/log/3/x", Some(Read)),

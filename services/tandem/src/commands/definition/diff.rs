@@ -1,4 +1,4 @@
-//! `tandem definition`: what another definition of a metric would change, and for whom.
+//! `tandem definition diff`: what another definition of a metric would change, and for whom.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -14,21 +14,9 @@ use crate::terminal::{counted, say};
 /// How many sessions are read at a time.
 const PAGE: usize = 500;
 
-/// What `tandem definition` takes.
+/// Which definition, and for which sessions.
 #[derive(Debug, clap::Args)]
-pub struct Args {
-    #[command(subcommand)]
-    action: Action,
-}
-
-#[derive(Debug, clap::Subcommand)]
-enum Action {
-    /// Show the definition in force and another one side by side, session by session
-    Diff(DiffArgs),
-}
-
-#[derive(Debug, clap::Args)]
-struct DiffArgs {
+pub(super) struct Args {
     /// The metric: one that is computed when read (`GET /v1/catalog/metrics` lists them)
     metric: String,
     /// How it would be defined, from stored metrics
@@ -95,8 +83,7 @@ struct Session {
 /// # Errors
 ///
 /// When the server can't be asked, or refuses: a formula that can't define the metric, say.
-pub async fn run(args: Args) -> Result<(), Failure> {
-    let Action::Diff(args) = args.action;
+pub(super) async fn run(args: Args) -> Result<(), Failure> {
     let client = args.connection.client()?;
     let mut rows = Vec::new();
     let mut cursor = None;
@@ -125,7 +112,7 @@ pub async fn run(args: Args) -> Result<(), Failure> {
     }
 }
 
-async fn page(client: &Client, args: &DiffArgs, cursor: Option<&str>) -> Result<Page, Failure> {
+async fn page(client: &Client, args: &Args, cursor: Option<&str>) -> Result<Page, Failure> {
     let path = format!("/v1/catalog/difference?limit={PAGE}&");
     let begin = path.len();
     let mut query = form_urlencoded::Serializer::for_suffix(path, begin);
