@@ -36,6 +36,7 @@ use tandem_tests::{api, program};
 mod boards;
 mod contract;
 mod cors;
+mod definitions;
 mod demo;
 mod described;
 mod drills;
