@@ -243,6 +243,27 @@ def listed(found):
     return ranked
 
 
+# How far back it is looked for how long somebody has been in the list.
+PERIODS_MAX = 10
+
+
+def in_a_row(db, board, period, start, edition, where, zone, ids):
+    """For how many periods in a row each of these is listed, the one that begins at `start` included."""
+    periods = dict.fromkeys(ids, 1)
+    unbroken = set(ids)
+    for _ in range(1, PERIODS_MAX):
+        end = start
+        start = start_of(period, start - 1, zone)[0]
+        # What is not closed yet counts as it stands.
+        moment = edition if edition < end + 600_000 else end
+        unbroken &= {key for key, score in scores(db, board, period, start, end, moment, where, zone).items() if score}
+        if not unbroken:
+            break
+        for key in unbroken:
+            periods[key] += 1
+    return periods
+
+
 def condition(chosen):
     terms = ["true"]
     for name, value in chosen.items():
@@ -284,7 +305,7 @@ def check(file, url, key, most, ahead):
         del found["meta"]
         return found
 
-    answers = rows = 0
+    answers = rows = streaks = 0
     for period in ("hour", "day", "week", "month"):
         starts = spread(sorted({start_of(period, moment, zone)[0] for moment in moments}), int(most))
         filtered = set(spread(starts, max(1, min(3, int(most) // 6))))
@@ -310,9 +331,15 @@ def check(file, url, key, most, ahead):
                 expected = [(rank, before.get(key), key, float(score)) for rank, key, score in found]
                 got = [(row["rank"], row["previous_rank"] if looks_back else None, row["subject"]["id"], float(row["score"]))
                        for row in answer["rows"]]
+                if looks_back and chosen in ({}, narrow[0]):
+                    ids = [row["subject"]["id"] for row in answer["rows"]]
+                    told = {row["subject"]["id"]: row["listed_periods"] for row in answer["rows"]}
+                    counted = in_a_row(db, board, period, start, edition["at"], where, zone, ids)
+                    assert told == counted, f"{path}\nserver {told}\nSQL    {counted}"
+                    streaks += sum(1 for periods in counted.values() if periods > 1)
                 assert got == expected[:1000] and answer["listed"] == len(expected), f"{path}\nserver {got[:5]}\nSQL    {expected[:5]}"
                 answers, rows = answers + 1, rows + len(got)
-    print(f"{answers} answers of {len(BOARDS)} boards with {rows} rows are as SQL says, on both chains")
+    print(f"{answers} answers of {len(BOARDS)} boards with {rows} rows are as SQL says, on both chains; {streaks} are listed for longer")
 
 
 if __name__ == "__main__":

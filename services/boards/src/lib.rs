@@ -18,6 +18,7 @@ mod facts;
 mod filter;
 mod fraction;
 mod gather;
+mod listed;
 mod moved;
 mod score;
 mod standing;
@@ -27,6 +28,7 @@ mod symbols;
 pub use facts::{Facts, Past, Replaced, View};
 pub use filter::{FanTier, Filter};
 pub use fraction::Fraction;
+pub use listed::Listed;
 pub use moved::Moved;
 pub use standing::{Own, Place, Standing, Subject};
 

@@ -81,10 +81,7 @@ impl View<'_> {
         let basis = filter.ready(facts).map(|filter| basis(self, board, when, &filter, &mut pairs));
         let mut entries: Vec<(Symbol, Fraction)> = Vec::new();
         if let Some(basis) = &basis {
-            entries.extend(basis.subjects().filter_map(|subject| {
-                let score = basis.score(board, subject, &pairs).filter(|score| !score.is_zero())?;
-                Some((subject, score))
-            }));
+            entries.extend(basis.listed(board, &pairs));
         }
         let entries = sorted(entries, &facts.ranks(board.subject, &pairs));
         let mut places = Vec::new();
@@ -141,7 +138,7 @@ impl Facts {
     }
 
     /// The names of subjects that have one.
-    fn names(&self, subject: boards::Subject) -> &Symbols {
+    pub(crate) fn names(&self, subject: boards::Subject) -> &Symbols {
         match subject {
             boards::Subject::Anchor => &self.anchors,
             boards::Subject::Session => &self.sessions,

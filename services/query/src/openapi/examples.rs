@@ -224,14 +224,14 @@ pub(super) fn answer(path: &str) -> Option<Value> {
         }),
         "/v1/rankings/{board}" => ranking(json!({
             "listed": 1_204,
-            "rows": [{"rank": 1, "previous_rank": 3, "subject": {"id": "s-20241121-0001", "name": "Winter coats"},
+            "rows": [{"rank": 1, "previous_rank": 3, "listed_periods": 4, "subject": {"id": "s-20241121-0001", "name": "Winter coats"},
                 "score": 990_000, "parts": {"gmv_fen": 990_000}}],
             "next_cursor": "cjEuMTczMjE5MDQwNTAwMC4x",
             "moved_count": null,
             "moved": null,
         })),
         "/v1/rankings/{board}/subjects/{id}" => ranking(json!({
-            "listed": true, "of": 1_204, "rank": 17, "previous_rank": null,
+            "listed": true, "of": 1_204, "rank": 17, "previous_rank": null, "listed_periods": 1,
             "subject": {"id": "s-20241121-0001", "name": "Winter coats"}, "score": 990_000,
             "parts": {"gmv_fen": 990_000}, "percentile": 0.986_710_963, "to_next": 1_200.0, "moved": null,
         })),

@@ -105,6 +105,7 @@ impl Rankings {
             for cut in [Some(cut), cut.before(self.calendar())].into_iter().flatten() {
                 gathered.standing(Asked { board, cut, filter: filter.clone(), heard: None });
             }
+            gathered.listed_periods(board, &filter, cut, &[], self.calendar());
             drop(gathered);
             tokio::task::yield_now().await;
         }

@@ -150,6 +150,9 @@ pub(crate) struct RankingRow {
     /// The rank in the closed edition of the period before; `null` if not listed there.
     #[schema(required)]
     previous_rank: Option<u64>,
+    /// For how many periods in a row it has been listed, this one included; 10 stands for more, too.
+    #[schema(minimum = 1, maximum = 10)]
+    listed_periods: u32,
     subject: RankedSubject,
     /// A fraction where it is a rate or a growth, not per cent.
     #[schema(value_type = f64)]
@@ -188,6 +191,9 @@ pub(crate) struct Standing<'a> {
     /// The rank in the closed edition of the period before; `null` if not listed there.
     #[schema(required)]
     pub(super) previous_rank: Option<u64>,
+    /// For how many periods in a row it has been listed, this one included; 10 stands for more, too.
+    #[schema(required, minimum = 1, maximum = 10)]
+    pub(super) listed_periods: Option<u32>,
     pub(super) subject: RankedSubject,
     #[schema(required, value_type = Option<f64>)]
     pub(super) score: Option<Score>,
@@ -231,10 +237,11 @@ impl Serialize for Parts {
 }
 
 impl RankingRow {
-    pub(super) fn new(place: Place, previous_rank: Option<u64>) -> Self {
+    pub(super) fn new(place: Place, previous_rank: Option<u64>, listed_periods: u32) -> Self {
         Self {
             rank: place.rank,
             previous_rank,
+            listed_periods,
             subject: place.subject.into(),
             score: Score(place.score),
             parts: Parts(place.parts),

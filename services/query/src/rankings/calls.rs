@@ -8,7 +8,7 @@ use axum::response::Response;
 use http::StatusCode;
 use http::request::Parts as RequestParts;
 use serde::Deserialize;
-use tandem_boards::{FanTier, Filter, Moved, Standing as Worked};
+use tandem_boards::{FanTier, Filter, Moved, Place, Standing as Worked};
 use tandem_model::calendar::Period;
 use tandem_model::catalogue::{BOARDS, Board};
 use tandem_model::problem::Problem;
@@ -166,16 +166,16 @@ pub(crate) async fn ranking(
     wanted.foresee(&query, board);
     let mut look = wanted.look(&query, &call, edition).await?;
     let Stands { standing, before, moved } = look.standings(&query, board, &wanted.filter).await?;
+    let places = standing.rows(&look.gathered.facts, from, limit);
+    let ids: Vec<&str> = places.iter().map(|place| place.subject.id.as_str()).collect();
+    let listed_periods = look.listed_periods(&query, board, &wanted.filter, &ids);
     let Look { gathered, cut, .. } = &look;
     let facts = &gathered.facts;
-    let rows: Vec<_> = standing
-        .rows(facts, from, limit)
-        .into_iter()
-        .map(|place| {
-            let previous = before.as_ref().and_then(|before| before.rank(facts, &place.subject.id));
-            RankingRow::new(place, previous)
-        })
-        .collect();
+    let row = |(place, listed_periods): (Place, u32)| {
+        let previous = before.as_ref().and_then(|before| before.rank(facts, &place.subject.id));
+        RankingRow::new(place, previous, listed_periods)
+    };
+    let rows: Vec<_> = places.into_iter().zip(listed_periods).map(row).collect();
     let next = from + rows.len();
     let meta = look.meta(&query, &call);
     let answer = Ranking {
@@ -221,8 +221,10 @@ pub(crate) async fn subject(
     wanted.foresee(&query, board);
     let mut look = wanted.look(&query, &call, wanted.edition).await?;
     let Stands { standing, before, moved } = look.standings(&query, board, &wanted.filter).await?;
+    let own = standing.own(&look.gathered.facts, &id);
+    let listed_periods =
+        own.place.is_some().then(|| look.listed_periods(&query, board, &wanted.filter, &[&id])[0]);
     let Look { gathered, cut, .. } = &look;
-    let own = standing.own(&gathered.facts, &id);
     let meta = look.meta(&query, &call);
     let (rank, subject, score, parts) = match own.place {
         Some(place) => {
@@ -240,6 +242,7 @@ pub(crate) async fn subject(
         of: standing.listed(),
         rank,
         previous_rank: before.and_then(|before| before.rank(&gathered.facts, &id)),
+        listed_periods,
         subject,
         score,
         parts,
@@ -383,6 +386,17 @@ impl Look<'_> {
         }
         cut.edition = corrected;
         Ok(Stands { standing, before, moved })
+    }
+
+    /// For how many periods in a row each of these has been listed.
+    fn listed_periods(
+        &mut self,
+        query: &Query,
+        board: &'static Board,
+        filter: &Filter,
+        ids: &[&str],
+    ) -> Vec<u32> {
+        self.gathered.listed_periods(board, filter, self.cut, ids, query.rankings.calendar())
     }
 
     fn meta(&self, query: &Query, call: &Call) -> Meta {

@@ -82,9 +82,13 @@ impl Cut {
 
     /// The closed edition of the period before, if there was one by then.
     pub(crate) fn before(&self, calendar: &Calendar) -> Option<Self> {
+        self.period_before(calendar).filter(Self::is_closed)
+    }
+
+    /// The period before as it was by then: for its first ten minutes not closed yet.
+    pub(super) fn period_before(&self, calendar: &Calendar) -> Option<Self> {
         let moment = Moment { at: self.edition.at, slot: self.slot, is_past: self.is_past };
-        let before = Self::new(calendar, self.period, self.from.checked_sub(1)?, moment);
-        before.is_closed().then_some(before)
+        Some(Self::new(calendar, self.period, self.from.checked_sub(1)?, moment))
     }
 }
 

@@ -7,8 +7,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tandem_boards::{Facts, Standing};
+use tandem_boards::{Facts, Filter, Listed, Standing};
 use tandem_model::calendar::{Calendar, Span};
+use tandem_model::catalogue::Board;
 use tandem_model::problem::Problem;
 use tandem_model::time::MINUTE_MS;
 use tandem_model::{Breakdown, Cut as Prefix, EditionPart, PartitionId, SessionId, Step, Table};
@@ -22,7 +23,7 @@ use super::ahead::Ahead;
 use super::corrections::Corrections;
 use super::edition::Cut;
 use super::past::Pasts;
-use super::standings::{Asked, Standings};
+use super::standings::{Asked, Lists, Standings};
 use crate::answer::Failure;
 
 /// Sessions whose rows are read at once.
@@ -33,6 +34,8 @@ const PAGE: usize = 1_000;
 pub(super) const PARTS: usize = 60;
 /// Farther behind than this, whole minutes come first.
 const FAR_MS: u64 = 2 * MINUTE_MS;
+/// How far back it is looked for how long somebody has been in the list, in periods.
+pub(super) const LISTED_PERIODS_MAX: u32 = 10;
 /// How long an answer waits for the rows of an edition.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -50,6 +53,7 @@ pub(crate) struct Gathered {
     pub(super) cuts: Vec<CutOf>,
     phase: Phase,
     pub(super) standings: Standings,
+    lists: Lists,
     pub(super) pasts: Pasts,
     pub(super) corrections: Corrections,
     /// Of each partition the last repair that had ended when its rows were read.
@@ -160,6 +164,7 @@ impl Gathered {
             cuts: Vec::new(),
             phase: Phase::Nothing,
             standings: Standings::default(),
+            lists: Lists::default(),
             pasts: Pasts::default(),
             corrections: Corrections::default(),
             repaired: Vec::new(),
@@ -260,6 +265,44 @@ impl Gathered {
             let view = facts.at(slot, past).with(then);
             at_length(|| view.standing(asked.board, period, from, asked.cut.moment(), &asked.filter))
         })
+    }
+}
+
+impl Gathered {
+    /// Whom a board lists in an edition.
+    fn listed(&mut self, asked: Asked) -> Arc<Listed> {
+        let Self { facts, lists, pasts, .. } = self;
+        lists.get_or(asked, |asked| {
+            let Cut { period, from, slot, is_past, .. } = asked.cut;
+            let view = facts.at(slot, is_past.then(|| pasts.get(slot)).flatten());
+            at_length(|| view.listed(asked.board, period, from, asked.cut.moment(), &asked.filter))
+        })
+    }
+
+    /// For how many periods in a row each of these, who are listed in the edition `cut`, has been listed, that
+    /// one included; [`LISTED_PERIODS_MAX`] stands for more, too. Of nobody, it only sees to it that the period
+    /// before is at hand.
+    pub(super) fn listed_periods(
+        &mut self,
+        board: &'static Board,
+        filter: &Filter,
+        mut cut: Cut,
+        ids: &[&str],
+        calendar: &Calendar,
+    ) -> Vec<u32> {
+        let mut periods = vec![1; ids.len()];
+        let mut unbroken: Vec<usize> = (0..ids.len()).collect();
+        for _ in 1..LISTED_PERIODS_MAX {
+            let Some(before) = cut.period_before(calendar) else { break };
+            cut = before;
+            let listed = self.listed(Asked { board, cut, filter: filter.clone(), heard: None });
+            unbroken.retain(|index| listed.holds(&self.facts, ids[*index]));
+            unbroken.iter().for_each(|index| periods[*index] += 1);
+            if unbroken.is_empty() {
+                break;
+            }
+        }
+        periods
     }
 }
 

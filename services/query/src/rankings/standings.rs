@@ -4,7 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use tandem_boards::{Filter, Standing};
+use tandem_boards::{Filter, Listed, Standing};
 use tandem_model::catalogue::Board;
 
 use super::edition::Cut;
@@ -32,6 +32,44 @@ pub(super) struct Standings {
     listed: usize,
 }
 
+/// How many bytes the lists of earlier periods take together.
+const LISTS_BYTES_MAX: usize = 64 << 20;
+
+/// Whom boards listed in earlier periods, by what was asked: without the order, for who asks how long somebody
+/// has been there.
+#[derive(Default)]
+pub(super) struct Lists {
+    known: HashMap<Key, Arc<Listed>>,
+    /// The oldest first.
+    order: VecDeque<Key>,
+    bytes: usize,
+}
+
+impl Lists {
+    pub(super) fn get_or(&mut self, asked: Asked, work_out: impl FnOnce(&Asked) -> Listed) -> Arc<Listed> {
+        let key = asked.key();
+        if let Some(known) = self.known.get(&key) {
+            return Arc::clone(known);
+        }
+        let listed = Arc::new(work_out(&asked));
+        self.bytes += listed.size_bytes();
+        self.order.push_back(key.clone());
+        self.known.insert(key, Arc::clone(&listed));
+        while self.bytes > LISTS_BYTES_MAX && self.order.len() > 1 {
+            let Some(oldest) = self.order.pop_front() else { break };
+            self.bytes -= self.known.remove(&oldest).map_or(0, |gone| gone.size_bytes());
+        }
+        listed
+    }
+}
+
+impl Asked {
+    fn key(&self) -> Key {
+        let Self { board, cut, filter, heard } = self;
+        (board.id, cut.period.name(), cut.from, cut.slot, cut.moment(), *heard, filter.clone())
+    }
+}
+
 /// What tells standings apart: board, period and its start, the slot and moment of the edition, as of which
 /// slot it was known, filter.
 type Key = (&'static str, &'static str, u64, u64, u64, Option<u64>, Filter);
@@ -42,8 +80,7 @@ impl Standings {
         asked: Asked,
         work_out: impl FnOnce(&Asked) -> Standing,
     ) -> Arc<Standing> {
-        let Asked { board, cut, filter, heard } = &asked;
-        let key = (board.id, cut.period.name(), cut.from, cut.slot, cut.moment(), *heard, filter.clone());
+        let key = asked.key();
         if let Some(known) = self.known.get(&key) {
             return Arc::clone(known);
         }

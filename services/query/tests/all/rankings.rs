@@ -346,3 +346,49 @@ async fn boards_that_people_look_at_are_ready_at_the_cut() {
     assert_eq!(answer["edition"]["at"], BEGIN_MS + 65_000);
     assert_eq!(ranked(&answer)[0], row(1, "s1", 10_500));
 }
+
+#[tokio::test]
+async fn how_long_somebody_has_been_in_the_list_counts_periods_in_a_row() {
+    let mut world = world().await;
+    let hours = 12;
+    for number in 1..=hours {
+        let hour = HOUR + number * HOUR_MS;
+        world.beat(hour / 1_000 + 1).await;
+        order(&mut world, "s1", hour + 2_000, 10).await;
+        // Not in the fourth hour before the last.
+        if number != hours - 4 {
+            order(&mut world, "s2", hour + 3_000, 20).await;
+        }
+        if number == hours {
+            order(&mut world, "s4", hour + 4_000, 30).await;
+        }
+        world.beat(hour / 1_000 + 30).await;
+        world.flush().await;
+    }
+    let last = HOUR + hours * HOUR_MS;
+    let told = async |world: &World, board: &str, at: u64| {
+        let answer = world.ok(&format!("/v1/rankings/{board}?period=hour&at={at}")).await;
+        let mut told = Vec::new();
+        for row in answer["rows"].as_array().expect("rows") {
+            let id = row["subject"]["id"].as_str().expect("an id").to_owned();
+            let path = format!("/v1/rankings/{board}/subjects/{id}?period=hour&at={at}");
+            assert_eq!(world.ok(&path).await["listed_periods"], row["listed_periods"], "{path}");
+            told.push((id, row["listed_periods"].as_u64().expect("periods")));
+        }
+        told
+    };
+    let one = |id: &str, periods| (id.to_owned(), periods);
+    // The period before is not closed yet and counts all the same; ten stands for more.
+    let expected = [one("s4", 1), one("s2", 4), one("s1", 10)];
+    assert_eq!(told(&world, "session.gmv", last).await, expected);
+    world.beat(last / 1_000 + 660).await;
+    world.flush().await;
+    assert_eq!(told(&world, "session.gmv", last).await, expected);
+    assert_eq!(told(&world, "session.gmv", last - HOUR_MS).await, [one("s2", 3), one("s1", 10)]);
+    assert_eq!(told(&world, "session.gmv", HOUR).await, [one("s2", 1), one("s3", 1), one("s1", 1)]);
+    assert_eq!(told(&world, "region.preference", HOUR).await, []);
+    let anchors = [one("a-s4", 1), one("a-s2", 4), one("a-s1", 10)];
+    assert_eq!(told(&world, "anchor.gmv", last).await, anchors);
+    let nobody = world.ok(&format!("/v1/rankings/session.gmv/subjects/s3?period=hour&at={last}")).await;
+    assert_eq!(nobody["listed_periods"], Value::Null);
+}
