@@ -33,6 +33,13 @@ use serde::Serialize;
 use crate::failure::Failure;
 use crate::terminal::say;
 
+/// Of a query node that stands beside the measurement.
+const NODE_LIMITS: tandem_gateway::PortLimits = tandem_gateway::PortLimits {
+    connections_max: 256,
+    header_timeout: std::time::Duration::from_secs(60),
+    drain: std::time::Duration::from_secs(1),
+};
+
 /// What to measure.
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]

@@ -9,7 +9,7 @@ use anyhow::{Context, ensure};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use serde::Serialize;
-use tandem_gateway::{PortLimits, serve_http};
+use tandem_gateway::serve_http;
 use tandem_ingest::{Ingest, Post, metronome, wall_ms};
 use tandem_model::partition::partition_of;
 use tandem_model::route::Chain;
@@ -24,6 +24,7 @@ use tokio::task::JoinHandle;
 use super::site::Site;
 use super::traffic::Live;
 use crate::client::{Client, ServerUrl};
+use crate::commands::bench::NODE_LIMITS;
 use crate::commands::bench::latency::{Latencies, Percentiles};
 
 /// Clients that ask at once where a rate is measured; `redis-benchmark` is given as many.
@@ -34,11 +35,6 @@ const BODIES_PER_S: u64 = 20;
 const ASKED_MAX: u32 = 100;
 /// The session that is looked at.
 const PROBED: &str = "bench-visible";
-const LIMITS: PortLimits = PortLimits {
-    connections_max: 256,
-    header_timeout: Duration::from_secs(60),
-    drain: Duration::from_secs(1),
-};
 
 /// A query node that serves.
 pub(super) struct Node {
@@ -75,7 +71,7 @@ impl Node {
         let router = tandem_query::router(Query::new(Chain::A, site.reader.clone(), stores));
         let (stop, mut stopped) = watch::channel(false);
         let until = async move { _ = stopped.wait_for(|stop| *stop).await };
-        let serving = tokio::spawn(async move { _ = serve_http(router, LIMITS, listener, until).await });
+        let serving = tokio::spawn(async move { _ = serve_http(router, NODE_LIMITS, listener, until).await });
         Ok(Self { client: Client::new(ServerUrl::at(address), None), stop, serving })
     }
 

@@ -6,6 +6,7 @@
 
 mod plot;
 mod redis;
+mod served;
 mod world;
 
 use std::path::PathBuf;
@@ -77,6 +78,8 @@ struct Scale {
     /// The top hundred of a board, and somebody's own rank, percentile and distance; on a board that stands.
     top: Percentiles,
     own: Percentiles,
+    /// The same as users get them, through a gateway, on boards that list every subject.
+    served: served::Served,
     /// The same of a sorted set, over a socket.
     redis: Option<redis::Yardstick>,
     /// Our own rank in memory against that over a socket, at the median.
@@ -156,6 +159,7 @@ fn scale(subjects: u64, server: Option<&str>) -> anyhow::Result<Scale> {
     let gmv = gmv.ok_or_else(|| anyhow::anyhow!("there is no board of sessions' GMV"))?;
     ensure!(gmv.listed() as u64 == subjects, "only {} are listed", gmv.listed());
     let redis = redis::measure(server, &world, gmv)?;
+    let served = served::measure(&world, gmv)?;
     let own = own.percentiles().ok_or_else(|| anyhow::anyhow!("nobody asked"))?;
     Ok(Scale {
         subjects,
@@ -172,6 +176,7 @@ fn scale(subjects: u64, server: Option<&str>) -> anyhow::Result<Scale> {
         top: top.percentiles().ok_or_else(|| anyhow::anyhow!("nobody asked"))?,
         own_against_redis: redis.as_ref().map(|redis| own.p50_ms / redis.rank.p50_ms),
         own,
+        served,
         redis,
     })
 }
@@ -208,6 +213,9 @@ pub(super) fn table(report: &Report) -> Table {
     row("the slowest with all four", &|scale| format!("{:.1} ms", scale.combined_ms));
     row("top 100, p50 / p99", &|scale| waits(scale.top));
     row("own rank, p50 / p99", &|scale| waits(scale.own));
+    row("through the gateway: top 100", &|scale| waits(scale.served.top));
+    row("through the gateway: own rank", &|scale| waits(scale.served.own));
+    row("until a node has read all rows", &|scale| format!("{:.0} ms", scale.served.begin_ms));
     let redis = |of: fn(&redis::Yardstick) -> Percentiles| {
         move |scale: &Scale| scale.redis.as_ref().map_or_else(|| "–".to_owned(), |redis| waits(of(redis)))
     };

@@ -14,12 +14,14 @@ const BOTTOM: f64 = 50.0;
 /// A line: its name, its colour, its value in milliseconds.
 type Line = (&'static str, &'static str, fn(&Scale) -> Option<f64>);
 
-const LINES: [Line; 6] = [
+const LINES: [Line; 8] = [
     ("28 boards of a day", "#1b6ca8", |scale| Some(scale.edition_ms)),
     ("slowest board", "#4aa3df", |scale| Some(scale.slowest_ms)),
     ("change of 1 %", "#7a9e3a", |scale| Some(scale.change_ms)),
     ("top 100, p50", "#c2571a", |scale| Some(scale.top.p50_ms)),
     ("own rank, p50", "#8e3b8e", |scale| Some(scale.own.p50_ms)),
+    ("top 100 by gateway, p99", "#e0a030", |scale| Some(scale.served.top.p99_ms)),
+    ("own rank by gateway, p99", "#b04a4a", |scale| Some(scale.served.own.p99_ms)),
     ("Redis ZREVRANK, p50", "#888888", |scale| scale.redis.map(|redis| redis.rank.p50_ms)),
 ];
 

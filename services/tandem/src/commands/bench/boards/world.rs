@@ -7,7 +7,9 @@ use tandem_model::calendar::Span;
 use tandem_model::catalogue::boards::Subject;
 use tandem_model::catalogue::{Board, STORED};
 use tandem_model::row::Attributes;
-use tandem_model::{Breakdown, Calendar, Row, RowKey, Stored, Table, Values};
+use tandem_model::{
+    Breakdown, Calendar, Row, RowKey, SessionChange, SessionId, SessionRow, Stored, Table, Values,
+};
 
 /// An evening, in milliseconds.
 const MOMENT: u64 = 1_732_190_400_000;
@@ -49,6 +51,19 @@ impl World {
             self.facts.apply(&session(number), &rows);
         }
         (sessions, changed)
+    }
+
+    pub(super) fn subjects(&self) -> u64 {
+        self.subjects
+    }
+
+    /// A session as a chain writes it, one in `every` having sold more.
+    pub(super) fn session_change(&self, number: u64, every: u64) -> SessionChange {
+        let factor = if number.is_multiple_of(every) { 2 } else { 1 };
+        let session =
+            SessionRow { attributes: Some(attributes(number)), offset: number, ..SessionRow::default() };
+        let session_id = SessionId::new(&self::session(number)).expect("ids here are ids");
+        SessionChange { session_id, session: Some(session), rows: self.rows_of(number, factor) }
     }
 
     /// One filter, and all four.

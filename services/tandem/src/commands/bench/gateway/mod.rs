@@ -31,6 +31,9 @@ mod report;
 mod stand;
 mod stand_in;
 
+pub(super) use self::process::Cores;
+pub(super) use self::stand::{Caller, OPERATOR_KEY, gateway as start_gateway};
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -40,9 +43,8 @@ use anyhow::{Context, anyhow};
 
 use self::load::{Meter, Question, Version};
 use self::peers::Peer;
-use self::process::{Cores, Process};
+use self::process::Process;
 use self::report::{Case, Cell, Latency, Reports, Rounds};
-use self::stand::Caller;
 use crate::commands::bench::latency::Latencies;
 use crate::failure::Failure;
 use crate::terminal::remark;

@@ -22,7 +22,7 @@ const END_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Who runs where: what is measured on one core, everything else on the others. On a machine with
 /// one core they share it.
-pub(super) struct Cores {
+pub(in crate::commands::bench) struct Cores {
     measured: CpuSet,
     others: CpuSet,
     /// How many there are for what is not measured.
@@ -31,7 +31,7 @@ pub(super) struct Cores {
 
 impl Cores {
     /// Parts what this thread may use.
-    pub(super) fn part() -> anyhow::Result<Self> {
+    pub(in crate::commands::bench) fn part() -> anyhow::Result<Self> {
         let all = sched_getaffinity(None).context("the system does not tell its cores")?;
         let (mut measured, mut others) = (CpuSet::new(), all);
         let last = (0..CpuSet::MAX_CPU).rev().find(|core| all.is_set(*core)).context("no core")?;
@@ -68,7 +68,7 @@ pub(super) fn connections_max() -> usize {
 }
 
 /// A process and its children. Ended when it is dropped.
-pub(super) struct Process {
+pub(in crate::commands::bench) struct Process {
     child: Child,
     pids: Vec<u32>,
     /// Those that end with their standard input end with this.

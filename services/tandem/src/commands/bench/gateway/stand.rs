@@ -21,6 +21,8 @@ use super::peers::free_addresses;
 use super::process::{Cores, Process};
 use super::stand_in;
 
+/// The key of who may do everything.
+pub(in crate::commands::bench) const OPERATOR_KEY: &str = "bench-operator-key";
 /// The web page that calls, and where it is called from, as a proxy says it.
 const ORIGIN: &str = "https://live.example";
 const CALLER: &str = "203.0.113.7";
@@ -39,12 +41,12 @@ pub(super) fn stand_in(
 }
 
 /// Who asks: a key of a tenant, in its own words and as the file of keys has it.
-pub(super) struct Caller {
+pub(in crate::commands::bench) struct Caller {
     key: Key,
 }
 
 impl Caller {
-    pub(super) fn random() -> anyhow::Result<Self> {
+    pub(in crate::commands::bench) fn random() -> anyhow::Result<Self> {
         let mut random = [0; 40];
         getrandom::fill(&mut random).map_err(|error| anyhow!("no random numbers: {error}"))?;
         Ok(Self { key: Key::from_random(&random) })
@@ -80,15 +82,15 @@ const LIMITS: &str = "[[rules]]\nname = \"key\"\nkey = \"key\"\nrequests = 10000
     [[rules]]\nname = \"address\"\nkey = \"anonymous_address\"\nrequests = 1000\nwindow_s = 1\n";
 
 /// A gateway that serves.
-pub(super) struct Gateway {
-    pub(super) process: Process,
-    pub(super) address: SocketAddr,
+pub(in crate::commands::bench) struct Gateway {
+    pub(in crate::commands::bench) process: Process,
+    pub(in crate::commands::bench) address: SocketAddr,
     /// Connections to it are made by the system, and nobody ever answers.
     _kafka: TcpListener,
 }
 
 /// Starts a gateway in front of `chain`, with keys for `caller`.
-pub(super) fn gateway(
+pub(in crate::commands::bench) fn gateway(
     cores: &Cores,
     chain: SocketAddr,
     caller: &Caller,
@@ -122,7 +124,7 @@ pub(super) fn gateway(
     let arguments = [OsStr::new("gateway"), OsStr::new("--config"), config.as_os_str()];
     let log = path("gateway.log");
     let mut process =
-        Process::start(cores, true, program()?, &arguments, &[("TANDEM_KEY", "bench-operator-key")], &log)?;
+        Process::start(cores, true, program()?, &arguments, &[("TANDEM_KEY", OPERATOR_KEY)], &log)?;
     let address = process.said_address(&log)?;
     Ok(Gateway { process, address, _kafka: silent })
 }
