@@ -101,6 +101,10 @@ impl Gathered {
         }
     }
 
+    pub(crate) const fn size_bytes(&self) -> usize {
+        self.sums.capacity() * size_of::<u64>() + self.is_there.capacity()
+    }
+
     pub(crate) fn columns(&self) -> &[Stored] {
         &self.columns
     }

@@ -83,6 +83,17 @@ impl Listed {
 }
 
 impl Basis {
+    pub(crate) fn size_bytes(&self) -> usize {
+        match self {
+            Basis::One(gathered, _) => gathered.size_bytes(),
+            Basis::Two { last, before } => last.size_bytes() + before.size_bytes(),
+            Basis::Fans(fans) => fans.capacity() * size_of::<Option<[u64; 3]>>(),
+            Basis::Preference { pairs, regions, categories, .. } => {
+                pairs.size_bytes() + regions.size_bytes() + categories.size_bytes()
+            }
+        }
+    }
+
     /// Those who have a score that is not 0, in no particular order.
     pub(crate) fn listed<'a>(
         &'a self,

@@ -195,6 +195,15 @@ impl Standing {
         self.entries.len()
     }
 
+    /// About how many bytes it takes.
+    pub fn size_bytes(&self) -> usize {
+        size_of::<Self>()
+            + self.entries.capacity() * size_of::<(Symbol, Fraction)>()
+            + self.places.capacity() * size_of::<u32>()
+            + self.basis.as_ref().map_or(0, Basis::size_bytes)
+            + self.pairs.pairs.capacity() * 3 * size_of::<(Symbol, Symbol)>()
+    }
+
     /// The rows from place `from` on (0 is the first), at most `limit`. `facts` are those it was made of.
     pub fn rows(&self, facts: &Facts, from: usize, limit: usize) -> Vec<Place> {
         let end = from.saturating_add(limit).min(self.entries.len());

@@ -123,7 +123,14 @@ impl Query {
     #[must_use]
     pub fn within(self, calendar: Calendar) -> Self {
         let desk = Arc::new(Desk::within(calendar.clone()));
-        Self { rankings: Arc::new(Rankings::within(calendar)), desk, ..self }
+        Self { rankings: Arc::new(self.rankings.within(calendar)), desk, ..self }
+    }
+
+    /// The same with so many bytes for boards that were worked out: those of a million subjects take 60 to 200 MB
+    /// each.
+    #[must_use]
+    pub fn keeping_boards(self, bytes: usize) -> Self {
+        Self { rankings: Arc::new(self.rankings.keeping(bytes)), ..self }
     }
 
     /// The same, which describes what there is for partner teams to read directly.

@@ -23,7 +23,7 @@ use super::ahead::Ahead;
 use super::corrections::Corrections;
 use super::edition::Cut;
 use super::past::Pasts;
-use super::standings::{Asked, Lists, Standings};
+use super::standings::{Asked, KEPT_BYTES, Lists, Standings};
 use crate::answer::Failure;
 
 /// Sessions whose rows are read at once.
@@ -42,6 +42,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// What a node knows of boards. Nothing until somebody asks.
 pub(crate) struct Rankings {
     calendar: Calendar,
+    /// How many bytes standings may take together.
+    kept_bytes: usize,
     gathered: Mutex<Gathered>,
     pub(super) ahead: Ahead,
 }
@@ -89,15 +91,24 @@ impl CutOf {
 
 impl Default for Rankings {
     fn default() -> Self {
-        Self::within(Calendar::default())
+        Self::new(Calendar::default(), KEPT_BYTES)
     }
 }
 
 impl Rankings {
-    /// In this calendar, which must be that of the chain's fold.
-    pub(crate) fn within(calendar: Calendar) -> Self {
-        let gathered = Gathered::new(&calendar);
-        Self { calendar, gathered: Mutex::new(gathered), ahead: Ahead::default() }
+    fn new(calendar: Calendar, kept_bytes: usize) -> Self {
+        let gathered = Mutex::new(Gathered::new(&calendar, kept_bytes));
+        Self { calendar, kept_bytes, gathered, ahead: Ahead::default() }
+    }
+
+    /// The same in this calendar, which must be that of the chain's fold.
+    pub(crate) fn within(&self, calendar: Calendar) -> Self {
+        Self::new(calendar, self.kept_bytes)
+    }
+
+    /// The same with standings of so many bytes.
+    pub(crate) fn keeping(&self, kept_bytes: usize) -> Self {
+        Self::new(self.calendar.clone(), kept_bytes)
     }
 
     pub(crate) const fn calendar(&self) -> &Calendar {
@@ -125,7 +136,7 @@ impl Rankings {
             if gathered.bring_to(stores, prefixes).await? == Come::There {
                 return Ok(gathered);
             }
-            *gathered = Gathered::new(&self.calendar);
+            *gathered = Gathered::new(&self.calendar, self.kept_bytes);
             match gathered.bring_to(stores, prefixes).await? {
                 Come::There => Ok(gathered),
                 Come::Anew => {
@@ -158,12 +169,12 @@ enum Come {
 }
 
 impl Gathered {
-    fn new(calendar: &Calendar) -> Self {
+    fn new(calendar: &Calendar, kept_bytes: usize) -> Self {
         Self {
             facts: Facts::new(calendar.clone()),
             cuts: Vec::new(),
             phase: Phase::Nothing,
-            standings: Standings::default(),
+            standings: Standings::within(kept_bytes),
             lists: Lists::default(),
             pasts: Pasts::default(),
             corrections: Corrections::default(),

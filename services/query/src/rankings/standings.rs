@@ -11,8 +11,8 @@ use super::edition::Cut;
 
 /// How many are kept.
 const STANDINGS_MAX: usize = 2_000;
-/// How many subjects they list together: some 100 bytes each.
-const LISTED_MAX: usize = 2_000_000;
+/// How many bytes they take together where nothing else is said.
+pub(crate) const KEPT_BYTES: usize = 256 << 20;
 
 /// Which standing.
 pub(crate) struct Asked {
@@ -24,12 +24,12 @@ pub(crate) struct Asked {
 }
 
 /// Standings by what was asked.
-#[derive(Default)]
 pub(super) struct Standings {
     known: HashMap<Key, Arc<Standing>>,
     /// The oldest first.
     order: VecDeque<Key>,
-    listed: usize,
+    bytes: usize,
+    bytes_max: usize,
 }
 
 /// How many bytes the lists of earlier periods take together.
@@ -75,6 +75,11 @@ impl Asked {
 type Key = (&'static str, &'static str, u64, u64, u64, Option<u64>, Filter);
 
 impl Standings {
+    /// None yet, and never more than so many bytes but for a single one.
+    pub(super) fn within(bytes_max: usize) -> Self {
+        Self { known: HashMap::new(), order: VecDeque::new(), bytes: 0, bytes_max }
+    }
+
     pub(super) fn get_or(
         &mut self,
         asked: Asked,
@@ -85,13 +90,58 @@ impl Standings {
             return Arc::clone(known);
         }
         let standing = Arc::new(work_out(&asked));
-        self.listed += standing.listed();
+        self.bytes += standing.size_bytes();
         self.order.push_back(key.clone());
         self.known.insert(key, Arc::clone(&standing));
-        while self.order.len() > STANDINGS_MAX || (self.listed > LISTED_MAX && self.order.len() > 1) {
+        while self.order.len() > STANDINGS_MAX || (self.bytes > self.bytes_max && self.order.len() > 1) {
             let Some(oldest) = self.order.pop_front() else { break };
-            self.listed -= self.known.remove(&oldest).map_or(0, |gone| gone.listed());
+            self.bytes -= self.known.remove(&oldest).map_or(0, |gone| gone.size_bytes());
         }
         standing
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tandem_boards::Facts;
+    use tandem_model::Calendar;
+    use tandem_model::calendar::Period;
+    use tandem_model::catalogue::BOARDS;
+
+    use super::super::edition::Moment;
+    use super::*;
+
+    const HOUR_MS: u64 = 3_600_000;
+
+    #[test]
+    fn the_oldest_go_where_there_is_no_room() {
+        let (calendar, facts) = (Calendar::default(), Facts::new(Calendar::default()));
+        let asked = |hour: u64| {
+            let moment = Moment { at: hour * HOUR_MS, slot: hour * HOUR_MS, is_past: false };
+            let cut = Cut::new(&calendar, Period::Hour, hour * HOUR_MS, moment);
+            Asked { board: &BOARDS[0], cut, filter: Filter::default(), heard: None }
+        };
+        let made = |standings: &mut Standings, hour: u64| {
+            let mut is_made = false;
+            standings.get_or(asked(hour), |asked| {
+                is_made = true;
+                let Cut { period, from, .. } = asked.cut;
+                facts.at(0, None).standing(asked.board, period, from, asked.cut.moment(), &asked.filter)
+            });
+            is_made
+        };
+        let one = Standings::within(0);
+        let size = size_of::<Standing>();
+        // Of a single one there is always room.
+        for (mut standings, kept) in [(one, 1), (Standings::within(2 * size + size / 2), 2)] {
+            for hour in 1..=4 {
+                assert!(made(&mut standings, hour));
+                assert!(!made(&mut standings, hour));
+            }
+            for hour in (1..=4).rev().take(kept) {
+                assert!(!made(&mut standings, hour), "{hour}");
+            }
+            assert!(made(&mut standings, 4 - kept as u64));
+        }
     }
 }

@@ -75,6 +75,8 @@ pub struct QueryConfig {
     pub listen: SocketAddr,
     /// What its port bears.
     pub limits: PortLimits,
+    /// How many bytes boards that were worked out may take.
+    pub boards_bytes_max: usize,
     /// Where health and metrics are shown.
     pub admin: SocketAddr,
 }
@@ -403,6 +405,7 @@ impl Reading<'_> {
                 header_timeout: QUERY_HEADER_TIMEOUT,
                 drain: scope.duration("drain_ms"),
             },
+            boards_bytes_max: scope.count("boards_bytes_max"),
             admin: scope.address("admin")?,
         })
     }

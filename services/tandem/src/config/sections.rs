@@ -663,6 +663,14 @@ const QUERY: Section = Section {
         ),
         Opt::address("admin", "127.0.0.1:9081", ADMIN),
         Opt::integer(
+            "boards_bytes_max",
+            256 * MIB,
+            (MIB, 64 * 1024 * MIB),
+            "bytes",
+            "What boards that were worked out may take together, beside the rows they are made of. A board of a million \
+             subjects takes 60 to 200 MB, and one that found no room is worked out again for each who asks.",
+        ),
+        Opt::integer(
             "connections_max",
             10_000,
             (1, MIB),

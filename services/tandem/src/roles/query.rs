@@ -66,7 +66,8 @@ async fn start(
     };
     let stores = measured::stores(&stage.telemetry, chain, stores);
     let log = measured::log(&stage.telemetry, Some(chain), log);
-    Ok((listener, rows, Query::new(chain, log, stores).within(calendar), partners))
+    let query = Query::new(chain, log, stores).within(calendar).keeping_boards(config.boards_bytes_max);
+    Ok((listener, rows, query, partners))
 }
 
 /// The log as the row store knows it: it need not be there now.

@@ -78,7 +78,7 @@ struct Scale {
     /// The top hundred of a board, and somebody's own rank, percentile and distance; on a board that stands.
     top: Percentiles,
     own: Percentiles,
-    /// The same as users get them, through a gateway, on boards that list every subject.
+    /// The same as users get them, through a gateway.
     served: served::Served,
     /// The same of a sorted set, over a socket.
     redis: Option<redis::Yardstick>,
