@@ -215,7 +215,7 @@ pub(super) fn table(report: &Report) -> Table {
     row("own rank, p50 / p99", &|scale| waits(scale.own));
     row("through the gateway: top 100", &|scale| waits(scale.served.top));
     row("through the gateway: own rank", &|scale| waits(scale.served.own));
-    row("until a node has read all rows", &|scale| format!("{:.0} ms", scale.served.begin_ms));
+    row("until all 28 boards stand", &|scale| format!("{:.0} ms", scale.served.begin_ms));
     let redis = |of: fn(&redis::Yardstick) -> Percentiles| {
         move |scale: &Scale| scale.redis.as_ref().map_or_else(|| "–".to_owned(), |redis| waits(of(redis)))
     };

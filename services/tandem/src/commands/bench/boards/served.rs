@@ -44,7 +44,7 @@ const HELD: &str = "session.gmv";
 /// What users wait for, over a socket of this machine.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(super) struct Served {
-    /// From the first question until the node has read all rows.
+    /// From the first question until the node has read all rows and worked out all boards.
     pub(super) begin_ms: f64,
     /// The top hundred.
     pub(super) top: Percentiles,
