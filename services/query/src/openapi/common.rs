@@ -90,7 +90,9 @@ fn complete_parameter(path: &str, parameter: &mut Value) {
         ("id", "path") if path.starts_with("/v1/rankings") => {
             *schema = json!({"type": "string", "minLength": 1, "pattern": PRINTABLE});
         }
-        ("request_id", "path") => *schema = json!({"type": "string", "minLength": 1, "pattern": PRINTABLE}),
+        ("request_id", "path") => {
+            *schema = json!({"type": "string", "pattern": "^[0-9a-f]{16}-[0-9]{1,20}$"})
+        }
         // Labels may be in any script; no target may hold a control character.
         ("category" | "content_type" | "region", "query") => schema["pattern"] = PRINTABLE.into(),
         ("id", "path") => *schema = id(),
