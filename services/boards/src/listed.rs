@@ -8,8 +8,7 @@ use tandem_model::catalogue::boards::Subject;
 use crate::Map;
 use crate::facts::{Facts, View};
 use crate::filter::Filter;
-use crate::gather::Pairs;
-use crate::score::{Basis, When, basis};
+use crate::score::When;
 use crate::symbols::Symbol;
 
 /// Everybody a board lists in one period.
@@ -32,10 +31,7 @@ impl View<'_> {
         moment: u64,
         filter: &Filter,
     ) -> Listed {
-        let (from, to) = self.facts.calendar.period(period, ts);
-        let mut pairs = Pairs::default();
-        let when = When { period, from, to, moment };
-        let basis = filter.ready(self.facts).map(|filter| basis(self, board, when, &filter, &mut pairs));
+        let (basis, pairs) = self.basis(board, When::of(self.facts, period, ts, moment), filter);
         let mut listed = Listed { subject: board.subject, numbers: Vec::new(), pairs: Map::default() };
         for (number, _) in basis.iter().flat_map(|basis| basis.listed(board, &pairs)) {
             match board.subject {
@@ -61,12 +57,7 @@ impl Listed {
     /// Whether `id` is listed. `facts` are those it was made of.
     pub fn holds(&self, facts: &Facts, id: &str) -> bool {
         if self.subject == Subject::RegionCategory {
-            // Either name may hold a colon.
-            return id.match_indices(':').any(|(colon, _)| {
-                let region = facts.words.find(&id[..colon]);
-                let pair = region.zip(facts.words.find(&id[colon + 1..]));
-                pair.is_some_and(|pair| self.pairs.contains_key(&pair))
-            });
+            return facts.pairs_of(id).any(|pair| self.pairs.contains_key(&pair));
         }
         let number = facts.names(self.subject).find(id);
         number.is_some_and(|number| {
@@ -79,30 +70,5 @@ impl Listed {
         size_of::<Self>()
             + self.numbers.len() * size_of::<u64>()
             + self.pairs.capacity() * size_of::<(Symbol, Symbol)>()
-    }
-}
-
-impl Basis {
-    pub(crate) fn size_bytes(&self) -> usize {
-        match self {
-            Basis::One(gathered, _) => gathered.size_bytes(),
-            Basis::Two { last, before } => last.size_bytes() + before.size_bytes(),
-            Basis::Fans(fans) => fans.capacity() * size_of::<Option<[u64; 3]>>(),
-            Basis::Preference { pairs, regions, categories, .. } => {
-                pairs.size_bytes() + regions.size_bytes() + categories.size_bytes()
-            }
-        }
-    }
-
-    /// Those who have a score that is not 0, in no particular order.
-    pub(crate) fn listed<'a>(
-        &'a self,
-        board: &'a Board,
-        pairs: &'a Pairs,
-    ) -> impl Iterator<Item = (Symbol, crate::Fraction)> + use<'a> {
-        self.subjects().filter_map(move |subject| {
-            let score = self.score(board, subject, pairs).filter(|score| !score.is_zero())?;
-            Some((subject, score))
-        })
     }
 }

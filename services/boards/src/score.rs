@@ -8,8 +8,8 @@ use tandem_model::catalogue::boards::{
 use tandem_model::catalogue::influence::{INDICATORS, Indicator, IndicatorValue, POINTS_MAX, PRIOR, WEIGHT};
 use tandem_model::time::DAY_MS;
 
-use crate::facts::{Known, View};
-use crate::filter::Ready;
+use crate::facts::{Facts, Known, View};
+use crate::filter::{Filter, Ready};
 use crate::fraction::Fraction;
 use crate::gather::{Asked, Gathered, Pairs, gather};
 use crate::stretch::{Kind, inputs};
@@ -41,7 +41,50 @@ pub(crate) struct When {
     pub(crate) moment: u64,
 }
 
-pub(crate) fn basis(view: &View<'_>, board: &Board, when: When, filter: &Ready, pairs: &mut Pairs) -> Basis {
+impl When {
+    /// The period that `ts` lies in, looked at at this moment.
+    pub(crate) fn of(facts: &Facts, period: Period, ts: u64, moment: u64) -> Self {
+        let (from, to) = facts.calendar.period(period, ts);
+        Self { period, from, to, moment }
+    }
+}
+
+impl View<'_> {
+    /// What the scores of a board follow from, nothing where the filter lets no session through; and the numbers
+    /// of pairs in it.
+    pub(crate) fn basis(&self, board: &Board, when: When, filter: &Filter) -> (Option<Basis>, Pairs) {
+        let mut pairs = Pairs::default();
+        let basis = filter.ready(self.facts).map(|filter| basis(self, board, when, &filter, &mut pairs));
+        (basis, pairs)
+    }
+}
+
+impl Basis {
+    pub(crate) fn size_bytes(&self) -> usize {
+        match self {
+            Basis::One(gathered, _) => gathered.size_bytes(),
+            Basis::Two { last, before } => last.size_bytes() + before.size_bytes(),
+            Basis::Fans(fans) => fans.capacity() * size_of::<Option<[u64; 3]>>(),
+            Basis::Preference { pairs, regions, categories, .. } => {
+                pairs.size_bytes() + regions.size_bytes() + categories.size_bytes()
+            }
+        }
+    }
+
+    /// Those who have a score that is not 0, in no particular order.
+    pub(crate) fn listed<'a>(
+        &'a self,
+        board: &'a Board,
+        pairs: &'a Pairs,
+    ) -> impl Iterator<Item = (Symbol, Fraction)> + use<'a> {
+        self.subjects().filter_map(move |subject| {
+            let score = self.score(board, subject, pairs).filter(|score| !score.is_zero())?;
+            Some((subject, score))
+        })
+    }
+}
+
+fn basis(view: &View<'_>, board: &Board, when: When, filter: &Ready, pairs: &mut Pairs) -> Basis {
     let When { period, from, to, moment } = when;
     let asked = Asked { span: period.span(), from, to, filter };
     let mut columns = inputs(&board.score);

@@ -10,7 +10,7 @@ use crate::facts::{Facts, View};
 use crate::filter::Filter;
 use crate::fraction::Fraction;
 use crate::gather::Pairs;
-use crate::score::{Basis, Parts, When, basis};
+use crate::score::{Basis, Parts, When};
 use crate::symbols::{Symbol, Symbols};
 
 /// Everybody a board lists, in order.
@@ -75,10 +75,8 @@ impl View<'_> {
         filter: &Filter,
     ) -> Standing {
         let facts = self.facts;
-        let (from, to) = facts.calendar.period(period, ts);
-        let mut pairs = Pairs::default();
-        let when = When { period, from, to, moment };
-        let basis = filter.ready(facts).map(|filter| basis(self, board, when, &filter, &mut pairs));
+        let when = When::of(facts, period, ts, moment);
+        let (basis, pairs) = self.basis(board, when, filter);
         let mut entries: Vec<(Symbol, Fraction)> = Vec::new();
         if let Some(basis) = &basis {
             entries.extend(basis.listed(board, &pairs));
@@ -91,7 +89,7 @@ impl View<'_> {
             }
             places[*subject as usize] = place;
         }
-        Standing { board, slot: self.slot, period: (from, to), entries, places, basis, pairs }
+        Standing { board, slot: self.slot, period: (when.from, when.to), entries, places, basis, pairs }
     }
 }
 
@@ -159,15 +157,16 @@ impl Facts {
 
     fn find(&self, subject: boards::Subject, id: &str, pairs: &Pairs) -> Option<Symbol> {
         match subject {
-            boards::Subject::RegionCategory => {
-                // Either name may hold a colon.
-                id.match_indices(':').find_map(|(colon, _)| {
-                    let region = self.words.find(&id[..colon])?;
-                    pairs.find((region, self.words.find(&id[colon + 1..])?))
-                })
-            }
+            boards::Subject::RegionCategory => self.pairs_of(id).find_map(|pair| pairs.find(pair)),
             _ => self.names(subject).find(id),
         }
+    }
+
+    /// What the id of a region and a category may stand for: either name may hold a colon.
+    pub(crate) fn pairs_of(&self, id: &str) -> impl Iterator<Item = (Symbol, Symbol)> {
+        id.match_indices(':').filter_map(|(colon, _)| {
+            Some((self.words.find(&id[..colon])?, self.words.find(&id[colon + 1..])?))
+        })
     }
 
     fn subject(&self, standing: &Standing, number: Symbol) -> Subject {
