@@ -13,6 +13,10 @@ use super::edition::Cut;
 const STANDINGS_MAX: usize = 2_000;
 /// How many bytes they take together where nothing else is said.
 pub(crate) const KEPT_BYTES: usize = 256 << 20;
+/// How many lists of earlier periods are kept, and how many bytes they take together. Whatever filters are made up,
+/// there are never more.
+const LISTS_MAX: usize = 10 * STANDINGS_MAX;
+const LISTS_BYTES_MAX: usize = 64 << 20;
 
 /// Which standing.
 pub(crate) struct Asked {
@@ -23,45 +27,30 @@ pub(crate) struct Asked {
     pub(super) heard: Option<u64>,
 }
 
-/// Standings by what was asked.
-pub(super) struct Standings {
-    known: HashMap<Key, Arc<Standing>>,
+/// What was worked out, by what was asked: standings, or lists of who is listed.
+pub(super) struct Kept<T> {
+    known: HashMap<Key, Arc<T>>,
     /// The oldest first.
     order: VecDeque<Key>,
     bytes: usize,
     bytes_max: usize,
+    count_max: usize,
 }
 
-/// How many bytes the lists of earlier periods take together.
-const LISTS_BYTES_MAX: usize = 64 << 20;
+/// Standings.
+pub(super) type Standings = Kept<Standing>;
 
-/// Whom boards listed in earlier periods, by what was asked: without the order, for who asks how long somebody
-/// has been there.
-#[derive(Default)]
-pub(super) struct Lists {
-    known: HashMap<Key, Arc<Listed>>,
-    /// The oldest first.
-    order: VecDeque<Key>,
-    bytes: usize,
+/// Whom boards listed in earlier periods: without the order, for who asks how long somebody has been there.
+pub(super) type Lists = Kept<Listed>;
+
+/// What takes room.
+pub(super) trait Measured {
+    fn size_bytes(&self) -> usize;
 }
 
-impl Lists {
-    pub(super) fn get_or(&mut self, asked: Asked, work_out: impl FnOnce(&Asked) -> Listed) -> Arc<Listed> {
-        let key = asked.key();
-        if let Some(known) = self.known.get(&key) {
-            return Arc::clone(known);
-        }
-        let listed = Arc::new(work_out(&asked));
-        self.bytes += listed.size_bytes();
-        self.order.push_back(key.clone());
-        self.known.insert(key, Arc::clone(&listed));
-        while self.bytes > LISTS_BYTES_MAX && self.order.len() > 1 {
-            let Some(oldest) = self.order.pop_front() else { break };
-            self.bytes -= self.known.remove(&oldest).map_or(0, |gone| gone.size_bytes());
-        }
-        listed
-    }
-}
+/// What tells standings apart: board, period and its start, the slot and moment of the edition, as of which
+/// slot it was known, filter.
+type Key = (&'static str, &'static str, u64, u64, u64, Option<u64>, Filter);
 
 impl Asked {
     fn key(&self) -> Key {
@@ -70,34 +59,50 @@ impl Asked {
     }
 }
 
-/// What tells standings apart: board, period and its start, the slot and moment of the edition, as of which
-/// slot it was known, filter.
-type Key = (&'static str, &'static str, u64, u64, u64, Option<u64>, Filter);
-
 impl Standings {
     /// None yet, and never more than so many bytes but for a single one.
     pub(super) fn within(bytes_max: usize) -> Self {
-        Self { known: HashMap::new(), order: VecDeque::new(), bytes: 0, bytes_max }
+        Self::new(bytes_max, STANDINGS_MAX)
+    }
+}
+
+impl Default for Lists {
+    fn default() -> Self {
+        Self::new(LISTS_BYTES_MAX, LISTS_MAX)
+    }
+}
+
+impl Measured for Standing {
+    fn size_bytes(&self) -> usize {
+        self.size_bytes()
+    }
+}
+
+impl Measured for Listed {
+    fn size_bytes(&self) -> usize {
+        self.size_bytes()
+    }
+}
+
+impl<T: Measured> Kept<T> {
+    fn new(bytes_max: usize, count_max: usize) -> Self {
+        Self { known: HashMap::new(), order: VecDeque::new(), bytes: 0, bytes_max, count_max }
     }
 
-    pub(super) fn get_or(
-        &mut self,
-        asked: Asked,
-        work_out: impl FnOnce(&Asked) -> Standing,
-    ) -> Arc<Standing> {
+    pub(super) fn get_or(&mut self, asked: Asked, work_out: impl FnOnce(&Asked) -> T) -> Arc<T> {
         let key = asked.key();
         if let Some(known) = self.known.get(&key) {
             return Arc::clone(known);
         }
-        let standing = Arc::new(work_out(&asked));
-        self.bytes += standing.size_bytes();
+        let made = Arc::new(work_out(&asked));
+        self.bytes += made.size_bytes();
         self.order.push_back(key.clone());
-        self.known.insert(key, Arc::clone(&standing));
-        while self.order.len() > STANDINGS_MAX || (self.bytes > self.bytes_max && self.order.len() > 1) {
+        self.known.insert(key, Arc::clone(&made));
+        while self.order.len() > self.count_max || (self.bytes > self.bytes_max && self.order.len() > 1) {
             let Some(oldest) = self.order.pop_front() else { break };
             self.bytes -= self.known.remove(&oldest).map_or(0, |gone| gone.size_bytes());
         }
-        standing
+        made
     }
 }
 
